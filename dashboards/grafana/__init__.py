@@ -1,0 +1,1 @@
+"""Grafana boards as Python, built to JSON."""

@@ -1,0 +1,89 @@
+"""The Driver protocol: the one way to touch a device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from drivers.point import Sample, Tag
+
+
+class DeviceError(Exception):
+    """The world failed: no answer, a broken frame, a refusal. Retry, then safe state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a device says it is, asked once after each connection.
+
+    Attributes:
+        name: vendor and product as the device gives them, for the log; may be empty.
+        speed: plant seconds per wall second; 1 unless the device is our simulator; 0 is lock-step:
+            the simulated plant moves only when ``Driver.advance`` says so.
+        plant_time: the simulator's plant time, s since 1970 UTC; ``None`` for a real device.
+    """
+
+    name: str = ""
+    speed: float = 1.0
+    plant_time: float | None = None
+
+    @property
+    def simulated(self) -> bool:
+        return self.plant_time is not None
+
+
+class Driver(Protocol):
+    """A device with its tags. It connects when first used and again after every failure.
+
+    ``read`` and ``write`` never block the event loop, end within the device's timeout (wall seconds) and
+    leave the driver usable after any error or cancellation.
+    """
+
+    name: str
+    address: str
+    tags: Sequence[Tag]
+
+    async def identify(self) -> Identity:
+        """Connect if need be and ask the device what it is.
+
+        Raises:
+            DeviceError: it does not answer.
+        """
+        ...
+
+    async def read(self) -> dict[str, Sample]:
+        """Return one sample of every tag, by tag name; a value that is not real is BAD and NaN.
+
+        Raises:
+            DeviceError: nothing could be read; names device, address, what was asked and for how long.
+        """
+        ...
+
+    async def write(self, values: dict[str, float]) -> dict[str, Sample]:
+        """Write actuators, by tag name, and return what the device then held.
+
+        The result is read back from the device.
+
+        Raises:
+            RangeError: a tag is no actuator of this device or a value is outside its range; nothing was written.
+            DeviceError: a write or its readback failed; what was not confirmed must be taken as unknown.
+        """
+        ...
+
+    async def heartbeat(self, count: int) -> bool:
+        """Feed the device's watchdog, if it has one; return whether the device says that it is armed.
+
+        A device without a watchdog returns True.
+        """
+        ...
+
+    async def advance(self, plant_time: float) -> None:
+        """Lock-step only: let the simulated plant run to ``plant_time`` and return when it is there.
+
+        Raises:
+            DeviceError: the device is no simulator in lock-step.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connection; the driver may be used again."""
+        ...

@@ -1,0 +1,1 @@
+"""One file a sub-command, imported when it is used."""

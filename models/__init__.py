@@ -1,0 +1,1 @@
+"""What do the organism and the vessel do?"""
