@@ -1,4 +1,4 @@
-"""Time is passed in. This file and ``sim/clock.py`` are the only ones that ask the machine for it."""
+"""Time is passed in; only this file and ``sim/clock.py`` ask the machine for it."""
 
 import asyncio
 import time
@@ -22,8 +22,8 @@ class SystemClock:
 
     Args:
         speed: plant seconds per wall second; other than 1 only against our simulator.
-        start: plant time at the start, s since 1970 UTC; the wall clock's if not given. An accelerated
-            run starts in the past, so that its stamps never lie in the future.
+        start: plant time at the start, s since 1970 UTC; the wall clock's if not given. An
+            accelerated run starts in the past, so that its stamps never lie in the future.
     """
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
@@ -44,7 +44,7 @@ class SystemClock:
 
 
 def wall() -> float:
-    """Return the wall clock, s since 1970 UTC: for a stamp in a file name or a start, never for a loop."""
+    """Return the wall clock, s since 1970 UTC: for a name or a start, never for a loop."""
     return time.time()
 
 

@@ -34,8 +34,8 @@ class Identity:
 class Driver(Protocol):
     """A device with its tags. It connects when first used and again after every failure.
 
-    ``read`` and ``write`` never block the event loop, end within the device's timeout (wall seconds) and
-    leave the driver usable after any error or cancellation.
+    ``read`` and ``write`` never block the event loop, end within the device's timeout (wall
+    seconds) and leave the driver usable after any error or cancellation.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Driver(Protocol):
         """Return one sample of every tag, by tag name; a value that is not real is BAD and NaN.
 
         Raises:
-            DeviceError: nothing could be read; names device, address, what was asked and for how long.
+            DeviceError: nothing could be read; it names device, address, request and time.
         """
         ...
 
@@ -64,20 +64,21 @@ class Driver(Protocol):
         The result is read back from the device.
 
         Raises:
-            RangeError: a tag is no actuator of this device or a value is outside its range; nothing was written.
-            DeviceError: a write or its readback failed; what was not confirmed must be taken as unknown.
+            RangeError: a tag is no actuator of this device or a value is outside its range;
+                nothing was written.
+            DeviceError: a write or its readback failed; what was not confirmed is unknown.
         """
         ...
 
     async def heartbeat(self, count: int) -> bool:
-        """Feed the device's watchdog, if it has one; return whether the device says that it is armed.
+        """Feed the device's watchdog and return whether the device says that it is armed.
 
         A device without a watchdog returns True.
         """
         ...
 
     async def advance(self, plant_time: float) -> None:
-        """Lock-step only: let the simulated plant run to ``plant_time`` and return when it is there.
+        """Lock-step only: let the simulated plant run to ``plant_time``; return when it is there.
 
         Raises:
             DeviceError: the device is no simulator in lock-step.

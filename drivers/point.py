@@ -1,4 +1,4 @@
-"""What is measured or moved (Tag), one reading of it (Sample), and how far to trust it (Quality)."""
+"""What is measured or moved (Tag), one reading (Sample), how far to trust it (Quality)."""
 
 import math
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class Tag:
         unit: UCUM code: ``Cel``, ``%``, ``L/min``.
         low: least value that can be real, in ``unit``.
         high: greatest value that can be real, in ``unit``.
-        safe: for an actuator, the value it takes when nothing better is known; ``None`` for a measurement.
+        safe: for an actuator, its value when nothing better is known; ``None`` for a measurement.
     """
 
     name: str
@@ -42,7 +42,8 @@ class Tag:
             raise ValueError(f"{self.name}: low {self.low:g} must be below high {self.high:g}")
         if self.safe is not None and self.safe not in self:
             raise ValueError(
-                f"{self.name}: safe {self.safe:g} is outside {self.low:g} to {self.high:g} {self.unit}"
+                f"{self.name}: safe {self.safe:g} is outside "
+                f"{self.low:g} to {self.high:g} {self.unit}"
             )
 
     def __contains__(self, value: float) -> bool:
@@ -69,7 +70,7 @@ class Tag:
 class Sample(NamedTuple):
     """One reading of a tag. A BAD sample carries NaN, so that it can never be computed with.
 
-    A named tuple and not a dataclass: a scan makes fifty of them, and it is made in a third of the time.
+    A named tuple, not a dataclass: a scan makes fifty, and it is made in a third of the time.
     """
 
     tag: Tag

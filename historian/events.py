@@ -22,7 +22,8 @@ class Event:
 
     Attributes:
         time: s since 1970 UTC.
-        source: who or what caused it: ``operator:ana``, ``recipe``, ``optimiser``, ``interlock``, ``system``.
+        source: who or what caused it: ``operator:ana``, ``recipe``, ``optimiser``,
+            ``interlock``, ``system``.
         kind: what it is about.
         subject: reactor, loop, tag or device: ``R1.do``.
         text: one sentence in English for a person; ``data`` has what a program needs.

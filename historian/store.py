@@ -11,9 +11,10 @@ class Historian(Protocol):
     """Takes what happened without ever making the scan wait, and gives it back."""
 
     def append(self, samples: Iterable[Sample]) -> None:
-        """Queue the samples of one scan; they make one row a reactor. Never blocks, never raises on a full queue.
+        """Queue the samples of one scan; they make one row a reactor.
 
-        A full queue drops the row, counts its samples as lost and records a gap.
+        Never blocks and never raises: a full queue drops the row, counts its samples as lost
+        and records a gap.
         """
         ...
 
