@@ -1,0 +1,276 @@
+"""What no table of a plant file can see alone: duplicates, unknown tags, ranges that do not fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from controller.settings import (
+    DeviceSettings,
+    LoopSettings,
+    PlantSettings,
+    ReactorSettings,
+    TagSettings,
+)
+
+# UCUM codes that a plant may use; a new one is added here with the quantity it is for.
+UNITS = {
+    "Cel": "temperature",
+    "[pH]": "pH",
+    "%": "share, DO as % of air saturation, valve position",
+    "{r}/min": "agitation",
+    "L/min": "gas flow",
+    "L/h": "feed",
+    "mL/h": "feed",
+    "mL/min": "dosing",
+    "kg": "weight",
+    "g": "weight",
+    "bar": "pressure",
+    "MPa": "pressure",
+    "g/L": "concentration",
+    "h": "time",
+    "1": "a number",
+}
+# What a measurement must be to stand for a quantity that the estimator or the console uses.
+MEANINGS = {
+    "temperature": "Cel",
+    "ph": "[pH]",
+    "do": "%",
+    "agitation": "{r}/min",
+    "offgas_o2": "%",
+    "offgas_co2": "%",
+    "air_flow": "L/min",
+    "oxygen_flow": "L/min",
+    "weight": "kg",
+    "feed_weight": "kg",
+}
+WORDS = {
+    "bit": 1,
+    "int16": 1,
+    "uint16": 1,
+    "int32": 2,
+    "uint32": 2,
+    "float32": 2,
+    "float64": 4,
+}
+
+
+def inconsistencies(plant: PlantSettings) -> Iterator[str]:
+    """Yield what no table alone can see, each with its key, value and what was allowed."""
+    tags: dict[str, TagSettings] = {}
+    for name, device in plant.device.items():
+        yield from _device(name, device, plant, tags)
+    actuators = {n for n, t in tags.items() if t.safe is not None}
+    driven: dict[str, str] = {}
+    for name, reactor in plant.reactor.items():
+        yield from _reactor(name, reactor, tags, actuators, driven)
+    for actuator in sorted(actuators - driven.keys()):
+        yield f"{actuator}: no loop drives it; one loop's outputs must name every actuator"
+
+
+def _device(
+    name: str, device: DeviceSettings, plant: PlantSettings, tags: dict[str, TagSettings]
+) -> Iterator[str]:
+    key = f"device.{name}"
+    taken: dict[tuple[str, int | str], str] = {}
+    host, _, port = device.address.removeprefix("opc.tcp://").split("/")[0].rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        yield f"{key}.address: {device.address} is not allowed; HOST:PORT with a port 1 to 65535"
+    if device.driver == "opcua" and not device.address.startswith("opc.tcp://"):
+        yield f"{key}.address: {device.address} is not allowed; opc.tcp://HOST:PORT/PATH"
+    if device.driver == "opcua" and not device.insecure:
+        yield (
+            f"{key}.insecure: false is not allowed; this version speaks OPC UA without encryption "
+            "only, so insecure = true must say so"
+        )
+    for i, t in enumerate(device.tags):
+        where = f"{key}.tags.{i} ({t.name})"
+        if t.name in tags:
+            yield f"{where}: duplicate name; {t.name} is defined already"
+        tags[t.name] = t
+        if t.name.partition(".")[0] not in plant.reactor:
+            reactors = ", ".join(plant.reactor)
+            yield f"{where}: no such reactor; the name must start with one of {reactors}"
+        if t.unit not in UNITS:
+            yield f"{where}.unit: {t.unit} is not allowed; one of {', '.join(UNITS)}"
+        try:
+            t.tag()
+        except ValueError as error:
+            yield f"{where}: {error}"
+        yield from _register(where, device, t, taken)
+
+
+def _register(
+    where: str, device: DeviceSettings, t: TagSettings, taken: dict[tuple[str, int | str], str]
+) -> Iterator[str]:
+    """Yield what is wrong with where a tag lives; ``taken`` remembers who lives where."""
+    if device.driver == "opcua":
+        if t.node is None or t.table is not None:
+            yield f"{where}: node (nsu=URI;s=NAME) alone is required for an OPC UA device"
+            return
+        cells: list[tuple[str, int | str]] = [("node", t.node)]
+    else:
+        given = [k for k in ("input", "holding", "coil", "discrete") if getattr(t, k) is not None]
+        if len(given) != 1 or t.node is not None:
+            yield f"{where}: exactly one of input, holding, coil, discrete (0-based) is required"
+            return
+        if t.scale == 0:
+            yield f"{where}.scale: 0 is not allowed; unit per count, not 0"
+            return
+        table = given[0]
+        kind = t.type or ("bit" if table in ("coil", "discrete") else None)
+        if kind is None:
+            yield f"{where}.type: missing; one of {', '.join(WORDS)} is required"
+            return
+        if (kind == "bit") != (table in ("coil", "discrete")):
+            yield f"{where}.type: {kind} is not allowed in {table}; bit goes with coil and discrete"
+            return
+        if t.safe is not None and table in ("input", "discrete"):
+            yield f"{where}.safe: an actuator must be a holding register or a coil, not {table}"
+        yield from _fits(where, t, kind)
+        start = getattr(t, table)
+        cells = [(table, start + k) for k in range(WORDS[kind])]
+        if device.watchdog is not None:
+            taken.setdefault(("holding", device.watchdog.holding), "the watchdog")
+    for cell in cells:
+        if cell in taken:
+            yield f"{where}.{cell[0]}: {cell[1]} is not allowed; {taken[cell]} lives there"
+            return
+        taken[cell] = t.name
+
+
+def _fits(where: str, t: TagSettings, kind: str) -> Iterator[str]:
+    """Yield if the range of a tag does not fit the counts of its register."""
+    bounds = {
+        "int16": (-0x8000, 0x7FFF),
+        "uint16": (0, 0xFFFF),
+        "int32": (-0x80000000, 0x7FFFFFFF),
+        "uint32": (0, 0xFFFFFFFF),
+    }.get(kind)
+    if bounds is None:
+        return
+    counts = [(v - t.offset) / t.scale for v in (t.low, t.high)]
+    if min(counts) < bounds[0] - 0.5 or max(counts) > bounds[1] + 0.5:
+        yield (
+            f"{where}: {t.low:g} to {t.high:g} {t.unit} does not fit {kind} "
+            f"with scale {t.scale:g}; {bounds[0]} to {bounds[1]} counts are allowed"
+        )
+
+
+def _reactor(
+    name: str,
+    reactor: ReactorSettings,
+    tags: Mapping[str, TagSettings],
+    actuators: set[str],
+    driven: dict[str, str],
+) -> Iterator[str]:
+    key = f"reactor.{name}"
+
+    def unknown(where: str, tag: str, among: set[str] | None = None) -> Iterator[str]:
+        pool = tags.keys() if among is None else among
+        if tag not in pool or tag.partition(".")[0] != name:
+            own = sorted(t for t in pool if t.partition(".")[0] == name)
+            what = "tag" if among is None else "actuator"
+            yield f"{where}: {tag} is not allowed; a known {what} of {name}: {', '.join(own)}"
+
+    for meaning, tag in reactor.measured.items():
+        where = f"{key}.measured.{meaning}"
+        if meaning not in MEANINGS:
+            yield f"{where}: no such key; {', '.join(MEANINGS)} are allowed"
+            continue
+        wrong = list(unknown(where, tag))
+        yield from wrong
+        if not wrong and tags[tag].unit != MEANINGS[meaning]:
+            yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {MEANINGS[meaning]}"
+    for loop_name, loop in reactor.loop.items():
+        yield from _loop(f"{key}.loop.{loop_name}", name, loop, reactor, tags, driven, unknown)
+    for lock_name, lock in reactor.interlock.items():
+        where = f"{key}.interlock.{lock_name}"
+        yield from unknown(f"{where}.measured", lock.measured)
+        if lock.above is None and lock.below is None:
+            yield f"{where}: missing; above or below (in the measured unit) is required"
+        for actuator, value in lock.force.items():
+            wrong = list(unknown(f"{where}.force", actuator, actuators))
+            yield from wrong
+            if not wrong and value not in tags[actuator].tag():
+                t = tags[actuator]
+                yield (
+                    f"{where}.force.{actuator}: {value:g} is not allowed; "
+                    f"{t.low:g} to {t.high:g} {t.unit}"
+                )
+    for actuator in reactor.dose:
+        wrong = list(unknown(f"{key}.dose", actuator, actuators))
+        yield from wrong
+        if not wrong and tags[actuator].unit not in ("mL/min", "mL/h", "L/h"):
+            unit = tags[actuator].unit
+            yield f"{key}.dose.{actuator}: {unit} is no liquid flow; mL/min, mL/h or L/h"
+    yield from _model(key, reactor)
+
+
+def _loop(
+    key: str,
+    reactor_name: str,
+    loop: LoopSettings,
+    reactor: ReactorSettings,
+    tags: Mapping[str, TagSettings],
+    driven: dict[str, str],
+    unknown: Any,
+) -> Iterator[str]:
+    if loop.measured is not None:
+        yield from unknown(f"{key}.measured", loop.measured)
+        for needed, words in (("kp", "% per measured unit, > 0"), ("ti_s", "s, > 0")):
+            if getattr(loop, needed) is None:
+                yield f"{key}.{needed}: missing; {needed} ({words}) is required with measured"
+    elif len(loop.outputs) != 1 or loop.outputs[0].actuator is None:
+        yield f"{key}.outputs: a loop without measured needs exactly one actuator"
+    if not loop.setpoint_low < loop.setpoint_high:
+        yield f"{key}.setpoint_low: {loop.setpoint_low:g} must be below {loop.setpoint_high:g}"
+    elif not loop.setpoint_low <= loop.setpoint <= loop.setpoint_high:
+        yield (
+            f"{key}.setpoint: {loop.setpoint:g} is not allowed; "
+            f"{loop.setpoint_low:g} to {loop.setpoint_high:g}"
+        )
+    for tag in (*loop.needs, *loop.zero_without):
+        yield from unknown(f"{key}.needs", tag)
+    for i, out in enumerate(loop.outputs):
+        where = f"{key}.outputs.{i}"
+        if out.loop is not None:
+            target = reactor.loop.get(out.loop)
+            if target is None or target.measured is not None:
+                stations = ", ".join(n for n, s in reactor.loop.items() if s.measured is None)
+                yield f"{where}.loop: {out.loop} is not allowed; one of {stations}"
+            elif out.characteristic == "equal_percentage" and target.setpoint_low <= 0:
+                yield f"{where}: equal_percentage needs setpoint_low > 0 of {out.loop}"
+            continue
+        actuator = out.actuator or ""
+        known = {n for n, t in tags.items() if t.safe is not None}
+        wrong = list(unknown(f"{where}.actuator", actuator, known))
+        yield from wrong
+        if wrong:
+            continue
+        if actuator in driven:
+            yield f"{where}.actuator: {actuator} is not allowed; {driven[actuator]} drives it"
+        driven[actuator] = key
+        t = tags[actuator]
+        if loop.measured is None:
+            for edge in ("setpoint_low", "setpoint_high"):
+                if getattr(loop, edge) not in t.tag():
+                    yield (
+                        f"{key}.{edge}: {getattr(loop, edge):g} is not allowed; "
+                        f"{t.low:g} to {t.high:g} {t.unit} of {actuator}"
+                    )
+            if loop.fallback is not None and loop.fallback not in t.tag():
+                yield f"{key}.fallback: {loop.fallback:g} is outside {t.low:g} to {t.high:g}"
+
+
+def _model(key: str, reactor: ReactorSettings) -> Iterator[str]:
+    """Yield what an estimator or optimiser would miss."""
+    if reactor.optimiser is None:
+        return
+    if reactor.model is None:
+        yield f"{key}.model: missing; an optimiser needs a model"
+    for field in ("feed_loop", "do_loop"):
+        loop = getattr(reactor.optimiser, field)
+        if loop not in reactor.loop:
+            loops = ", ".join(reactor.loop)
+            yield f"{key}.optimiser.{field}: {loop} is not allowed; one of {loops}"
+    if not reactor.optimiser.do_min < reactor.optimiser.do_max:
+        yield f"{key}.optimiser.do_min: {reactor.optimiser.do_min:g} must be below do_max"

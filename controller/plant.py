@@ -1,0 +1,61 @@
+"""A checked plant: the plant file, its tags, and where its data live."""
+
+from pathlib import Path
+
+from controller.config import ConfigError, read_toml, validate
+from controller.consistency import inconsistencies
+from controller.settings import PlantSettings
+from drivers.point import Tag
+
+
+class Plant:
+    """A checked plant: its settings and every tag by name.
+
+    Attributes:
+        path: the file it was read from.
+        settings: what the file says.
+        tags: every tag by name.
+        device_of: the device's name by tag name.
+        data_dir: where the store, the socket and the state live.
+    """
+
+    def __init__(self, path: Path, settings: PlantSettings, data_dir: Path) -> None:
+        self.path = path
+        self.settings = settings
+        self.data_dir = data_dir
+        self.tags: dict[str, Tag] = {}
+        self.device_of: dict[str, str] = {}
+        for name, device in settings.device.items():
+            for t in device.tags:
+                self.tags[t.name] = t.tag()
+                self.device_of[t.name] = name
+
+    @property
+    def socket(self) -> Path:
+        """The command socket."""
+        return self.data_dir / "control.sock"
+
+    @property
+    def store(self) -> Path:
+        """The local store."""
+        return self.data_dir / "store.sqlite"
+
+
+def load_plant(path: str | Path, *, data_dir: str | Path | None = None) -> Plant:
+    """Return the checked plant of a TOML file; touches no device.
+
+    Args:
+        path: the plant file.
+        data_dir: overrides the file's ``data_dir``.
+
+    Raises:
+        ConfigError: one line a mistake: file, key, value and what was allowed.
+    """
+    path = Path(path)
+    table = read_toml(path)
+    table.pop("simulation", None)
+    settings = validate(PlantSettings, table, path.name)
+    lines = [f"{path.name}: {line}" for line in inconsistencies(settings)]
+    if lines:
+        raise ConfigError(lines)
+    return Plant(path, settings, Path(data_dir if data_dir is not None else settings.data_dir))

@@ -1,0 +1,219 @@
+"""The plant file: TOML read into frozen models, checked whole before any device is touched."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from controller.config import ConfigError, Settings
+from drivers.point import Tag
+
+Positive = Annotated[float, Field(gt=0)]
+Address = Annotated[int, Field(ge=0, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+
+
+class TagSettings(Settings):
+    """One register or node. A tag with ``safe`` is an actuator."""
+
+    name: str = Field(pattern=r"^[A-Za-z]\w*\.[A-Za-z][\w.]*$", description="REACTOR.quantity")
+    unit: str = Field(description="UCUM code")
+    low: float
+    high: float
+    safe: float | None = Field(None, description="in unit; makes the tag an actuator")
+    input: Address | None = Field(None, description="0-based input register")
+    holding: Address | None = Field(None, description="0-based holding register")
+    coil: Address | None = Field(None, description="0-based coil")
+    discrete: Address | None = Field(None, description="0-based discrete input")
+    type: Literal["bit", "int16", "uint16", "int32", "uint32", "float32", "float64"] | None = None
+    scale: float = Field(1.0, description="unit per count, not 0")
+    offset: float = Field(0.0, description="unit")
+    words: Literal["big", "little"] = "big"
+    node: str | None = Field(None, description="OPC UA node id: nsu=URI;s=NAME")
+
+    @property
+    def table(self) -> str | None:
+        """Which Modbus table it lives in."""
+        return next(
+            (t for t in ("input", "holding", "coil", "discrete") if getattr(self, t) is not None),
+            None,
+        )
+
+    def tag(self) -> Tag:
+        """Return the tag; ``ValueError`` if its range is empty or its safe value outside."""
+        return Tag(self.name, self.unit, self.low, self.high, self.safe)
+
+
+class WatchdogSettings(Settings):
+    """A register that the controller must keep changing, or the device makes itself safe."""
+
+    holding: Address
+    within_s: Positive = 3.0
+    armed_input: Address | None = Field(None, description="0-based input register, 1 when armed")
+
+
+class DeviceSettings(Settings):
+    """A device on a wire."""
+
+    driver: Literal["modbus_tcp", "opcua"]
+    address: str = Field(description="HOST:PORT or opc.tcp://HOST:PORT/PATH")
+    unit_id: int = Field(1, ge=0, le=247)
+    timeout_s: float = Field(0.5, gt=0, le=10, description="wall s")
+    required: bool = True
+    insecure: bool = False
+    watchdog: WatchdogSettings | None = None
+    tags: tuple[TagSettings, ...] = Field(min_length=1)
+
+
+class OutputSettings(Settings):
+    """Where a part of a loop's output goes: to an actuator or to another loop's setpoint."""
+
+    actuator: str | None = None
+    loop: str | None = None
+    start: float = Field(0.0, alias="from", description="% of the loop's output", ge=-100, le=100)
+    end: float = Field(100.0, alias="to", description="% of the loop's output", ge=-100, le=100)
+    characteristic: Literal["linear", "equal_percentage"] = "linear"
+
+    @model_validator(mode="after")
+    def _check(self) -> "OutputSettings":
+        if (self.actuator is None) == (self.loop is None):
+            raise ValueError("either actuator or loop is required")
+        if self.start == self.end:
+            raise ValueError("from and to must differ")
+        return self
+
+
+class LoopSettings(Settings):
+    """A loop with ``measured`` is a PID; one without is a station: its setpoint is its output."""
+
+    measured: str | None = None
+    outputs: tuple[OutputSettings, ...] = Field(min_length=1)
+    setpoint: float
+    setpoint_low: float
+    setpoint_high: float
+    band: float | None = Field(None, gt=0, description="half width, in the measured unit")
+    deadband: float = Field(0.0, ge=0, description="in the measured unit")
+    kp: float | None = Field(None, gt=0, description="% of output per measured unit")
+    ti_s: float | None = Field(None, gt=0, description="s")
+    td_s: float = Field(0.0, ge=0, description="s")
+    filter_s: float = Field(0.0, ge=0, description="s")
+    rate_per_s: float | None = Field(None, gt=0, description="greatest change of the output, 1/s")
+    dosing: bool = False
+    needs: tuple[str, ...] = Field((), description="tags without which it goes to its fallback")
+    zero_without: tuple[str, ...] = Field((), description="tags without which it goes to safe")
+    fallback: float | None = Field(None, description="in the actuator's unit")
+    on_bad_hold_s: float | None = Field(None, gt=0, description="s; for ever if not given")
+
+
+class InterlockSettings(Settings):
+    """While a measurement is outside, actuators are forced to fixed values."""
+
+    measured: str
+    above: float | None = None
+    below: float | None = None
+    for_s: float = Field(0.0, ge=0, description="s")
+    clear_s: float = Field(0.0, ge=0, description="s")
+    force: dict[str, float] = Field(min_length=1)
+    on_bad: Literal["trip", "hold"] = "trip"
+
+
+class DoseSettings(Settings):
+    """The greatest volume in any hour."""
+
+    max_ml_per_h: Positive
+
+
+class ModelSettings(Settings):
+    """What the estimator believes at inoculation."""
+
+    organism: Literal["ecoli"]
+    vessel: Literal["5l"]
+    volume_l: Positive
+    biomass_g_per_l: Positive
+    substrate_g_per_l: float = Field(ge=0)
+    feed_substrate_g_per_l: Positive
+    estimator_period_s: Positive = 10.0
+
+
+class OptimiserSettings(Settings):
+    """How often it plans, and its limits."""
+
+    period_s: Positive = 300.0
+    latency_s: Positive = 30.0
+    acetate_max_g_per_l: Positive = 1.5
+    do_min: float = Field(25.0, ge=0, le=100, description="% of air saturation")
+    do_max: float = Field(45.0, ge=0, le=100, description="% of air saturation")
+    feed_loop: Name = "feed"
+    do_loop: Name = "do"
+
+
+class ReactorSettings(Settings):
+    """One vessel: its loops, interlocks, dose limits and model."""
+
+    volume_max_l: Positive
+    measured: dict[str, str] = Field(default_factory=dict)
+    loop: dict[Name, LoopSettings] = Field(min_length=1)
+    interlock: dict[Name, InterlockSettings] = Field(default_factory=dict)
+    dose: dict[str, DoseSettings] = Field(default_factory=dict)
+    model: ModelSettings | None = None
+    optimiser: OptimiserSettings | None = None
+
+
+class ConsoleSettings(Settings):
+    """The web console's own address."""
+
+    address: str = Field("127.0.0.1:8080", pattern=r"^.+:\d{1,5}$", description="HOST:PORT")
+
+
+class InfluxSettings(Settings):
+    """Where samples are forwarded. The token comes from a file or the environment only."""
+
+    enabled: bool = False
+    url: str = Field("", description="http://HOST:PORT")
+    org: str = ""
+    bucket: str = ""
+    token_file: str | None = None
+    token_env: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "InfluxSettings":
+        if self.enabled:
+            for key in ("url", "org", "bucket"):
+                if not getattr(self, key):
+                    raise ValueError(f"{key} is required when enabled = true")
+            if (self.token_file is None) == (self.token_env is None):
+                raise ValueError("either token_file or token_env is required when enabled = true")
+        return self
+
+
+class PlantSettings(Settings):
+    """The whole plant file but for ``[simulation]``, which the controller never reads."""
+
+    site: Name
+    data_dir: str = "data"
+    scan_s: float = Field(1.0, ge=0.1, le=10, description="s")
+    console: ConsoleSettings = Field(default_factory=lambda: ConsoleSettings.model_validate({}))
+    influx: InfluxSettings = Field(default_factory=lambda: InfluxSettings.model_validate({}))
+    device: dict[Name, DeviceSettings] = Field(min_length=1)
+    reactor: dict[Name, ReactorSettings] = Field(min_length=1)
+
+
+def influx_token(settings: InfluxSettings) -> str:
+    """Return the token from its file or the environment.
+
+    Raises:
+        ConfigError: it is missing or empty.
+    """
+    if settings.token_file is not None:
+        where = f"influx.token_file: {settings.token_file}"
+        try:
+            token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError([f"{where}: {error.strerror}; a readable file is required"]) from None
+    else:
+        where = f"influx.token_env: {settings.token_env}"
+        token = os.environ.get(settings.token_env or "", "").strip()
+    if not token:
+        raise ConfigError([f"{where}: the token is empty; a secret is required"])
+    return token
