@@ -1,0 +1,157 @@
+"""Which controllers run on this machine, and the lock that keeps two off one data directory.
+
+The lock is the kernel's (``flock``): it ends with the process however that dies, so a socket file
+found while the lock is ours is a dead one's and may be replaced.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import stat
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LONGEST_PATH = 107  # bytes; sun_path of a Unix socket is 108 with its closing NUL
+
+
+class SocketError(ValueError):
+    """The command socket cannot be made where it was asked for: the caller is wrong."""
+
+
+class AlreadyRunningError(SocketError):
+    """Another live controller holds this data directory."""
+
+    def __init__(self, path: Path, pid: str) -> None:
+        super().__init__(
+            f"{path}: a controller already runs here (pid {pid}); stop it or use another data_dir"
+        )
+        self.pid = pid
+
+
+class Claim:
+    """The right to one command socket, held until ``release`` or until the process dies.
+
+    Args:
+        path: the socket's path; its folder is made with mode 0700 if missing.
+
+    Raises:
+        AlreadyRunningError: another process holds it.
+        SocketError: the path is too long or something that is no socket is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        if len(os.fsencode(self.path)) > LONGEST_PATH:
+            raise SocketError(
+                f"{self.path}: {len(os.fsencode(self.path))} bytes is too long for a socket; "
+                f"at most {LONGEST_PATH} are allowed; choose a shorter data_dir"
+            )
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self.path.with_suffix(".lock")
+        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(self._lock, 32).decode().strip() or "unknown"
+            os.close(self._lock)
+            raise AlreadyRunningError(self.path, pid) from None
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
+        self._drop_stale()
+
+    def _drop_stale(self) -> None:
+        try:
+            mode = self.path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            os.close(self._lock)
+            raise SocketError(f"{self.path}: something that is no socket is there; remove it")
+        self.path.unlink()
+
+    def bind(self) -> socket.socket:
+        """Return a Unix socket bound to the path, readable by its owner only from its birth."""
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            bound.bind(str(self.path))
+        finally:
+            os.umask(before)
+        bound.setblocking(False)
+        return bound
+
+    def release(self) -> None:
+        """Remove the socket and let go; the lock file stays, so that nobody locks a removed one."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A controller that runs now.
+
+    Attributes:
+        plant: the plant file's absolute path.
+        socket: the command socket's absolute path.
+        pid: its process.
+    """
+
+    plant: str
+    socket: str
+    pid: int
+
+
+def folder() -> Path:
+    """Return where this user's running controllers leave their card, mode 0700."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and Path(base).is_dir():
+        path = Path(base) / "fermloop"
+    else:
+        path = Path(tempfile.gettempdir()) / f"fermloop-{os.getuid()}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise SocketError(
+            f"{path}: belongs to another user; set XDG_RUNTIME_DIR to a folder of ours"
+        )
+    return path
+
+
+def announce(plant: Path, socket_path: Path) -> Path:
+    """Leave this process's card and return its path; remove it when the controller ends."""
+    card = Running(str(plant.absolute()), str(socket_path.absolute()), os.getpid())
+    path = folder() / f"{os.getpid()}.json"
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(asdict(card)), encoding="utf-8")
+    aside.replace(path)  # a reader sees all of it or nothing
+    return path
+
+
+def running() -> list[Running]:
+    """Return the controllers that are alive, oldest card first; a dead one's card is ignored."""
+    found: list[tuple[float, Running]] = []
+    for path in folder().glob("*.json"):
+        try:
+            card = Running(**json.loads(path.read_text(encoding="utf-8")))
+            made = path.stat().st_mtime
+        except (OSError, ValueError, TypeError):
+            continue  # half gone or not ours: nothing that could be spoken to
+        if _locked(Path(card.socket)):
+            found.append((made, card))
+    return [card for _, card in sorted(found, key=lambda pair: pair[0])]
+
+
+def _locked(socket_path: Path) -> bool:
+    """Return whether some process holds the socket's lock; a pid alone may be another's by now."""
+    try:
+        lock = os.open(socket_path.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
