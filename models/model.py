@@ -46,11 +46,16 @@ class Functions(Protocol):
 class Model(Protocol):
     """Equations and nothing else: the same in, the same out."""
 
-    time_unit: Literal["h", "s"]
-    states: Sequence[Variable]
-    inputs: Sequence[Variable]
-    parameters: Sequence[Variable]
-    outputs: Sequence[Variable]
+    @property
+    def time_unit(self) -> Literal["h", "s"]: ...
+    @property
+    def states(self) -> Sequence[Variable]: ...
+    @property
+    def inputs(self) -> Sequence[Variable]: ...
+    @property
+    def parameters(self) -> Sequence[Variable]: ...
+    @property
+    def outputs(self) -> Sequence[Variable]: ...
 
     def rhs(self, t: Any, x: Any, u: Any, p: Any, fn: Functions) -> Sequence[Any]:
         """Return ``dx/dt``, length ``len(states)``, in state units per ``time_unit``."""

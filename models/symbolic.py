@@ -1,0 +1,366 @@
+"""A model's equations as CasADi expressions, as a stiff integration step, and as machine code.
+
+The only file of this room that imports CasADi. One right-hand side is traced once; the simulator,
+the estimator and the optimiser use the same expressions.
+"""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from array import array
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import casadi
+
+from models.fn import SCALARS
+from models.model import Functions, Model, Variable
+
+ca: Any = casadi  # its stubs leave most results untyped
+
+
+class ModelError(ValueError):
+    """A model's equations cannot be used on symbols; the message names the model and why."""
+
+
+class Symbols:
+    """``Functions`` for CasADi symbols."""
+
+    def exp(self, a: Any) -> Any:
+        return ca.exp(a)
+
+    def log(self, a: Any) -> Any:
+        return ca.log(a)
+
+    def sqrt(self, a: Any) -> Any:
+        return ca.sqrt(a)
+
+    def max(self, a: Any, b: Any, eps: float = 1e-3) -> Any:
+        return 0.5 * (a + b + ca.sqrt((a - b) * (a - b) + eps * eps))
+
+    def min(self, a: Any, b: Any, eps: float = 1e-3) -> Any:
+        return 0.5 * (a + b - ca.sqrt((a - b) * (a - b) + eps * eps))
+
+
+SYMBOLS: Functions = Symbols()
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A model as expressions of its own symbols.
+
+    Attributes:
+        name: the model's, for messages and for generated names.
+        t: time in the model's unit.
+        x: states, SX of shape (n, 1).
+        u: inputs.
+        p: parameters.
+        rhs: ``dx/dt``, shape (n, 1), per ``time_unit``.
+        output: outputs, shape (m, 1).
+        time_unit: ``h`` or ``s``.
+    """
+
+    name: str
+    t: Any
+    x: Any
+    u: Any
+    p: Any
+    rhs: Any
+    output: Any
+    time_unit: str
+
+    def rhs_function(self) -> Any:
+        """Return a CasADi function ``(x, u, p) -> dx/dt`` at time 0."""
+        return ca.Function(
+            f"fl_{self.name}_rhs", [self.x, self.u, self.p], [ca.substitute(self.rhs, self.t, 0.0)]
+        )
+
+    def output_function(self) -> Any:
+        """Return a CasADi function ``(x, u, p) -> y`` at time 0."""
+        y = ca.substitute(self.output, self.t, 0.0)
+        return ca.Function(f"fl_{self.name}_output", [self.x, self.u, self.p], [y])
+
+
+@contextmanager
+def _no_float_of_a_symbol() -> Generator[None]:
+    """Make ``math.exp(symbol)`` an error: CasADi itself answers NaN."""
+
+    def refuse(_self: Any) -> float:
+        raise TypeError("a symbol was taken for a number")
+
+    before = ca.SX.__float__
+    ca.SX.__float__ = refuse
+    try:
+        yield
+    finally:
+        ca.SX.__float__ = before
+
+
+def _symbols(variables: Sequence[Variable]) -> Any:
+    return ca.vertcat(*(ca.SX.sym(v.name) for v in variables)) if variables else ca.SX(0, 1)
+
+
+def _elements(vector: Any) -> list[Any]:
+    return list(ca.vertsplit(vector)) if vector.shape[0] else []
+
+
+def trace(model: Model) -> Traced:
+    """Return ``model`` as CasADi expressions.
+
+    Raises:
+        ModelError: it calls ``math`` on a symbol, branches on one, returns another number of
+            values than it declares, or gives other numbers on symbols than on floats.
+    """
+    name = type(model).__name__
+    t, x, u, p = ca.SX.sym("t"), *map(_symbols, (model.states, model.inputs, model.parameters))
+    arguments = (t, _elements(x), _elements(u), _elements(p), SYMBOLS)
+    parts: dict[str, Any] = {}
+    for part, method, wanted in (
+        ("rhs", model.rhs, model.states),
+        ("output", model.output, model.outputs),
+    ):
+        try:
+            with _no_float_of_a_symbol():
+                values = list(method(*arguments))
+        except TypeError as error:
+            raise ModelError(
+                f"{name}.{part}: {error}; call fn.exp, fn.log, fn.sqrt, fn.min or fn.max, "
+                "never math.* or float()"
+            ) from error
+        except RuntimeError as error:
+            if "truth value" not in str(error):
+                raise
+            raise ModelError(
+                f"{name}.{part}: it branches on a symbol; use fn.min or fn.max instead of if, "
+                "min, max and comparisons"
+            ) from error
+        if len(values) != len(wanted):
+            raise ModelError(f"{name}.{part}: {len(values)} values for {len(wanted)} names")
+        parts[part] = ca.vertcat(*values) if values else ca.SX(0, 1)
+    traced = Traced(name, t, x, u, p, parts["rhs"], parts["output"], model.time_unit)
+    _same_as_floats(model, traced)
+    return traced
+
+
+def _same_as_floats(model: Model, traced: Traced) -> None:
+    """Catch what tracing cannot see, such as ``math.floor`` or a value remembered between calls."""
+    x, u, p = ([v.default for v in part] for part in (model.states, model.inputs, model.parameters))
+    for part, method in (("rhs", model.rhs), ("output", model.output)):
+        at = ca.Function("at", [traced.t, traced.x, traced.u, traced.p], [getattr(traced, part)])
+        symbolic = [float(v) for v in ca.DM(at(0.0, x, u, p)).full().ravel()]
+        plain = [float(v) for v in method(0.0, x, u, p, SCALARS)]
+        wanted = model.states if part == "rhs" else model.outputs
+        for variable, a, b in zip(wanted, symbolic, plain, strict=True):
+            if not abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1e-3):
+                raise ModelError(
+                    f"{traced.name}.{part}: {variable.name} is {a:g} on symbols but {b:g} on "
+                    "floats at the defaults; only fn.* may be called and nothing remembered"
+                )
+
+
+def _eliminate(matrix: Any, sides: Sequence[list[Any]]) -> list[list[Any]]:
+    """Return the solutions of ``matrix y = side`` by sparse elimination, written out as symbols.
+
+    Pivots stay on the diagonal, in an order that keeps the fill small: the matrix is
+    ``I - gamma h J``, whose diagonal leads where ``h`` is a sensible step of a stable system.
+    """
+    n = matrix.shape[0]
+    sparsity = matrix.sparsity()
+    rows: list[dict[int, Any]] = [{} for _ in range(n)]
+    for i, j in zip(sparsity.row(), sparsity.get_col(), strict=True):
+        rows[i][j] = matrix[i, j]
+    rest = set(range(n))
+    order: list[int] = []
+    columns: list[list[int]] = []
+    while rest:
+        column_size = {k: sum(1 for i in rest if k in rows[i]) for k in rest}
+        k = min(rest, key=lambda k: ((len(rows[k]) - 1) * (column_size[k] - 1), k))
+        rest.remove(k)
+        order.append(k)
+        below = sorted(i for i in rest if k in rows[i])
+        columns.append(below)
+        for i in below:
+            factor = rows[i].pop(k) / rows[k][k]
+            for j, value in rows[k].items():
+                if j != k:
+                    rows[i][j] = rows[i].get(j, 0.0) - factor * value
+            for side in sides:
+                side[i] = side[i] - factor * side[k]
+    solved: list[list[Any]] = []
+    for side in sides:
+        y: list[Any] = [0.0] * n
+        for k in reversed(order):
+            total = side[k]
+            for j, value in rows[k].items():
+                if j != k:
+                    total = total - value * y[j]
+            y[k] = total / rows[k][k]
+        solved.append(y)
+    return solved
+
+
+GAMMA = 1.0 - 0.5**0.5  # of the two L-stable second-order ROS2 methods, the more accurate
+
+
+def rosenbrock(model: Model | Traced, substeps: int = 1, name: str = "") -> Any:
+    """Return a CasADi function ``(x, u, p, h) -> x`` that integrates over ``h`` with ``u`` held.
+
+    ROS2 with the exact Jacobian: second order, L-stable, no iteration, so its cost is fixed and
+    it can be differentiated. It stays stable where dissolved oxygen collapses and an explicit
+    method goes to negative oxygen.
+
+    Args:
+        model: the model, or its trace.
+        substeps: equal steps inside ``h``.
+        name: of the function; ``fl_MODEL_step`` if not given.
+
+    Source: J. G. Verwer et al., SIAM J. Sci. Comput. 20 (1999) 1456-1480.
+    """
+    traced = model if isinstance(model, Traced) else trace(model)
+    h = ca.SX.sym("h")
+    step = h / substeps
+    f = ca.substitute(traced.rhs, traced.t, 0.0)
+    n = traced.x.shape[0]
+    matrix = ca.SX.eye(n) - GAMMA * step * ca.jacobian(f, traced.x)
+    # both stages share the factors: the second side is only known after the first is solved, so
+    # the solution is written as a function of the side and called twice
+    side = ca.SX.sym("side", n)
+    (y,) = _eliminate(matrix, [_elements(side)])
+    solve = ca.vertcat(*y)
+    k1 = ca.substitute(solve, side, f)
+    inner = ca.Function("inner", [traced.x, traced.u, traced.p], [f])
+    k2 = ca.substitute(solve, side, inner(traced.x + step * k1, traced.u, traced.p) - 2.0 * k1)
+    after = traced.x + step * (1.5 * k1 + 0.5 * k2)
+    name = name or f"fl_{traced.name}_step"
+    one = ca.Function(name, [traced.x, traced.u, traced.p, h], [after])
+    if substeps == 1:
+        return one
+    x = traced.x
+    for _ in range(substeps):
+        x = one(x, traced.u, traced.p, h)
+    return ca.Function(name, [traced.x, traced.u, traced.p, h], [x])
+
+
+class Compiled:
+    """A function on fixed buffers: fill ``arguments``, call, take from ``results``.
+
+    Attributes:
+        name: of the function.
+        arguments: one ``array('d')`` per argument, dense and column by column; write into them,
+            never replace or resize them. ``numpy.frombuffer`` gives a view.
+        results: one ``array('d')`` per result.
+        native: whether it runs as machine code; CasADi's virtual machine gives the same numbers.
+    """
+
+    __slots__ = ("_call", "_keep", "arguments", "name", "native", "results")
+
+    def __init__(self, function: Any, library: Path | None) -> None:
+        self.name: str = function.name()
+        self.native = library is not None
+        self.arguments = [
+            array("d", bytes(8 * function.numel_in(i))) for i in range(function.n_in())
+        ]
+        self.results = [
+            array("d", bytes(8 * function.numel_out(i))) for i in range(function.n_out())
+        ]
+        if library is None:
+            buffer, trigger = function.buffer()
+            for i, a in enumerate(self.arguments):
+                buffer.set_arg(i, memoryview(a))
+            for i, r in enumerate(self.results):
+                buffer.set_res(i, memoryview(r))
+            self._keep: Any = (function, buffer)
+            self._call: Any = trigger
+            return
+        handle = ctypes.CDLL(str(library))
+        pointers = [
+            (ctypes.c_void_p * max(1, len(group)))(*(a.buffer_info()[0] for a in group))
+            for group in (self.arguments, self.results)
+        ]
+        integers = (ctypes.c_longlong * max(1, function.sz_iw()))()
+        work = (ctypes.c_double * max(1, function.sz_w()))()
+        # pointers go in tables that leave room for the calls that a function makes inside
+        tables = [
+            (ctypes.c_void_p * max(size, len(pointers[i])))(*pointers[i])
+            for i, size in enumerate((function.sz_arg(), function.sz_res()))
+        ]
+        call = handle[self.name]
+        self._keep = (handle, tables, integers, work)
+        arguments = (*(ctypes.c_void_p(ctypes.addressof(t)) for t in tables), integers, work, 0)
+        self._call = _bind(call, arguments)
+
+    def __call__(self) -> None:
+        """Compute ``results`` from ``arguments``."""
+        self._call()
+
+
+def _bind(call: Any, arguments: tuple[Any, ...]) -> Any:
+    def run() -> None:
+        call(*arguments)
+
+    return run
+
+
+def cache_dir() -> Path:
+    """Return where compiled models are kept between runs."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "fermloop"
+
+
+def compiled(functions: Sequence[Any], compiler: str | None = "gcc") -> dict[str, Compiled]:
+    """Return ``functions`` as machine code, by name.
+
+    C is generated and compiled once per content and kept in ``cache_dir()``. Where there is no
+    compiler, or it fails, CasADi's virtual machine runs them: the same numbers, more slowly.
+
+    Args:
+        functions: CasADi functions; their names begin with ``fl_``, as one called ``step``
+            clashes with libc.
+        compiler: the C compiler's command; ``None`` for the virtual machine.
+    """
+    for function in functions:
+        if not function.name().startswith("fl_"):
+            raise ValueError(f"{function.name()}: the name of a compiled function begins with fl_")
+    library = _library(functions, compiler)
+    return {f.name(): Compiled(f, library) for f in functions}
+
+
+def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
+    command = shutil.which(compiler) if compiler else None
+    if command is None:
+        return None
+    # no fused or reordered arithmetic: bit for bit what the virtual machine computes
+    flags = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC"]
+    prefix = f"fl_{functions[0].name()}"
+    generator = ca.CodeGenerator(prefix, {"casadi_int": "long long int"})
+    for function in functions:
+        generator.add(function)
+    source: str = generator.dump()
+    key = hashlib.sha256(
+        "\0".join([source, command, *flags, os.uname().machine]).encode()
+    ).hexdigest()[:32]
+    folder = cache_dir()
+    target = folder / f"{prefix}-{key}.so"
+    if target.exists():
+        return target
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as room:
+            c_file, so_file = Path(room) / "model.c", Path(room) / "model.so"
+            c_file.write_text(source)
+            subprocess.run(  # arguments are ours; nothing of the plant file reaches them
+                [command, *flags, "-o", str(so_file), str(c_file), "-lm"],
+                check=True,
+                capture_output=True,
+                timeout=300,
+            )
+            so_file.replace(target)  # another process may have been first: the same bytes
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return target
