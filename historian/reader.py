@@ -1,0 +1,356 @@
+"""Reads the store from any thread or process, beside its writer."""
+
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from drivers.point import Quality, Sample, Tag
+from historian.events import Event, Kind
+from historian.schema import (
+    MINUTE_S,
+    MISSING,
+    Column,
+    columns,
+    open_reader,
+    quoted,
+    row_table,
+    split_name,
+)
+
+_HOLD_S = 60.0  # a tag that is sampled more slowly than the rows is held this long between samples
+_RAW_TO_S = 30.0  # wider buckets are made of rollups
+_WIDTHS_S = (0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, _RAW_TO_S)
+
+
+class Rows(NamedTuple):
+    """Rows of one reactor, as they are stored.
+
+    Attributes:
+        suffixes: tag names without the reactor, one a value.
+        rows: ``(seq, time, quality, value, value, ...)``; a value is ``None`` where BAD or not
+            sampled; ``quality`` is ``None`` when all are GOOD, else a digit of ``Quality`` for
+            each suffix, ``-`` (or nothing, beyond its end) for one that was not sampled.
+    """
+
+    suffixes: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+class StoredEvent(NamedTuple):
+    """An event with its number in the store, which only grows."""
+
+    id: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One tag over the buckets of a ``Series``; ``None`` is a gap."""
+
+    low: list[float | None]
+    high: list[float | None]
+    mean: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Trends on a common time axis.
+
+    Attributes:
+        width_s: width of a bucket.
+        times: middle of each bucket, s since 1970 UTC.
+        tags: one trend a tag, by name.
+    """
+
+    width_s: float
+    times: list[float]
+    tags: dict[str, Trend]
+
+
+class SqliteReader:
+    """Reads the store read-only; never makes the writer wait.
+
+    It opens the file when first used, so it may be made before the store is. Every method raises
+    ``StoreError`` while there is none. May be used by several threads.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file; the reader may be used again."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def store_id(self) -> str:
+        """Return the identity of this store: another one when the file was made anew."""
+        with self._snapshot() as db:
+            return str(db.execute("SELECT id FROM identity").fetchone()[0])
+
+    def reactors(self) -> list[str]:
+        """Return the names of the reactors that have rows."""
+        with self._snapshot() as db:
+            return [row[0] for row in db.execute("SELECT name FROM reactor ORDER BY name")]
+
+    def tags(self) -> dict[str, Tag]:
+        """Return every tag ever stored, with its newest unit and range, by name."""
+        with self._snapshot() as db:
+            found = db.execute("SELECT name, unit, low, high FROM tag ORDER BY reactor, place")
+            return {row[0]: Tag(*row) for row in found}
+
+    def newest_seq(self, reactor: str) -> int:
+        """Return the number of the newest row, 0 if there is none."""
+        with self._snapshot() as db:
+            if not columns(db, reactor):
+                return 0
+            found = db.execute(f"SELECT max(seq) FROM {row_table(reactor)}").fetchone()
+            return int(found[0] or 0)
+
+    def last(self, reactor: str) -> dict[str, Sample]:
+        """Return the samples of the newest row, by tag name."""
+        with self._snapshot() as db:
+            found = columns(db, reactor)
+            if not found:
+                return {}
+            names = ", ".join(quoted(c.col) for c in found)
+            row = db.execute(
+                f"SELECT time, quality, {names} FROM {row_table(reactor)} ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        if row is None:
+            return {}
+        time, quality, *values = row
+        samples = (
+            _sample(_tag(c), time, value, _digit(quality, c.place))
+            for c, value in zip(found, values, strict=True)
+        )
+        return {s.tag.name: s for s in samples if s is not None}
+
+    def rows(self, reactor: str, after_seq: int, limit: int) -> Rows:
+        """Return at most ``limit`` rows with a greater ``seq`` than ``after_seq``, in order."""
+        with self._snapshot() as db:
+            found = columns(db, reactor)
+            if not found:
+                return Rows((), [])
+            names = ", ".join(quoted(c.col) for c in found)
+            rows = db.execute(
+                f"SELECT seq, time, quality, {names} FROM {row_table(reactor)}"
+                " WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after_seq, limit),
+            ).fetchall()
+        return Rows(tuple(c.suffix for c in found), rows)
+
+    def read(self, tag: Tag, start: float, end: float) -> list[Sample]:
+        """Return the samples of ``tag`` with ``start <= time <= end``, oldest first."""
+        with self._snapshot() as db:
+            column = _column(db, tag.name)
+            if column is None:
+                return []
+            rows = db.execute(
+                f"SELECT time, {quoted(column.col)}, substr(quality, ?, 1)"
+                f" FROM {row_table(tag.reactor)} WHERE time >= ? AND time <= ? ORDER BY time, seq",
+                (column.place + 1, start, end),
+            ).fetchall()
+        samples = (_sample(tag, time, value, digit) for time, value, digit in rows)
+        return [s for s in samples if s is not None]
+
+    def series(self, names: Iterable[str], start: float, end: float, buckets: int) -> Series:
+        """Return least, greatest and mean value of each tag in each bucket of time.
+
+        Buckets lie on whole multiples of their width, so a trend does not flicker as it moves on;
+        there are at most ``buckets + 1``. Wider than 30 s they are whole minutes, made of rollups.
+        A bucket in which nothing good was measured is a gap; a tag sampled more slowly than the
+        rows is held for at most a minute. An unknown tag is one long gap.
+
+        Args:
+            names: tag names, ``R1.do``.
+            start: s since 1970 UTC.
+            end: s since 1970 UTC, after ``start``.
+            buckets: how many the caller can show, at least 1.
+
+        Raises:
+            ValueError: ``start`` is not before ``end`` or ``buckets`` is below 1.
+        """
+        if not (start < end and buckets >= 1):
+            raise ValueError(f"cannot bucket {start=}, {end=}, {buckets=}")
+        width = _width((end - start) / buckets)
+        first, last = math.floor(start / width), math.ceil(end / width)
+        count = last - first
+        trends: dict[str, Trend] = {}
+        with self._snapshot() as db:
+            by_reactor: dict[str, list[Column]] = {}
+            for name in dict.fromkeys(names):
+                trends[name] = Trend([None] * count, [None] * count, [None] * count)
+                column = _column(db, name)
+                if column is not None:
+                    by_reactor.setdefault(split_name(name)[0], []).append(column)
+            for reactor, found in by_reactor.items():
+                read = _from_rows if width <= _RAW_TO_S else _from_rollups
+                read(db, reactor, found, trends, (first, last, width))
+        times = [(first + i + 0.5) * width for i in range(count)]
+        return Series(width, times, trends)
+
+    def events(
+        self, after_id: int = 0, limit: int = 1000, kinds: Sequence[Kind] | None = None
+    ) -> list[StoredEvent]:
+        """Return at most ``limit`` events with a greater id, oldest first; of all kinds if ``None``."""
+        where, arguments = _of_kinds(kinds)
+        return self._events(
+            f"WHERE id > ?{where} ORDER BY id LIMIT ?", (after_id, *arguments, limit)
+        )
+
+    def latest_events(
+        self, limit: int = 100, kinds: Sequence[Kind] | None = None
+    ) -> list[StoredEvent]:
+        """Return the newest events, oldest first; of all kinds if ``None``."""
+        where, arguments = _of_kinds(kinds)
+        found = self._events(f"WHERE id > 0{where} ORDER BY id DESC LIMIT ?", (*arguments, limit))
+        return found[::-1]
+
+    def state(self, key: str) -> Any:
+        """Return what the controller last put under ``key``; ``None`` if nothing."""
+        with self._snapshot() as db:
+            row = db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def _events(self, where: str, arguments: tuple[object, ...]) -> list[StoredEvent]:
+        with self._snapshot() as db:
+            rows = db.execute(
+                f"SELECT id, time, source, kind, subject, text, data FROM event {where}", arguments
+            ).fetchall()
+        return [
+            StoredEvent(id_, Event(time, source, Kind(kind), subject, text, json.loads(data)))
+            for id_, time, source, kind, subject, text, data in rows
+        ]
+
+    @contextmanager
+    def _snapshot(self) -> Generator[sqlite3.Connection]:
+        """Give a connection in a read transaction: columns and rows of one moment."""
+        with self._lock:
+            if self._db is None:
+                self._db = open_reader(self.path)
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                self._db.execute("COMMIT")
+
+
+def _tag(column: Column) -> Tag:
+    return Tag(column.name, column.unit, column.low, column.high)
+
+
+def _column(db: sqlite3.Connection, name: str) -> Column | None:
+    row = db.execute(
+        "SELECT id, name, suffix, col, place, unit, low, high FROM tag WHERE name = ?", (name,)
+    ).fetchone()
+    return None if row is None else Column(*row)
+
+
+def _digit(quality: str | None, place: int) -> str | None:
+    return None if quality is None else quality[place : place + 1]
+
+
+def _sample(tag: Tag, time: float, value: float | None, digit: str | None) -> Sample | None:
+    """Return the sample of one cell, ``None`` where the tag was not sampled."""
+    if value is not None:
+        return Sample(tag, time, value, Quality(int(digit)) if digit else Quality.GOOD)
+    if not digit or digit == MISSING:
+        return None
+    return Sample(tag, time, math.nan, Quality.BAD)
+
+
+def _of_kinds(kinds: Sequence[Kind] | None) -> tuple[str, tuple[str, ...]]:
+    if kinds is None:
+        return "", ()
+    return f" AND kind IN ({', '.join('?' * len(kinds))})", tuple(k.value for k in kinds)
+
+
+def _width(wanted: float) -> float:
+    """Return a width (s) that is wide enough: a handy one, or whole minutes from 30 s on."""
+    if wanted > _RAW_TO_S:
+        return math.ceil(wanted / MINUTE_S - 1e-9) * MINUTE_S
+    return next(w for w in _WIDTHS_S if w >= wanted * (1 - 1e-9))
+
+
+def _from_rows(
+    db: sqlite3.Connection,
+    reactor: str,
+    found: list[Column],
+    trends: dict[str, Trend],
+    axis: tuple[int, int, float],
+) -> None:
+    first, last, width = axis
+    aggregates = "".join(
+        f", min({c}), max({c}), avg({c}), max(substr(quality, {place}, 1) = '0')"
+        for c, place in ((quoted(column.col), column.place + 1) for column in found)
+    )
+    rows = db.execute(
+        f"SELECT CAST(time / ? AS INTEGER) AS bucket{aggregates} FROM {row_table(reactor)}"
+        " WHERE time >= ? AND time < ? GROUP BY bucket ORDER BY bucket",
+        (width, first * width, last * width),
+    ).fetchall()
+    for index, column in enumerate(found):
+        trend = trends[column.name]
+        held, until = None, -math.inf
+        for row in rows:
+            low, high, mean, was_bad = row[4 * index + 1 : 4 * index + 5]
+            bucket = row[0] - first
+            if mean is not None:
+                trend.low[bucket], trend.high[bucket], trend.mean[bucket] = low, high, mean
+                held, until = mean, bucket + _HOLD_S / width
+            elif held is not None and not was_bad and bucket <= until:
+                trend.low[bucket] = trend.high[bucket] = trend.mean[bucket] = held
+            else:
+                held = None
+
+
+def _from_rollups(
+    db: sqlite3.Connection,
+    reactor: str,
+    found: list[Column],
+    trends: dict[str, Trend],
+    axis: tuple[int, int, float],
+) -> None:
+    """Combine finished minutes with the rows that came after the last roll."""
+    first, last, width = axis
+    minutes = round(width / MINUTE_S)
+    aggregates = "".join(
+        f", count({c}), min({c}), max({c}), avg({c})" for c in (quoted(f.col) for f in found)
+    )
+    tail = db.execute(
+        f"SELECT CAST(time / ? AS INTEGER) AS bucket{aggregates} FROM {row_table(reactor)}"
+        " WHERE seq > (SELECT rolled FROM reactor WHERE name = ?) AND time >= ? AND time < ?"
+        " GROUP BY bucket",
+        (width, reactor, first * width, last * width),
+    ).fetchall()
+    for index, column in enumerate(found):
+        rolled = db.execute(
+            "SELECT minute / ? AS bucket, sum(n), min(low), max(high), sum(mean * n) / sum(n)"
+            " FROM rollup WHERE tag = ? AND minute >= ? AND minute < ? GROUP BY bucket",
+            (minutes, column.id, first * minutes, last * minutes),
+        ).fetchall()
+        merged = {row[0]: row[1:] for row in rolled}
+        for row in tail:
+            new = row[4 * index + 1 : 4 * index + 5]
+            if new[0]:
+                old = merged.get(row[0])
+                merged[row[0]] = new if old is None else _merge(old, new)
+        trend = trends[column.name]
+        for bucket, (_, low, high, mean) in merged.items():
+            i = bucket - first
+            trend.low[i], trend.high[i], trend.mean[i] = low, high, mean
+
+
+def _merge(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float, float]:
+    n = a[0] + b[0]
+    return n, min(a[1], b[1]), max(a[2], b[2]), (a[0] * a[3] + b[0] * b[3]) / n

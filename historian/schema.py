@@ -1,0 +1,208 @@
+"""The store's file: how it is opened, brought up to date and laid out."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+APPLICATION_ID = int.from_bytes(b"ferm", "big")
+MINUTE_S = 60.0  # width of a rollup
+MISSING = "-"  # quality digit of a tag that the row does not have
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_OWN_COLUMNS = ("seq", "time", "quality")
+
+
+class StoreError(Exception):
+    """The store cannot be opened: missing, held by another process, newer, or not one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where a tag lives in its reactor's table.
+
+    Attributes:
+        id: key of the tag in ``rollup``.
+        name: the tag's name, ``R1.do.sp``.
+        suffix: the name without the reactor, ``do.sp``.
+        col: the column's name in SQL, not yet quoted.
+        place: index of the tag's digit in the quality text.
+        unit: UCUM code.
+        low: least value that can be real, in ``unit``.
+        high: greatest value that can be real, in ``unit``.
+    """
+
+    id: int
+    name: str
+    suffix: str
+    col: str
+    place: int
+    unit: str
+    low: float
+    high: float
+
+
+def quoted(name: str) -> str:
+    """Return an SQL identifier in quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def row_table(reactor: str) -> str:
+    """Return the quoted name of a reactor's table."""
+    return quoted(f"row {reactor}")
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return reactor and suffix of a tag's name; a name without a dot has the suffix ``value``."""
+    reactor, _, suffix = name.partition(".")
+    return reactor, suffix or "value"
+
+
+def free_column(suffix: str, taken: Iterable[str]) -> str:
+    """Return a column name for ``suffix``: SQL ignores case, tag names do not."""
+    used = {name.casefold() for name in (*_OWN_COLUMNS, *taken)}
+    name, count = suffix, 1
+    while name.casefold() in used:
+        count += 1
+        name = f"{suffix}~{count}"
+    return name
+
+
+def columns(db: sqlite3.Connection, reactor: str) -> list[Column]:
+    """Return the columns of a reactor, in the order of their places."""
+    found = db.execute(
+        "SELECT id, name, suffix, col, place, unit, low, high FROM tag"
+        " WHERE reactor = ? ORDER BY place",
+        (reactor,),
+    )
+    return [Column(*row) for row in found]
+
+
+def make_table(db: sqlite3.Connection, reactor: str) -> None:
+    """Make the table of a new reactor.
+
+    ``AUTOINCREMENT`` keeps ``seq`` growing even after the newest rows were deleted, so that a
+    cursor never meets an old number again.
+    """
+    table = row_table(reactor)
+    db.execute("INSERT OR IGNORE INTO reactor (name) VALUES (?)", (reactor,))
+    db.execute(
+        f"CREATE TABLE IF NOT EXISTS {table}"
+        " (seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, quality TEXT)"
+    )
+    index = quoted(f"row {reactor} time")
+    db.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {table} (time)")
+
+
+def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
+    """Open the store for its one writer, make it if it is not there, and bring it up to date.
+
+    Returns:
+        The connection, in autocommit, and the lock file: whoever holds it open is the writer.
+
+    Raises:
+        StoreError: another process writes to it, or it is not a store of this version or older.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = _lock(path)
+    db: sqlite3.Connection | None = None
+    try:
+        db = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=1024
+        )
+        db.execute("PRAGMA busy_timeout = 5000")
+        _check_ours(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: fewer, larger check points
+        db.execute("PRAGMA journal_size_limit = 67108864")  # bytes the WAL may keep after a peak
+        _migrate(db, path)
+    except sqlite3.Error as error:
+        if db is not None:
+            db.close()
+        lock.close()
+        raise StoreError(f"{path}: cannot be opened as a store: {error}") from error
+    except StoreError:
+        if db is not None:
+            db.close()
+        lock.close()
+        raise
+    return db, lock
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the store read-only beside its writer.
+
+    Raises:
+        StoreError: it is not there yet, or not a store of this version.
+    """
+    if not path.exists():
+        raise StoreError(f"{path}: no store here yet")
+    uri = f"file:{quote(os.fspath(path.absolute()))}?mode=ro"
+    db: sqlite3.Connection | None = None
+    try:
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA busy_timeout = 5000")
+        version = _pragma(db, "user_version")
+        _check_ours(db, path)
+    except sqlite3.Error as error:
+        if db is not None:
+            db.close()
+        raise StoreError(f"{path}: cannot be read as a store: {error}") from error
+    except StoreError:
+        if db is not None:
+            db.close()
+        raise
+    if version != len(_scripts()):
+        db.close()
+        raise StoreError(
+            f"{path}: schema {version}, this program reads {len(_scripts())};"
+            " the controller brings an older one up to date when it starts"
+        )
+    return db
+
+
+def _scripts() -> list[Path]:
+    return sorted(_MIGRATIONS.glob("*.sql"))
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Run each script that the file has not seen, each in one transaction with its number."""
+    scripts = _scripts()
+    version = _pragma(db, "user_version")
+    if version > len(scripts):
+        raise StoreError(f"{path}: schema {version} is newer than this program's {len(scripts)}")
+    for number, script in enumerate(scripts[version:], version + 1):
+        text = script.read_text(encoding="utf-8")
+        try:
+            db.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise StoreError(f"{path}: {script.name} failed: {error}") from error
+
+
+def _check_ours(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that somebody else made."""
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and _pragma(db, "application_id") != APPLICATION_ID:
+        raise StoreError(f"{path}: is a database, but not a fermloop store")
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    value: Any = db.execute(f"PRAGMA {name}").fetchone()[0]
+    return int(value)
+
+
+def _lock(path: Path) -> IO[bytes]:
+    lock = path.with_name(path.name + ".lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreError(f"{path}: another process writes to this store") from None
+    return lock
