@@ -1,0 +1,182 @@
+"""What the optimiser is asked (Situation) and what it answers (Plan), as plain JSON both ways."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast, get_args
+
+Status = Literal["good", "infeasible", "failed", "bad_input", "late", "dead"]
+STATUSES: tuple[str, ...] = get_args(Status)
+SETPOINTS = ("feed_ml_per_h", "do_percent")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Setpoint trajectories with what the model foretells under them.
+
+    Attributes:
+        status: ``good`` is the only one that may be followed. ``infeasible``: solved, but the
+            rollout breaks a limit. ``failed``: no start of the solver gave a usable answer.
+            ``bad_input``: a number of the request was missing or impossible. ``late`` and
+            ``dead``: the planner's word for a worker that missed its deadline or died.
+        made: s since 1970 UTC, time of the estimate the plan starts from.
+        times: s since 1970 UTC, shape (k,), increasing.
+        setpoints: shape (k, 2), columns as ``SETPOINTS``: feed in mL/h, dissolved oxygen in %.
+        predicted: trajectories at ``times``, each of shape (k,), unit in the name.
+        reason: one line for an operator; what went wrong unless ``good``.
+        active: names of the limits that bind somewhere along the plan.
+        objective: g of product at the end less the small costs.
+        solve_s: wall seconds of all attempts together.
+    """
+
+    status: Status
+    made: float
+    times: tuple[float, ...] = ()
+    setpoints: tuple[tuple[float, ...], ...] = ()
+    predicted: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
+    reason: str = ""
+    active: tuple[str, ...] = ()
+    objective: float = math.nan
+    solve_s: float = math.nan
+
+    @property
+    def good(self) -> bool:
+        """Whether it may be followed: its status says so and every number in it is finite."""
+        return self.status == "good" and self.finite
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a trajectory, with increasing times and only finite setpoints."""
+        return (
+            len(self.times) > 0
+            and len(self.times) == len(self.setpoints)
+            and all(map(math.isfinite, self.times))
+            and all(a < b for a, b in zip(self.times, self.times[1:], strict=False))
+            and all(len(row) == len(SETPOINTS) for row in self.setpoints)
+            and all(math.isfinite(value) for row in self.setpoints for value in row)
+        )
+
+    def at(self, time: float, name: str = "feed_ml_per_h") -> float:
+        """Return setpoint ``name`` at ``time`` (s since 1970 UTC), linear between the plan's times.
+
+        Before the first and after the last time the nearest value holds.
+
+        Raises:
+            ValueError: the plan has no trajectory or no such setpoint.
+        """
+        column = SETPOINTS.index(name)
+        if not self.times:
+            raise ValueError(f"{name}: this plan has no trajectory (status {self.status})")
+        right = bisect_right(self.times, time)
+        if right == 0:
+            return self.setpoints[0][column]
+        if right == len(self.times):
+            return self.setpoints[-1][column]
+        t0, t1 = self.times[right - 1], self.times[right]
+        v0, v1 = self.setpoints[right - 1][column], self.setpoints[right][column]
+        return v0 + (v1 - v0) * (time - t0) / (t1 - t0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can carry it; a number that is not finite becomes ``None``."""
+        plain = asdict(self)
+        for key in ("made", "objective", "solve_s"):
+            plain[key] = plain[key] if math.isfinite(plain[key]) else None
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Plan":
+        """Return the plan that ``as_json`` wrote.
+
+        Raises:
+            ValueError: a key is missing or holds something else than a plan does.
+        """
+        try:
+            status = plain["status"]
+            if status not in STATUSES:
+                raise ValueError(f"status: {status!r} is not one of {', '.join(STATUSES)}")
+            predicted = cast(Mapping[str, Sequence[Any]], plain.get("predicted") or {})
+            rows = cast(Sequence[Sequence[Any]], plain.get("setpoints") or ())
+            return cls(
+                status=status,
+                made=number(plain.get("made")),
+                times=tuple(number(t) for t in plain.get("times") or ()),
+                setpoints=tuple(tuple(number(v) for v in row) for row in rows),
+                predicted={str(k): tuple(number(v) for v in row) for k, row in predicted.items()},
+                reason=str(plain.get("reason", "")),
+                active=tuple(str(name) for name in plain.get("active") or ()),
+                objective=number(plain.get("objective")),
+                solve_s=number(plain.get("solve_s")),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a plan: {type(error).__name__} {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the optimiser must know beside the estimate.
+
+    Attributes:
+        now: s since 1970 UTC.
+        batch_h: h since inoculation.
+        end_h: batch age of the planned harvest, h.
+        induction_h: batch age at which induction happened or is planned, h; ``None``: never.
+        induced: whether it has happened.
+        feed_ml_per_h: feed setpoint that is applied now; the plan starts from it.
+        feeding: whether the recipe feeds already; before, the plan starts when the model says
+            that the batch sugar is gone.
+        previous: the last plan, for the second start.
+        recipe: the recipe's own feed profile, pairs of (s since 1970 UTC, mL/h), increasing.
+    """
+
+    now: float
+    batch_h: float
+    end_h: float
+    induction_h: float | None = None
+    induced: bool = False
+    feed_ml_per_h: float = 0.0
+    feeding: bool = True
+    previous: Plan | None = None
+    recipe: tuple[tuple[float, float], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can carry it."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["previous"] = None if self.previous is None else self.previous.as_json()
+        for key, value in plain.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                plain[key] = None
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Situation":
+        """Return the situation that ``as_json`` wrote.
+
+        Raises:
+            ValueError: a key is missing or holds something else than a situation does.
+        """
+        try:
+            previous, induction = plain.get("previous"), plain.get("induction_h")
+            recipe = cast(Sequence[Sequence[Any]], plain.get("recipe") or ())
+            return cls(
+                now=number(plain["now"]),
+                batch_h=number(plain["batch_h"]),
+                end_h=number(plain["end_h"]),
+                induction_h=None if induction is None else number(induction),
+                induced=bool(plain.get("induced", False)),
+                feed_ml_per_h=number(plain.get("feed_ml_per_h", 0.0)),
+                feeding=bool(plain.get("feeding", True)),
+                previous=None if previous is None else Plan.from_json(previous),
+                recipe=tuple((number(row[0]), number(row[1])) for row in recipe),
+            )
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"not a situation: {type(error).__name__} {error}") from error
+
+
+def number(value: Any) -> float:
+    """Return ``value`` as a float; ``None`` is NaN, as JSON has no other word for it."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)
