@@ -213,6 +213,10 @@ class EColi:
         cap = self.oxygen_capacity(A, O, p, activity)
         return self.metabolism(self.uptake(S, A, p, activity), A, cap, E, p, fn, activity)
 
+    def capacity_loss(self, p: Sequence[Any]) -> Any:
+        """Return the loss of expression capacity while induced, 1/h."""
+        return Parameters(*p).kE
+
     def activity(self, T: Any, pH: Any, fn: Functions) -> Any:
         """Return what temperature (Cel) and pH leave of the rates: 1 at 37 Cel and pH 7.
 
@@ -238,7 +242,7 @@ class EColi:
             D * (S_f - S) - r.qS * X,
             (r.qAp - r.qAc) * X - D * A,
             r.qP * X - D * P,
-            -Parameters(*p).kE * E * induced,
+            -self.capacity_loss(p) * E * induced,
             F,
         )
 
