@@ -202,7 +202,7 @@ class SqliteReader:
     def events(
         self, after_id: int = 0, limit: int = 1000, kinds: Sequence[Kind] | None = None
     ) -> list[StoredEvent]:
-        """Return at most ``limit`` events with a greater id, oldest first; of all kinds if ``None``."""
+        """Return at most ``limit`` events with a greater id, oldest first; ``None``: all kinds."""
         where, arguments = _of_kinds(kinds)
         return self._events(
             f"WHERE id > ?{where} ORDER BY id LIMIT ?", (after_id, *arguments, limit)
@@ -211,7 +211,7 @@ class SqliteReader:
     def latest_events(
         self, limit: int = 100, kinds: Sequence[Kind] | None = None
     ) -> list[StoredEvent]:
-        """Return the newest events, oldest first; of all kinds if ``None``."""
+        """Return the newest events, oldest first; ``None``: all kinds."""
         where, arguments = _of_kinds(kinds)
         found = self._events(f"WHERE id > 0{where} ORDER BY id DESC LIMIT ?", (*arguments, limit))
         return found[::-1]
