@@ -1,0 +1,189 @@
+"""The plant file: every mistake is found before a device is touched, and named in one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from controller.config import ConfigError
+from controller.plant import load_plant
+from controller.settings import InfluxSettings, influx_token
+
+PLANT = Path("sim/plants/ecoli_5l.toml")
+
+
+@pytest.fixture
+def mutant(tmp_path: Path) -> Callable[..., list[str]]:
+    """Return a function that changes the demo's plant file and gives the lines it is refused with."""
+
+    def lines(old: str, new: str, count: int = 1) -> list[str]:
+        text = PLANT.read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / "plant.toml"
+        path.write_text(text.replace(old, new, count), encoding="utf-8")
+        with pytest.raises(ConfigError) as refused:
+            load_plant(path)
+        assert all("\n" not in line for line in refused.value.lines)
+        return refused.value.lines
+
+    return lines
+
+
+def test_the_demo_plant_is_accepted() -> None:
+    plant = load_plant(PLANT)
+    assert plant.tags["R1.stirrer"].safe == 300
+    assert plant.device_of["R1.weight"] == "R1-gas"
+
+
+def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
+    path = tmp_path / "plant.toml"
+    path.write_text(PLANT.read_text(encoding="utf-8") + '\n[simulation.R9]\nnonsense = "x"\n')
+    load_plant(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "ti_s = 400.0",
+            "ti = 400.0",
+            "plant.toml: reactor.R1.loop.temperature.ti: no such key; measured, outputs,",
+        ),
+        (
+            "ti_s = 400.0",
+            "",
+            "plant.toml: reactor.R1.loop.temperature.ti_s: missing; ti_s (s, > 0) is required",
+        ),
+        (
+            "kp = 30.0",
+            "kp = -3",
+            "plant.toml: reactor.R1.loop.temperature.kp: -3 is not allowed; "
+            "kp (% of output per measured unit, > 0)",
+        ),
+        (
+            "scan_s = 1.0",
+            "scan_s = 0",
+            "plant.toml: scan_s: 0 is not allowed; scan_s (s, >= 0.1, <= 10)",
+        ),
+        (
+            'site = "demo"',
+            "",
+            "plant.toml: site: missing; site is required",
+        ),
+        (
+            'unit = "Cel",     low = 0,   high = 150,  input = 0,',
+            'unit = "C",     low = 0,   high = 150,  input = 0,',
+            "plant.toml: device.R1-io.tags.0 (R1.temperature).unit: C is not allowed; one of Cel,",
+        ),
+        (
+            'unit = "[pH]",    low = 0,',
+            'unit = "%",    low = 0,',
+            "plant.toml: reactor.R1.measured.ph: R1.ph in % is not allowed; [pH]",
+        ),
+        (
+            "low = 0,   high = 150,  input = 0,",
+            "low = 200,   high = 150,  input = 0,",
+            "plant.toml: device.R1-io.tags.0 (R1.temperature): R1.temperature: low 200 must be below",
+        ),
+        (
+            "input = 4,    type",
+            "input = 3,    type",
+            "plant.toml: device.R1-io.tags.3 (R1.do).input: 3 is not allowed; R1.ph lives there",
+        ),
+        (
+            "holding = 12,",
+            "holding = 100,",
+            "plant.toml: device.R1-io.tags.12 (R1.inducer).holding: 100 is not allowed; "
+            "the watchdog lives there",
+        ),
+        (
+            'measured = "R1.temperature"\noutputs',
+            'measured = "R1.temprature"\noutputs',
+            "plant.toml: reactor.R1.loop.temperature.measured: R1.temprature is not allowed; "
+            "a known tag of R1: R1.acid,",
+        ),
+        (
+            'outputs = [{ actuator = "R1.stirrer" }]',
+            'outputs = [{ actuator = "R1.air" }]',
+            "plant.toml: reactor.R1.loop.air.outputs.0.actuator: R1.air is not allowed; "
+            "reactor.R1.loop.agitation drives it",
+        ),
+        (
+            "setpoint = 37.0",
+            "setpoint = 99.0",
+            "plant.toml: reactor.R1.loop.temperature.setpoint: 99 is not allowed; 20 to 42",
+        ),
+        (
+            'address = "127.0.0.1:5020"',
+            'address = "127.0.0.1"',
+            "plant.toml: device.R1-io.address: 127.0.0.1 is not allowed; HOST:PORT",
+        ),
+        (
+            "insecure = true ",
+            "insecure = false ",
+            "plant.toml: device.R1-gas.insecure: false is not allowed;",
+        ),
+        (
+            'driver = "modbus_tcp"',
+            'driver = "modbus"',
+            "plant.toml: device.R1-io.driver: modbus is not allowed; driver: input should be",
+        ),
+        (
+            "high = 150,  input = 0,    type",
+            "high = 350,  input = 0,    type",
+            "plant.toml: device.R1-io.tags.0 (R1.temperature): 0 to 350 Cel does not fit int16",
+        ),
+        (
+            '"R1.feed" = { max_ml_per_h = 160 }',
+            '"R1.air" = { max_ml_per_h = 160 }',
+            "plant.toml: reactor.R1.dose.R1.air: L/min is no liquid flow;",
+        ),
+        (
+            'force = { "R1.heater" = 0 }',
+            'force = { "R1.heater" = 200 }',
+            "plant.toml: reactor.R1.interlock.high_temperature.force.R1.heater: 200 is not allowed;",
+        ),
+        (
+            "do_min = 25.0",
+            "do_min = nan",
+            "plant.toml: reactor.R1.optimiser.do_min: nan is not allowed;",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_file_key_value_and_what_was_allowed(
+    mutant: Callable[..., list[str]], old: str, new: str, line: str
+) -> None:
+    assert any(said.startswith(line) for said in mutant(old, new)), mutant(old, new)
+
+
+def test_all_mistakes_are_named_at_once(mutant: Callable[..., list[str]]) -> None:
+    lines = mutant("0.5\nwatchdog", '-1\nwatchdogg = 1\nunit = "x"\nwatchdog')
+    assert len(lines) == 3
+
+
+def test_a_file_that_is_not_there_or_no_toml_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_plant(tmp_path / "nowhere.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("site = ")
+    with pytest.raises(ConfigError, match=r"broken\.toml: not valid TOML"):
+        load_plant(broken)
+
+
+def test_influx_needs_its_keys_and_a_secret_that_is_not_empty(
+    mutant: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = mutant("enabled = false", "enabled = true")
+    assert lines == ["plant.toml: influx: url is required when enabled = true"]
+    token = tmp_path / "token"
+    token.write_text("  \n")
+    where = InfluxSettings(
+        enabled=True, url="http://h:1", org="o", bucket="b", token_file=str(token)
+    )
+    with pytest.raises(ConfigError, match="the token is empty; a secret is required"):
+        influx_token(where)
+    token.write_text("secret\n")
+    assert influx_token(where) == "secret"
+    monkeypatch.setenv("FERMLOOP_TEST_TOKEN", "")
+    other = where.model_copy(update={"token_file": None, "token_env": "FERMLOOP_TEST_TOKEN"})
+    with pytest.raises(ConfigError, match="FERMLOOP_TEST_TOKEN"):
+        influx_token(other)
