@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from controller.config import ConfigError
 from controller.plant import load_plant
 from controller.settings import InfluxSettings, influx_token
@@ -13,7 +14,7 @@ PLANT = Path("sim/plants/ecoli_5l.toml")
 
 @pytest.fixture
 def mutant(tmp_path: Path) -> Callable[..., list[str]]:
-    """Return a function that changes the demo's plant file and gives the lines it is refused with."""
+    """Return a function that changes the plant file and gives the lines it is refused with."""
 
     def lines(old: str, new: str, count: int = 1) -> list[str]:
         text = PLANT.read_text(encoding="utf-8")
@@ -82,7 +83,7 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
         (
             "low = 0,   high = 150,  input = 0,",
             "low = 200,   high = 150,  input = 0,",
-            "plant.toml: device.R1-io.tags.0 (R1.temperature): R1.temperature: low 200 must be below",
+            "plant.toml: device.R1-io.tags.0 (R1.temperature): R1.temperature: low 200 must be",
         ),
         (
             "input = 4,    type",
@@ -140,7 +141,7 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
         (
             'force = { "R1.heater" = 0 }',
             'force = { "R1.heater" = 200 }',
-            "plant.toml: reactor.R1.interlock.high_temperature.force.R1.heater: 200 is not allowed;",
+            "plant.toml: reactor.R1.interlock.high_temperature.force.R1.heater: 200 is not",
         ),
         (
             "do_min = 25.0",
