@@ -247,6 +247,22 @@ def rosenbrock(model: Model | Traced, substeps: int = 1, name: str = "") -> Any:
     return ca.Function(name, [traced.x, traced.u, traced.p, h], [x])
 
 
+def plant_step(model: Model | Traced, name: str = "") -> Any:
+    """Return a CasADi function ``(x, u, p, h) -> (x, y)``: one step and the outputs after it.
+
+    Args:
+        model: the model, or its trace.
+        name: of the function; ``fl_MODEL_plant`` if not given.
+    """
+    traced = model if isinstance(model, Traced) else trace(model)
+    h = ca.SX.sym("h")
+    after = rosenbrock(traced)(traced.x, traced.u, traced.p, h)
+    y = traced.output_function()(after, traced.u, traced.p)
+    return ca.Function(
+        name or f"fl_{traced.name}_plant", [traced.x, traced.u, traced.p, h], [after, y]
+    )
+
+
 class Compiled:
     """A function on fixed buffers: fill ``arguments``, call, take from ``results``.
 

@@ -1,0 +1,145 @@
+"""Probes, balances and drives between the true vessel and the tags.
+
+A reading is the truth after delay, lag, gain, offset, drift, noise and the last digit, in this
+order (PROCESS 3). A drive turns what is wanted into what happens. All time is plant time.
+"""
+
+import math
+from collections import deque
+
+
+class Instrument:
+    """One measured quantity.
+
+    Args:
+        lag_s: time constant of the first-order lag, s; 0 for none.
+        noise: standard deviation, in the tag's unit.
+        gain: what one unit shows as.
+        offset: added to every reading.
+        drift: added per day.
+        digit: the last digit that is shown.
+        delay_s: dead time before the lag, s: a sample line.
+        start: the truth before the first step.
+    """
+
+    __slots__ = (
+        "_delay",
+        "_lagged",
+        "_line",
+        "_one",
+        "digit",
+        "drift",
+        "gain",
+        "lag_s",
+        "noise",
+        "offset",
+    )
+
+    def __init__(
+        self,
+        lag_s: float,
+        noise: float,
+        *,
+        gain: float = 1.0,
+        offset: float = 0.0,
+        drift: float = 0.0,
+        digit: float = 0.0,
+        delay_s: float = 0.0,
+        start: float = 0.0,
+    ) -> None:
+        self.lag_s = lag_s
+        self.noise = noise
+        self.gain = gain
+        self.offset = offset
+        self.drift = drift / 86400.0
+        self.digit = digit
+        self._delay = delay_s
+        self._line: deque[tuple[float, float]] = deque()
+        self._lagged = start
+        self._one = _follow(lag_s, 1.0)
+
+    def show(self, truth: float, age: float, dt: float, normal: float) -> float:
+        """Return the reading.
+
+        Args:
+            truth: at the end of the step.
+            age: s since the vessel's start, for drift and delay.
+            dt: length of the step, s.
+            normal: a standard normal number for the noise.
+        """
+        if self._delay:
+            line = self._line
+            line.append((age + self._delay, truth))
+            truth = self._lagged if line[0][0] > age else line[0][1]
+            while line and line[0][0] <= age:
+                truth = line.popleft()[1]
+        y = self._lagged + (self._one if dt == 1.0 else _follow(self.lag_s, dt)) * (
+            truth - self._lagged
+        )
+        self._lagged = y
+        y = self.gain * y + self.offset + self.drift * age + self.noise * normal
+        return round(y / self.digit) * self.digit if self.digit else y
+
+
+def _follow(lag_s: float, dt: float) -> float:
+    """Return the share of the way to its input that a first-order lag goes in ``dt``."""
+    return -math.expm1(-dt / lag_s) if lag_s > 0.0 else 1.0
+
+
+class Drive:
+    """One moved quantity: a stirrer, a valve, a pump, a flow controller.
+
+    Args:
+        high: what it can give at most.
+        lag_s: time constant, s.
+        ramp: greatest change per s; 0 for no limit.
+        gain: what really happens per unit wanted: a pump's calibration.
+        step: resolution; what is wanted is rounded to it.
+        least: below this it stands still.
+        wear: share of the gain that is lost per day: tubing.
+    """
+
+    __slots__ = ("_one", "gain", "high", "lag_s", "least", "ramp", "step", "value", "wear")
+
+    def __init__(
+        self,
+        high: float,
+        *,
+        lag_s: float = 0.0,
+        ramp: float = 0.0,
+        gain: float = 1.0,
+        step: float = 0.0,
+        least: float = 0.0,
+        wear: float = 0.0,
+    ) -> None:
+        self.high = high
+        self.lag_s = lag_s
+        self.ramp = ramp
+        self.gain = gain
+        self.step = step
+        self.least = least
+        self.wear = wear / 86400.0
+        self.value = 0.0
+        self._one = _follow(lag_s, 1.0)
+
+    def move(self, wanted: float, age: float, dt: float) -> float:
+        """Return the mean of what really happens over ``dt`` s, and keep where it ends."""
+        aim = 0.0 if wanted <= self.least else wanted if wanted < self.high else self.high
+        if self.step:
+            aim = round(aim / self.step) * self.step
+        aim *= self.gain - self.wear * age
+        was = self.value
+        if aim == was:
+            return was
+        if self.ramp:
+            most = self.ramp * dt
+            self.value = now = max(was - most, min(was + most, aim))
+            return 0.5 * (was + now)
+        if self.lag_s <= 0.0:
+            self.value = aim
+            return aim
+        share = self._one if dt == 1.0 else _follow(self.lag_s, dt)
+        self.value = now = was + share * (aim - was)
+        if abs(now - aim) < 1e-9 * self.high:
+            self.value = aim
+        return aim + (was - aim) * share * self.lag_s / dt

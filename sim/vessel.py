@@ -1,0 +1,388 @@
+"""One simulated reactor: the model with its own parameters, behind real drives and probes."""
+
+import math
+from array import array
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from models.bioreactor import Bioreactor
+from models.ecoli import EColi
+from models.symbolic import Compiled, compiled, plant_step
+from models.vessels import VESSELS
+from sim.instruments import Drive, Instrument
+
+# one standard deviation of each parameter around the model's, as a share of it; cut at 2.5
+SPREAD: Final = {
+    "qOmax": 0.12,
+    "qSmax": 0.05,
+    "KS": 0.20,
+    "Yem": 0.06,
+    "qAmax": 0.15,
+    "KiS": 0.15,
+    "KiO": 0.15,
+    "qm": 0.10,
+    "KO": 0.20,
+    "qPm": 0.15,
+    "Kmu": 0.10,
+    "Kimu": 0.10,
+    "kE": 0.10,
+    "broth": 0.12,
+    "S_feed": 0.01,
+    "c_base": 0.03,
+    "UA": 0.10,
+    "loss": 0.15,
+    "T_coolant": 0.10,
+    "T_room": 0.05,
+}
+BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, time constant in s
+SAFE: Final = {"stirrer": 300.0, "air": 1.0}  # every other actuator: 0
+BOTTLE_KG: Final = 2.5  # the feed bottle with its content at the start
+DRIVES: Final = (  # in the order of the model's inputs
+    "stirrer",
+    "air",
+    "oxygen",
+    "heater",
+    "cooling",
+    "acid",
+    "base",
+    "feed",
+    "antifoam",
+    "inducer",
+)
+PROBES: Final = (
+    "temperature",
+    "jacket_temperature",
+    "ph",
+    "do",
+    "agitation",
+    "offgas_o2",
+    "offgas_co2",
+    "air_flow",
+    "oxygen_flow",
+    "weight",
+    "feed_weight",
+)
+NOISE_BLOCK: Final = 2048
+X, S, A, P, V, M, DO, PH, T, TJ, YO2, YCO2 = 0, 1, 2, 3, 6, 7, 8, 14, 15, 16, 17, 18  # states
+
+
+@lru_cache
+def _reactor(organism: str, vessel: str) -> tuple[Bioreactor, Any]:
+    organisms = {EColi.name: EColi}
+    if organism not in organisms:
+        raise ValueError(f"organism: {organism} is unknown; known are {', '.join(organisms)}")
+    if vessel not in VESSELS:
+        raise ValueError(f"vessel: {vessel} is unknown; known are {', '.join(VESSELS)}")
+    model = Bioreactor(organisms[organism](), VESSELS[vessel])
+    return model, plant_step(model, f"fl_{model.name}_plant")
+
+
+class Vessel:
+    """A reactor in plant time: set actuators, let time pass, look at its instruments.
+
+    The seed draws the strain, kLa, the inoculum and every calibration; the same seed and the
+    same calls give the same numbers. Seed 0 is the model itself, with perfect calibration but
+    with noise and lags.
+
+    Args:
+        organism: name of the organism, ``ecoli``.
+        vessel: name of the vessel, ``5l``.
+        seed: at least 0.
+        prefix: of the tags.
+        start_time: plant time at inoculation, s.
+        safe: safe value of actuators by tag; those not named stop, but for 300 r/min and 1 L/min.
+        volume_l: broth at the start.
+        substrate_g_per_l: glucose at the start.
+
+    Raises:
+        ValueError: organism or vessel is unknown, or ``safe`` names no actuator.
+    """
+
+    def __init__(
+        self,
+        organism: str,
+        vessel: str,
+        seed: int | None = 0,
+        prefix: str = "R1",
+        start_time: float = 0.0,
+        safe: Mapping[str, float] | None = None,
+        volume_l: float = 3.0,
+        substrate_g_per_l: float = 10.0,
+    ) -> None:
+        self.model, function = _reactor(organism, vessel)
+        self._step: Compiled = compiled([function])[function.name()]
+        self.prefix = prefix
+        self.seed = seed or 0
+        self.time = start_time
+        self._start = start_time
+        self._noise_rng, draw = np.random.default_rng([self.seed, 1]), _Draw(self.seed)
+        self.parameters = {
+            v.name: v.default * draw.factor(SPREAD.get(v.name, 0.0)) for v in self.model.parameters
+        }
+        inoculum = 0.3 * draw.factor(0.15)
+        self._p = self._step.arguments[2]
+        self._p[:] = array("d", self.parameters.values())
+        self._x = self._step.arguments[0]
+        self._x[:] = array(
+            "d", self.model.start(list(self._p), volume_l, inoculum, substrate_g_per_l)
+        )
+        self._u = self._step.arguments[1]
+        self._h = self._step.arguments[3]
+        self._x_after, self._y = self._step.results
+        self._broth_at = [v.name for v in self.model.parameters].index("broth")
+        self._broth = (self._p[self._broth_at], 0.0, BROTH_DRIFT[0] if self.seed else 0.0)
+        self._feed_volume_l = 0.0
+        self._energy_wh = 0.0
+        self._initial = tuple(self._x)
+        self._drives = _drives(draw)
+        self._probes = _probes(draw, self._x)
+        self._noise: list[list[float]] = []
+        self._where = {f"{prefix}.{name}": k for k, name in enumerate(DRIVES)}
+        self._safe = [SAFE.get(name, 0.0) for name in DRIVES]
+        self.set_safe(safe or {})
+        self._wanted = list(self._safe)
+        for drive, value in zip(self._drives, self._safe, strict=True):
+            drive.value = min(value, drive.high) * drive.gain
+        self._u[:] = array("d", [drive.value for drive in self._drives])
+        self._shown = dict.fromkeys((f"{prefix}.{name}" for name in PROBES), 0.0)
+        self._names = tuple(self._shown)
+        self._h[0] = 0.0
+        self._step()  # outputs of the start
+        self._look(1.0)
+
+    def set_safe(self, safe: Mapping[str, float]) -> None:
+        """Set what ``to_safe`` moves actuators to, by tag."""
+        for name, value in safe.items():
+            self._safe[self._drive(name)] = value
+
+    def _drive(self, name: str) -> int:
+        k = self._where.get(name)
+        if k is None:
+            raise ValueError(f"{name}: no actuator of this vessel; it has {', '.join(self._where)}")
+        return k
+
+    def read(self, name: str) -> float:
+        """Return what the instrument or the actuator of a tag shows, in the tag's unit."""
+        value = self._shown.get(name)
+        return self.actual(name) if value is None else value
+
+    def write(self, name: str, value: float) -> None:
+        """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
+        if not math.isfinite(value):
+            raise ValueError(f"{name}: {value} is no number")
+        self._wanted[self._drive(name)] = value
+
+    def actual(self, name: str) -> float:
+        """Return what is wanted of an actuator, as its device reads it back."""
+        return self._wanted[self._drive(name)]
+
+    def to_safe(self) -> None:
+        """Move every actuator to its safe value, as a device does that has lost its master."""
+        self._wanted[:] = self._safe
+
+    def advance(self, time: float) -> None:
+        """Let plant time pass until ``time``, in steps of 1 s and a shorter last one.
+
+        Raises:
+            FloatingPointError: the integration has left the numbers; never seen, never hidden.
+        """
+        left = time - self.time
+        while left > 1e-6:
+            dt = 1.0 if left > 1.0 - 1e-6 else left
+            self._one(dt)
+            left -= dt
+        self.time = max(self.time, time)
+
+    def _one(self, dt: float) -> None:
+        age = self.time - self._start
+        u, x = self._u, self._x
+        for k, drive in enumerate(self._drives):
+            u[k] = drive.move(self._wanted[k], age, dt)
+        self._h[0] = dt / 3600.0
+        if self._broth[2]:
+            self._drift_broth(age, dt)
+        self._step()
+        x[:] = self._x_after
+        if not math.isfinite(x[DO] + x[PH] + x[T]):
+            raise FloatingPointError(f"{self.prefix} at {age:g} s: {list(x)} under {list(u)}")
+        for k in (S, A, DO):
+            if x[k] < 0.0:
+                x[k] = 0.0
+        self._feed_volume_l += u[7] * dt / 3.6e6
+        self._energy_wh += self._y[8] * dt / 3600.0
+        self.time += dt
+        self._look(dt)
+
+    def _drift_broth(self, age: float, dt: float) -> None:
+        """Let kLa wander, once a minute."""
+        mean, deviation, sigma = self._broth
+        if int(age / 60.0) == int((age + dt) / 60.0):
+            return
+        keep = math.exp(-60.0 / BROTH_DRIFT[1])
+        normal = float(self._noise_rng.standard_normal())
+        deviation = keep * deviation + sigma * math.sqrt(1.0 - keep * keep) * normal
+        self._broth = (mean, deviation, sigma)
+        self._p[self._broth_at] = mean * math.exp(deviation)
+
+    def _look(self, dt: float) -> None:
+        if not self._noise:
+            shape = (NOISE_BLOCK, len(PROBES))
+            self._noise = self._noise_rng.standard_normal(shape).tolist()
+        x, u = self._x, self._u
+        truths = (
+            x[T],
+            x[TJ],
+            x[PH],
+            self._y[0],
+            u[0],
+            100.0 * x[YO2],
+            100.0 * x[YCO2],
+            u[1],
+            u[2],
+            x[M],
+            BOTTLE_KG - self._feed_volume_l * self.parameters["rho_feed"],
+        )
+        age = self.time - self._start
+        shown = self._shown
+        for name, probe, truth, normal in zip(
+            self._names, self._probes, truths, self._noise.pop(), strict=True
+        ):
+            shown[name] = probe.show(truth, age, dt, normal)
+
+    def now(self) -> tuple[float, float, float, float, float]:
+        """Return true temperature (Cel), pH, DO (%), acetate (g/L) and volume (L), quickly."""
+        x = self._x
+        return x[T], x[PH], self._y[0], x[A], x[V]
+
+    def flow(self, name: str) -> float:
+        """Return what an actuator, named without prefix, really gave in the last step."""
+        return self._u[DRIVES.index(name)]
+
+    def state(self) -> dict[str, float]:
+        """Return the model's states by name, see ``Bioreactor.states``."""
+        return {v.name: value for v, value in zip(self.model.states, self._x, strict=True)}
+
+    def set_state(self, **values: float) -> None:
+        """Replace states by name: another inoculum, another start. pH is not recomputed."""
+        names = [v.name for v in self.model.states]
+        for name, value in values.items():
+            self._x[names.index(name)] = value
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """What really is, which no controller may see."""
+        x, y = self._x, self._y
+        s0, v0 = self._initial[S], self._initial[V]
+        fed = self._feed_volume_l * self.parameters["S_feed"]
+        return {
+            "biomass_g_per_l": x[X],
+            "substrate_g_per_l": x[S],
+            "acetate_g_per_l": x[A],
+            "product_g_per_l": x[P],
+            "product_g": x[P] * x[V],
+            "volume_l": x[V],
+            "mass_kg": x[M],
+            "do_percent": y[0],
+            "ph": x[PH],
+            "temperature_cel": x[T],
+            "jacket_temperature_cel": x[TJ],
+            "our_mmol_per_l_h": y[1],
+            "cer_mmol_per_l_h": y[2],
+            "otr_mmol_per_l_h": y[3],
+            "kla_per_h": y[4],
+            "growth_per_h": y[5],
+            "power_w": y[8],
+            "energy_kwh": self._energy_wh / 1e3,
+            "fed_substrate_g": fed,
+            "start_substrate_g": s0 * v0,
+            "age_h": (self.time - self._start) / 3600.0,
+        }
+
+
+class _Draw:
+    """Calibrations of one seed, in a fixed order; seed 0 draws nothing."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng([seed, 0])
+        self._on = seed != 0
+
+    def _normal(self) -> float:
+        return min(2.5, max(-2.5, float(self._rng.standard_normal()))) if self._on else 0.0
+
+    def factor(self, sigma: float) -> float:
+        return math.exp(sigma * self._normal())
+
+    def offset(self, sigma: float) -> float:
+        return sigma * self._normal()
+
+    def between(self, low: float, high: float) -> float:
+        return float(self._rng.uniform(low, high)) if self._on else 0.5 * (low + high)
+
+
+def _drives(draw: _Draw) -> list[Drive]:
+    """Return the drives in the order of ``DRIVES`` (PROCESS 2 and 3: pumps 1-5 %, flows 1 %)."""
+
+    def pump(high: float, step: float) -> Drive:
+        return Drive(high, lag_s=1.0, gain=draw.factor(0.03), step=step, least=step)
+
+    return [
+        Drive(1000.0, ramp=50.0, step=1.0),
+        Drive(10.0, lag_s=1.0, gain=draw.factor(0.007)),
+        Drive(5.0, lag_s=1.0, gain=draw.factor(0.007)),
+        Drive(100.0, lag_s=3.0),
+        Drive(100.0, lag_s=5.0),
+        pump(5.0, 0.005),
+        pump(5.0, 0.005),
+        Drive(
+            200.0,
+            lag_s=1.0,
+            gain=draw.factor(0.03),
+            step=0.05,
+            least=0.2,
+            wear=abs(draw.offset(0.02)),
+        ),
+        pump(5.0, 0.005),
+        pump(5.0, 0.005),
+    ]
+
+
+def _probes(draw: _Draw, x: Any) -> list[Instrument]:
+    """Return the probes in the order of ``PROBES``, settled at the start (PROCESS 3)."""
+    delay = draw.between(30.0, 60.0)
+    return [
+        Instrument(10.0, 0.02, offset=draw.offset(0.05), digit=0.01, start=x[T]),
+        Instrument(5.0, 0.03, offset=draw.offset(0.1), digit=0.01, start=x[TJ]),
+        Instrument(8.0, 0.005, offset=draw.offset(0.01), drift=draw.offset(0.003), start=x[PH]),
+        Instrument(
+            draw.between(20.0, 40.0),
+            0.3,
+            gain=draw.factor(0.015),
+            offset=draw.offset(0.3),
+            drift=draw.offset(0.2),
+            start=100.0,
+        ),
+        Instrument(0.5, 0.5, digit=1.0, start=300.0),
+        Instrument(
+            10.0,
+            0.01,
+            offset=draw.offset(0.02),
+            drift=draw.offset(0.03),
+            delay_s=delay,
+            start=100.0 * x[YO2],
+        ),
+        Instrument(
+            10.0,
+            0.008,
+            offset=draw.offset(0.01),
+            drift=draw.offset(0.01),
+            delay_s=delay,
+            start=100.0 * x[YCO2],
+        ),
+        Instrument(0.5, 0.01, gain=1.0, start=1.0),
+        Instrument(0.5, 0.01, gain=1.0),
+        Instrument(2.0, 0.001, offset=draw.offset(0.002), digit=1e-4, start=x[M]),
+        Instrument(2.0, 0.0005, digit=1e-4, start=BOTTLE_KG),
+    ]
