@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import tempfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,9 +55,8 @@ class Claim:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(self._lock, 32).decode().strip() or "unknown"
             os.close(self._lock)
-            raise AlreadyRunningError(self.path, pid) from None
+            raise AlreadyRunningError(self.path, holder(self.path)) from None
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
         self._drop_stale()
@@ -121,7 +121,7 @@ def folder() -> Path:
 def announce(plant: Path, socket_path: Path) -> Path:
     """Leave this process's card and return its path; remove it when the controller ends."""
     card = Running(str(plant.absolute()), str(socket_path.absolute()), os.getpid())
-    path = folder() / f"{os.getpid()}.json"
+    path = folder() / f"{os.getpid()}-{zlib.crc32(os.fsencode(card.socket)):08x}.json"
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(asdict(card)), encoding="utf-8")
     aside.replace(path)  # a reader sees all of it or nothing
@@ -137,13 +137,21 @@ def running() -> list[Running]:
             made = path.stat().st_mtime
         except (OSError, ValueError, TypeError):
             continue  # half gone or not ours: nothing that could be spoken to
-        if _locked(Path(card.socket)):
+        if held(Path(card.socket)):
             found.append((made, card))
     return [card for _, card in sorted(found, key=lambda pair: pair[0])]
 
 
-def _locked(socket_path: Path) -> bool:
-    """Return whether some process holds the socket's lock; a pid alone may be another's by now."""
+def holder(socket_path: Path) -> str:
+    """Return the process id of the socket's last holder, ``unknown`` if it left none."""
+    try:
+        return socket_path.with_suffix(".lock").read_text(encoding="ascii").strip() or "unknown"
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def held(socket_path: Path) -> bool:
+    """Return whether a live process holds the socket; a pid alone may be another process by now."""
     try:
         lock = os.open(socket_path.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

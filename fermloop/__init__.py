@@ -1,1 +1,71 @@
-"""What do I type, what do I import?"""
+"""What do I type, what do I import?
+
+The public names of fermloop, each imported when it is first used, so that ``import fermloop``
+costs nothing: ``from fermloop import Tag, Driver, load_plant``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from controller.config import ConfigError
+    from controller.plant import Plant, load_plant
+    from drivers.clock import Clock, SystemClock
+    from drivers.driver import DeviceError, Driver, Identity
+    from drivers.point import Quality, RangeError, Sample, Tag, sample
+    from historian.events import Event, Kind
+    from historian.store import Historian
+    from models.model import Model, Variable
+
+_HOME = {
+    "Clock": "drivers.clock",
+    "ConfigError": "controller.config",
+    "DeviceError": "drivers.driver",
+    "Driver": "drivers.driver",
+    "Event": "historian.events",
+    "Historian": "historian.store",
+    "Identity": "drivers.driver",
+    "Kind": "historian.events",
+    "Model": "models.model",
+    "Plant": "controller.plant",
+    "Quality": "drivers.point",
+    "RangeError": "drivers.point",
+    "Sample": "drivers.point",
+    "SystemClock": "drivers.clock",
+    "Tag": "drivers.point",
+    "Variable": "models.model",
+    "load_plant": "controller.plant",
+    "sample": "drivers.point",
+}
+__all__ = [
+    "Clock",
+    "ConfigError",
+    "DeviceError",
+    "Driver",
+    "Event",
+    "Historian",
+    "Identity",
+    "Kind",
+    "Model",
+    "Plant",
+    "Quality",
+    "RangeError",
+    "Sample",
+    "SystemClock",
+    "Tag",
+    "Variable",
+    "load_plant",
+    "sample",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fermloop' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

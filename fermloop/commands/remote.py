@@ -1,0 +1,150 @@
+"""status, mode, set, output, recipe, optimiser and stop: what is said to a running controller."""
+
+import getpass
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from controller.registry import held, running
+from fermloop.failure import USAGE, FailureError
+
+TIMEOUT_S = 5.0  # wall; a controller answers within one scan
+START = "start one with: fermloop run PLANT.toml"
+
+
+def find(plant: Path | None) -> Path:
+    """Return the command socket of the controller that is meant.
+
+    Args:
+        plant: the plant file, or ``None``: the one in this folder's ``data``, or the only one.
+
+    Raises:
+        FailureError: none runs, or several do and none was named.
+    """
+    cards = running()
+    if plant is not None:
+        wanted = str(plant.absolute())
+        for card in cards:
+            if card.plant == wanted:
+                return Path(card.socket)
+        here = _socket_of(plant)
+        if held(here):
+            return here
+        raise FailureError(f"{plant}: no controller runs this plant; {START}")
+    here = Path("data/control.sock").absolute()
+    if held(here):
+        return here
+    if not cards:
+        raise FailureError(f"no controller runs; {START}")
+    if len(cards) > 1:
+        choices = [f"  --plant {card.plant}  (pid {card.pid})" for card in cards]
+        raise FailureError(["more than one controller runs; say which:", *choices], USAGE)
+    return Path(cards[0].socket)
+
+
+def _socket_of(plant: Path) -> Path:
+    try:
+        table = tomllib.loads(plant.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FailureError(f"{plant}: {error.strerror}; a plant file is required", USAGE) from None
+    except ValueError as error:
+        raise FailureError(f"{plant}: not valid TOML: {error}", USAGE) from None
+    return Path(str(table.get("data_dir", "data"))).absolute() / "control.sock"
+
+
+def ask(socket: Path, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Return the controller's answer to a command, or with no ``body`` to a question.
+
+    Raises:
+        FailureError: it refused (its own words), is gone or does not answer.
+    """
+    transport = httpx.HTTPTransport(uds=str(socket))
+    try:
+        with httpx.Client(transport=transport, base_url="http://fermloop") as client:
+            answer = client.request(
+                "GET" if body is None else "POST", path, json=body, timeout=TIMEOUT_S
+            )
+        said = answer.json()
+    except httpx.TimeoutException:
+        raise FailureError(f"{socket}: the controller does not answer in {TIMEOUT_S:g} s") from None
+    except httpx.HTTPError as error:
+        raise FailureError(
+            f"{socket}: the controller cannot be reached: {error}; {START}"
+        ) from None
+    except ValueError:
+        raise FailureError(f"{socket}: what answers there is no fermloop controller") from None
+    if answer.status_code != 200:
+        raise FailureError(str(cast("dict[str, object]", said).get("error", "it was refused")))
+    return cast("dict[str, Any]", said)
+
+
+def status(plant: Path | None, as_json: bool) -> None:
+    """Print the whole state."""
+    state = ask(find(plant), "/state")
+    if as_json:
+        print(json.dumps(state, ensure_ascii=False))
+        return
+    from fermloop.commands.live import show
+
+    show(state)
+
+
+def mode(plant: Path | None, as_json: bool, loop: str, mode: str, reason: str) -> None:
+    """Ask for a loop's mode."""
+    _command(plant, as_json, f"/loop/{_name(loop)}/mode", {"mode": mode, "reason": reason})
+
+
+def setpoint(plant: Path | None, as_json: bool, loop: str, value: float, reason: str) -> None:
+    """Move a loop's setpoint."""
+    _command(plant, as_json, f"/loop/{_name(loop)}/setpoint", {"value": value, "reason": reason})
+
+
+def output(plant: Path | None, as_json: bool, loop: str, value: float, reason: str) -> None:
+    """Move the output of a loop in MANUAL."""
+    _command(plant, as_json, f"/loop/{_name(loop)}/output", {"value": value, "reason": reason})
+
+
+def recipe(
+    plant: Path | None, as_json: bool, action: str, reactor: str, recipe: Path | None, reason: str
+) -> None:
+    """Start, hold, resume or abort a batch."""
+    body: dict[str, object] = {"action": str(action), "reason": reason}
+    if recipe is not None:
+        if action != "start":
+            raise FailureError(f"{recipe}: is not allowed with {action}; only with start", USAGE)
+        body["recipe"] = str(recipe.absolute())  # the controller may run in another folder
+    _command(plant, as_json, f"/recipe/{_name(reactor)}", body)
+
+
+def optimiser(plant: Path | None, as_json: bool, reactor: str, mode: str) -> None:
+    """Switch a reactor's optimiser."""
+    _command(plant, as_json, f"/optimiser/{_name(reactor)}", {"mode": mode})
+
+
+def stop(plant: Path | None, as_json: bool) -> None:
+    """End the controller in order."""
+    _command(plant, as_json, "/stop", {})
+
+
+def _command(plant: Path | None, as_json: bool, path: str, body: Mapping[str, object]) -> None:
+    answer = ask(find(plant), path, {**body, "who": _who()})
+    print(json.dumps(answer, ensure_ascii=False) if as_json else answer["text"])
+
+
+def _name(name: str) -> str:
+    if not name or any(c in name for c in "/?#%") or not name.isprintable():
+        raise FailureError(f"{name!r} is not allowed; a name as in the plant file: R1.do", USAGE)
+    return name
+
+
+def _who() -> str:
+    """Return who types: the audit trail of this version trusts the machine's own log-in."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

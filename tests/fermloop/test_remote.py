@@ -1,0 +1,251 @@
+"""The commands that speak to a running controller, over its real socket."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.api import CommandServer
+from drivers.point import RangeError
+from fermloop.commands import live, remote
+from fermloop.failure import FailureError
+
+STATE: dict[str, Any] = {
+    "site": "demo", "time": 1.79e9, "speed": 60.0, "simulated": True, "scan_s": 1.0,
+    "scans": 123, "scans_missed": 0, "samples_stored": 3690, "samples_forwarded": 0,
+    "samples_lost": 0, "pid": 1234,
+    "devices": {
+        "R1-io": {"answering": True, "address": "127.0.0.1:5020", "error": "",
+                  "simulated": True, "insecure": False, "armed": True},
+        "R1-gas": {"answering": False, "address": "opc.tcp://127.0.0.1:4840",
+                   "error": "no reply", "simulated": True, "insecure": True, "armed": True},
+    },
+    "reactors": {"R1": {
+        "batch": {"id": "R1-1", "recipe": "ecoli", "state": "RUNNING", "phase": "feed",
+                  "age_h": 12.345, "phase_age_h": 0.4, "phases": ["feed"], "message": ""},
+        "loops": {
+            "temperature": {"pv": 37.01, "pv_unit": "Cel", "quality": "GOOD", "sp": 37.0,
+                            "op": 3.2, "op_unit": "%", "target": "AUTO", "actual": "AUTO",
+                            "reason": ""},
+            "ph": {"pv": None, "pv_unit": "[pH]", "quality": "BAD", "sp": 7.0, "op": 0.0,
+                   "op_unit": "%", "target": "AUTO", "actual": "OFF", "reason": "R1.ph is BAD"},
+            "do": {"pv": 30.14, "pv_unit": "%", "quality": "GOOD", "sp": 30.0, "op": 45.2,
+                   "op_unit": "%", "target": "OPTIMISER", "actual": "OPTIMISER", "reason": ""},
+            "feed": {"pv": None, "pv_unit": "mL/h", "quality": "GOOD", "sp": 45.0, "op": 45.0,
+                     "op_unit": "mL/h", "target": "AUTO", "actual": "AUTO", "reason": ""},
+        },
+        "tags": {},
+        "interlocks": {"low_do": {"tripped": True, "text": "R1.do below 12 %: R1.feed = 0"}},
+        "estimate": {"biomass_g_per_l": {"value": 32.14, "sd": 0.5}, "volume_l": {}},
+        "optimiser": {"mode": "on", "state": "good", "plans": 5},
+    }},
+    "alarms": [{"time": 1.79e9, "subject": "R1-gas", "text": "no reply", "active": True},
+               {"time": 1.79e9, "subject": "R1", "text": "was", "active": False}],
+}  # fmt: skip
+
+
+class Plant:
+    """Obeys a setpoint of one loop and writes down what else it was asked."""
+
+    def __init__(self) -> None:
+        self.setpoint = 30.0
+        self.asked: list[tuple[str, ...]] = []
+
+    def _note(self, *words: str) -> str:
+        self.asked.append(words)
+        return " ".join(words)
+
+    def state(self) -> dict[str, Any]:
+        return STATE
+
+    def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
+        return self._note("mode", loop, mode, reason, who)
+
+    def set_setpoint(self, loop: str, value: float, reason: str, who: str) -> str:
+        if loop != "R1.do":
+            raise LookupError(f"{loop}: no such loop; R1.do")
+        if not 10 <= value <= 80:
+            raise RangeError(f"R1.do: setpoint {value:g} is outside 10 to 80 %")
+        old, self.setpoint = self.setpoint, value
+        return f"R1.do setpoint: {old:g} → {value:g} %"
+
+    def set_output(self, loop: str, value: float, reason: str, who: str) -> str:
+        raise ValueError(f"{loop}: its output is set in MANUAL, not in AUTO")
+
+    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
+        return self._note("recipe", reactor, action, recipe_path, reason)
+
+    def optimiser(self, reactor: str, mode: str, who: str) -> str:
+        return self._note("optimiser", reactor, mode, who)
+
+    def stop(self, who: str) -> str:
+        return self._note("stop", who)
+
+    def events(self, after: int, limit: int) -> list[dict[str, object]]:
+        return []
+
+
+@contextmanager
+def answering(plant: Plant, path: Path, file: Path | None = None) -> Generator[None]:
+    """Serve ``plant`` from a thread with an event loop of its own."""
+    up, over = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with CommandServer(plant, path, file):
+            up.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert up.wait(20)
+        yield
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder of our own, with our own registry."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("getpass.getuser", lambda: "ana")
+    return tmp_path
+
+
+@pytest.fixture
+def plant(folder: Path) -> Generator[Plant]:
+    """Run a controller in ``data``, where the commands look first."""
+    plant = Plant()
+    with answering(plant, folder / "data/control.sock"):
+        yield plant
+
+
+def test_set_prints_old_and_new(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+    remote.setpoint(None, False, "R1.do", 35.0, "trial")
+    assert capsys.readouterr().out == "R1.do setpoint: 30 → 35 %\n"
+    remote.setpoint(None, True, "R1.do", 36.0, "trial")
+    said = {"ok": True, "text": "R1.do setpoint: 35 → 36 %"}
+    assert json.loads(capsys.readouterr().out) == said
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (
+            lambda: remote.setpoint(None, False, "R1.do", 95.0, ""),
+            "R1.do: setpoint 95 is outside 10 to 80 %",
+        ),
+        (lambda: remote.setpoint(None, False, "R1.d", 35.0, ""), "R1.d: no such loop; R1.do"),
+        (
+            lambda: remote.output(None, False, "R1.do", 35.0, ""),
+            "R1.do: its output is set in MANUAL, not in AUTO",
+        ),
+    ],
+)
+def test_a_refusal_is_1_and_the_controllers_own_words(
+    plant: Plant, command: Callable[[], None], says: str
+) -> None:
+    with pytest.raises(FailureError) as refused:
+        command()
+    assert (refused.value.lines, refused.value.code) == ([says], 1)
+
+
+def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> None:
+    remote.mode(None, False, "R1.do", "MANUAL", "probe out")
+    remote.recipe(None, False, "hold", "R1", None, "sampling")
+    remote.recipe(None, False, "start", "R1", Path("r.toml"), "")
+    remote.optimiser(None, False, "R1", "shadow")
+    remote.stop(None, False)
+    assert plant.asked == [
+        ("mode", "R1.do", "MANUAL", "probe out", "ana"),
+        ("recipe", "R1", "hold", "", "sampling"),
+        ("recipe", "R1", "start", str(folder / "r.toml"), ""),
+        ("optimiser", "R1", "shadow", "ana"),
+        ("stop", "ana"),
+    ]
+
+
+def test_a_recipe_file_belongs_to_start_only(plant: Plant) -> None:
+    with pytest.raises(FailureError, match="not allowed with hold; only with start") as wrong:
+        remote.recipe(None, False, "hold", "R1", Path("r.toml"), "")
+    assert wrong.value.code == 2
+
+
+def test_nothing_runs_is_said_with_what_to_do(folder: Path) -> None:
+    with pytest.raises(
+        FailureError, match="no controller runs; start one with: fermloop run"
+    ) as no:
+        remote.status(None, False)
+    assert no.value.code == 1
+    (folder / "p.toml").write_text('site = "a"\n')
+    with pytest.raises(FailureError, match="no controller runs this plant"):
+        remote.status(Path("p.toml"), False)
+    with pytest.raises(FailureError, match="a plant file is required"):
+        remote.status(Path("q.toml"), False)
+
+
+def test_the_only_one_is_found_from_anywhere_and_of_several_one_must_be_named(
+    folder: Path,
+) -> None:
+    first, second = Plant(), Plant()
+    with ExitStack() as stack:
+        stack.enter_context(answering(first, folder / "a/control.sock", folder / "a.toml"))
+        remote.stop(None, False)
+        stack.enter_context(answering(second, folder / "b/control.sock", folder / "b.toml"))
+        with pytest.raises(FailureError) as several:
+            remote.stop(None, False)
+        assert several.value.code == 2
+        assert [line.split("  (")[0] for line in several.value.lines[1:]] == [
+            f"  --plant {folder}/a.toml",
+            f"  --plant {folder}/b.toml",
+        ]
+        remote.stop(Path("b.toml"), False)
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
+def test_status_in_json_is_the_state(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+    remote.status(None, True)
+    assert json.loads(capsys.readouterr().out) == STATE
+
+
+def test_status_where_piped_is_lines_for_grep(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote.status(None, False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "site: demo pid 1234 simulated at 60x"
+    assert "device R1-gas: SILENT no reply, simulated, without encryption" in lines
+    assert "loop R1.do: pv=30.14 % sp=30 % op=45.2 % mode=OPTIMISER quality=GOOD" in lines
+    assert (
+        "loop R1.ph: pv=– sp=7 op=0 % mode=AUTO, now OFF quality=BAD reason=R1.ph is BAD" in lines
+    )
+    assert "interlock R1.low_do: TRIPPED R1.do below 12 %: R1.feed = 0" in lines
+    assert "estimate R1.biomass: 32.14 ± 0.5 g/L" in lines
+    assert "alarm R1-gas: no reply" in lines
+    assert not any("was" in line for line in lines)
+
+
+def test_the_status_line_says_what_the_demo_promises() -> None:
+    assert live.line(STATE, "R1") == (
+        "R1  12.35 h | feed | pH – | DO 30.1 % | T 37.01 °C | feed 45.0 mL/h | "
+        "biomass 32.1 g/L | optimiser on (good) | SILENT: R1-gas | 1 alarm"
+    )
+
+
+def test_the_tables_can_be_drawn() -> None:
+    from rich.console import Console
+
+    out = Console(width=140, file=None, record=True)
+    with out.capture() as drawn:
+        out.print(live.tables(STATE))
+    assert "SIMULATED at 60x" in drawn.get()
+    assert "AUTO, now OFF" in drawn.get()
