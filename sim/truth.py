@@ -1,10 +1,11 @@
 """What a run really did: the true figures of the report, gathered while the plant runs.
 
-No controller sees any of it. Shares are fractions 0..1, times are of the plant.
+No controller sees any of it. Shares are fractions 0..1, times are of the plant. ``Truth.of``
+watches a vessel by itself, whoever lets its time pass.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
 from sim.vessel import Vessel
 
@@ -15,7 +16,11 @@ SETTLING_H: Final = 1.0  # before it, bands and shares are not counted
 
 
 class Truth:
-    """The true record of one vessel; call ``update`` after each ``Vessel.advance``.
+    """The true record of one vessel; ``update`` counts the time since the last.
+
+    Attributes:
+        setpoints: of temperature (Cel), pH and DO (%), from which the true shares in band are
+            counted; may be replaced while the plant runs.
 
     Args:
         vessel: whose truth it is.
@@ -27,6 +32,7 @@ class Truth:
         self, vessel: Vessel, volume_max_l: float = 4.5, hours_from: float = SETTLING_H
     ) -> None:
         self._vessel = vessel
+        self.setpoints = (37.0, 7.0, 30.0)
         self._volume_max = volume_max_l
         self._from = vessel.time + 3600.0 * hours_from
         self._last = vessel.time
@@ -40,12 +46,15 @@ class Truth:
         self._bands = tuple(BANDS.values())
         self._in_band_s = [0.0, 0.0, 0.0]
 
-    def update(self, setpoints: tuple[float, float, float] = (37.0, 7.0, 30.0)) -> None:
-        """Count the time since the last call at the state that the vessel is in now.
+    @classmethod
+    def of(cls, vessel: Vessel, volume_max_l: float = 4.5) -> Self:
+        """Return the record of ``vessel`` from now on; it follows the vessel by itself."""
+        truth = cls(vessel, volume_max_l)
+        vessel.watch(truth.update)
+        return truth
 
-        Args:
-            setpoints: of temperature (Cel), pH and DO (%), for the true shares in band.
-        """
+    def update(self) -> None:
+        """Count the time since the last call at the state that the vessel is in now."""
         now = self._vessel.time
         dt = now - self._last
         if dt <= 0.0:
@@ -65,7 +74,7 @@ class Truth:
             self._do_good_s += dt
         if acetate <= ACETATE_HIGH:
             self._acetate_good_s += dt
-        band = self._in_band_s
+        band, setpoints = self._in_band_s, self.setpoints
         if abs(temperature - setpoints[0]) <= self._bands[0]:
             band[0] += dt
         if abs(ph - setpoints[1]) <= self._bands[1]:

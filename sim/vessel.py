@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -134,6 +134,7 @@ class Vessel:
         self._x_after, self._y = self._step.results
         self._broth_at = [v.name for v in self.model.parameters].index("broth")
         self._broth = (self._p[self._broth_at], 0.0, BROTH_DRIFT[0] if self.seed else 0.0)
+        self._watchers: list[Callable[[], None]] = []
         self._feed_volume_l = 0.0
         self._energy_wh = 0.0
         self._initial = tuple(self._x)
@@ -194,7 +195,13 @@ class Vessel:
             dt = 1.0 if left > 1.0 - 1e-6 else left
             self._one(dt)
             left -= dt
+            for look in self._watchers:
+                look()
         self.time = max(self.time, time)
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call ``look`` after each step of at most 1 s, from now on."""
+        self._watchers.append(look)
 
     def _one(self, dt: float) -> None:
         age = self.time - self._start

@@ -53,7 +53,7 @@ def hold(vessel: Vessel, stirrer: float = 0.0) -> Callable[[], None]:
 
 def grow(vessel: Vessel, hours: float, feed: Callable[[float], float]) -> Truth:
     """Run a whole batch by hand; ``feed`` gives mL/h at an age in h."""
-    truth, second = Truth(vessel), hold(vessel)
+    truth, second = Truth.of(vessel), hold(vessel)
     dosed = 0
     for k in range(round(hours * 3600)):
         age = k / 3600.0
@@ -61,7 +61,6 @@ def grow(vessel: Vessel, hours: float, feed: Callable[[float], float]) -> Truth:
         vessel.write("R1.inducer", 2.0 if age > 12.0 and dosed < 300 else 0.0)
         dosed += age > 12.0
         second()
-        truth.update()
     return truth
 
 
@@ -307,11 +306,10 @@ def test_base_follows_growth() -> None:
 def test_the_report_counts_what_happened() -> None:
     vessel = Vessel("ecoli", "5l", volume_l=4.6)
     vessel.set_state(A=3.0)
-    truth = Truth(vessel, volume_max_l=4.5)
+    truth = Truth.of(vessel)
     vessel.write("R1.stirrer", 300.0)
     for k in range(1, 121):
         vessel.advance(60.0 * k)
-        truth.update()
     report = truth.as_report()
     assert report["hours"] == pytest.approx(2.0)
     assert report["volume_above_limit_min"] == pytest.approx(120.0)
