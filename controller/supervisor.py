@@ -12,7 +12,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ USAGE = 2  # exit code of a wrong plant file or argument: starting again would n
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 10.0
 SETTLED_S = 60.0  # a process that lived this long starts again with the first backoff
-LOOK_S = 0.25
+LOOK_S = 0.25  # how often a process that must beat is looked at
 
 _PR_SET_PDEATHSIG = 1
 # -I -S: without site packages the interpreter is there in 10 ms and nothing of the user's is run
@@ -68,6 +68,21 @@ class Heartbeat:
         # a full pipe is a supervisor that is stopped, a broken one that it is gone: go on
         with contextlib.suppress(OSError):
             os.write(self._fd, b".")
+
+    @contextlib.asynccontextmanager
+    async def beating(self) -> AsyncGenerator[None]:
+        """Beat from a task of its own while inside: for a start or an end that may take long."""
+
+        async def keep() -> None:
+            while True:
+                self.beat()
+                await asyncio.sleep(LOOK_S)
+
+        task = asyncio.create_task(keep(), name="heartbeat")
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,16 @@ print(os.getpid(), os.environ.get("FERMLOOP_RESTARTS"),
 while not threading.Event().wait(0.1):
     heart.beat()
 """
+CONNECTING = """
+import asyncio, sys, threading
+from controller.supervisor import Heartbeat
+async def main():
+    async with Heartbeat().beating():
+        await asyncio.sleep(1.5)
+    print("quiet", flush=True)
+    threading.Event().wait()
+asyncio.run(main())
+"""
 STUBBORN = """
 import signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -125,6 +135,14 @@ async def test_a_child_that_never_beats_is_given_its_first_time_only(tmp_path: P
     child = Child("controller", python(FOREVER), beat_s=0.1, first_beat_s=0.5)
     async with supervised(child) as (_, told):
         await told.until("no beat within 0.5 s of its start")
+
+
+async def test_a_long_start_that_beats_is_left_alone(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    child = Child("controller", python(CONNECTING), log=log, beat_s=0.8)
+    async with supervised(child) as (_, told):
+        await told.until("frozen: no beat for")
+        assert lines(log) == [["quiet"]]
 
 
 async def test_the_backoff_doubles_and_others_go_on() -> None:
