@@ -1,0 +1,116 @@
+"""Rows become InfluxDB line protocol, built by hand: a third of the cost of the client's Point."""
+
+import math
+import re
+from typing import Any, NamedTuple
+
+from historian.reader import Rows
+from historian.schema import MISSING
+
+MEASUREMENT = "fermloop"
+
+_TEMPLATES = 1000  # patterns of missing values and qualities remembered for each encoder
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")  # never meant in a name, and no escape is portable
+
+
+class Line(NamedTuple):
+    """One point: the samples of one row.
+
+    Attributes:
+        reactor: whose row it is.
+        seq: the row's number in the store.
+        text: line protocol without an end of line; empty if nothing was sampled.
+        samples: how many samples it carries, BAD ones included.
+    """
+
+    reactor: str
+    seq: int
+    text: str
+    samples: int
+
+
+class _Template(NamedTuple):
+    format: str  # takes the values that are there, then the time
+    samples: int
+
+
+def escape(name: str) -> str:
+    """Return a tag key, tag value or field key as line protocol wants it."""
+    plain = _UNFIT.sub("_", name)
+    return plain.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
+    """Take a line apart: head ``fermloop,site=…``, fields ``(key, value)`` escaped, time."""
+    head, fields, time = re.split(r"(?<!\\) ", text)
+    pairs = (re.split(r"(?<!\\)=", field) for field in re.split(r"(?<!\\),", fields))
+    return head, [(key, value) for key, value in pairs], time
+
+
+def join_fields(head: str, fields: list[tuple[str, str]], time: str) -> str:
+    """Undo ``split_fields``."""
+    return f"{head} {','.join(f'{key}={value}' for key, value in fields)} {time}"
+
+
+class Encoder:
+    """Turns rows of one reactor and one set of columns into lines.
+
+    A field a sampled tag, named by its suffix; beside it ``<suffix>_q`` (0 BAD, 1 UNCERTAIN) only
+    where it is not GOOD; a BAD sample has no value. Times are whole microseconds.
+
+    Args:
+        site: name of the plant, the tag ``site``.
+        reactor: the tag ``reactor``.
+        suffixes: field names, in the order of the rows' values.
+    """
+
+    def __init__(self, site: str, reactor: str, suffixes: tuple[str, ...]) -> None:
+        self.suffixes = suffixes
+        self._reactor = reactor
+        self._head = f"{MEASUREMENT},reactor={escape(reactor)},site={escape(site)}"
+        self._head = self._head.replace("%", "%%")
+        self._keys = [escape(suffix).replace("%", "%%") for suffix in suffixes]
+        self._full = self._template(None, (False,) * len(suffixes))
+        self._templates: dict[tuple[str | None, tuple[bool, ...]], _Template] = {}
+
+    def lines(self, rows: Rows) -> list[Line]:
+        """Return one line a row, in order."""
+        return [self._line(row) for row in rows.rows]
+
+    def _line(self, row: tuple[Any, ...]) -> Line:
+        seq, time, quality, *values = row
+        if quality is None and None not in values and math.isfinite(sum(values)):
+            template = self._full
+        else:
+            values = [v if v is not None and math.isfinite(v) else None for v in values]
+            template = self._find(quality, tuple([v is None for v in values]))
+            values = [v for v in values if v is not None]
+        if not template.samples:
+            return Line(self._reactor, seq, "", 0)
+        text = template.format % (*values, round(time * 1e6))
+        return Line(self._reactor, seq, text, template.samples)
+
+    def _find(self, quality: str | None, absent: tuple[bool, ...]) -> _Template:
+        key = quality, absent
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) >= _TEMPLATES:
+                self._templates.clear()
+            template = self._templates[key] = self._template(quality, absent)
+        return template
+
+    def _template(self, quality: str | None, absent: tuple[bool, ...]) -> _Template:
+        fields: list[str] = []
+        samples = 0
+        for place, (key, no_value) in enumerate(zip(self._keys, absent, strict=True)):
+            digit = quality[place : place + 1] if quality else ""
+            if no_value and digit in ("", MISSING):
+                continue  # not sampled in this scan
+            samples += 1
+            if no_value:
+                fields.append(f"{key}_q=0i")
+                continue
+            fields.append(f"{key}=%r")
+            if digit in ("0", "1"):
+                fields.append(f"{key}_q={digit}i")
+        return _Template(f"{self._head} {','.join(fields)} %d", samples)
