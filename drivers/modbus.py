@@ -169,7 +169,8 @@ class ModbusDriver:
         plan = self._plan(tuple(values))
         for tag in plan.tags:
             tag.require(values[tag.name])
-        requests = [b.write_request([values[n] for n in b.names]) for b in plan.writes]
+        wanted = {n: self._actuators[n].encode(v) for n, v in values.items()}
+        requests = [b.write_request([wanted[n] for n in b.names]) for b in plan.writes]
         asked = [f"a write of {b}" for b in plan.writes] + [f"{b}" for b in plan.readbacks]
         replies = await self._exchange([*requests, *(b.request for b in plan.readbacks)], asked)
         for request, reply, what in zip(requests, replies, asked, strict=False):
@@ -181,12 +182,11 @@ class ModbusDriver:
         for block, reply in zip(plan.readbacks, replies[len(requests) :], strict=True):
             block.samples(reply, now, held)
             for register in block.registers:
-                wanted = values[register.tag.name]
-                if block.part(reply, register) != register.encode(wanted):
-                    raise DeviceError(
-                        f"{self._where}: {register.tag.name} reads back "
-                        f"{held[register.tag.name].value:g} {register.tag.unit} "
-                        f"after {wanted:g} was written"
+                name = register.tag.name
+                if block.part(reply, register) != wanted[name]:
+                    self._fail(
+                        f"{name} reads back {held[name].value:g} {register.tag.unit} "
+                        f"after {values[name]:g} was written"
                     )
         return held
 

@@ -6,7 +6,7 @@ Source: MODBUS Application Protocol Specification V1.1b3 (modbus.org), sections 
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal, cast
 
@@ -63,6 +63,9 @@ class Register:
         offset: unit.
         words: order of the 16-bit words of a longer number; ``big`` has the most significant first.
 
+        count: how many registers (or bits) it takes.
+        end: the first address behind it.
+
     Raises:
         ValueError: these do not fit each other, or the tag's range does not fit the type.
     """
@@ -74,8 +77,19 @@ class Register:
     scale: float = 1.0
     offset: float = 0.0
     words: WordOrder = "big"
+    count: int = field(init=False, repr=False, compare=False)
+    end: int = field(init=False, repr=False, compare=False)
+    _struct: struct.Struct = field(init=False, repr=False, compare=False)
+    _factors: tuple[float, float] = field(init=False, repr=False, compare=False)
+    _limits: tuple[float, float] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        form = struct.Struct(f">{_FORMAT[self.type]}")
+        freeze = object.__setattr__
+        freeze(self, "_struct", form)
+        freeze(self, "count", max(form.size // 2, 1))
+        freeze(self, "end", self.address + self.count)
+        freeze(self, "_limits", None if "float" in self.type else _COUNTS[self.type])
         name = self.tag.name
         if (self.type == "bit") != (self.table in ("coil", "discrete")):
             raise ValueError(f"{name}: a {self.table} cannot hold a {self.type}")
@@ -85,6 +99,7 @@ class Register:
             raise ValueError(f"{name}: address {self.address} is outside 0 to 65535")
         if self.scale == 0 or not math.isfinite(self.scale + self.offset):
             raise ValueError(f"{name}: scale {self.scale:g} is not allowed; finite and not 0")
+        freeze(self, "_factors", factors(self.scale))
         least, most = _COUNTS[self.type]
         for bound in (self.tag.low, self.tag.high):
             if self.type == "bit" and bound not in (0, 1):
@@ -93,16 +108,6 @@ class Register:
                 raise ValueError(
                     f"{name}: {bound:g} {self.tag.unit} does not fit {self.type} of {self.scale:g}"
                 )
-
-    @property
-    def count(self) -> int:
-        """How many registers (or bits) it takes."""
-        return 1 if self.type == "bit" else struct.calcsize(f">{_FORMAT[self.type]}") // 2
-
-    @property
-    def end(self) -> int:
-        """The first address behind it."""
-        return self.address + self.count
 
     def number(self, value: float) -> float:
         """Return what the register holds for ``value`` in the tag's unit, limited to its type.
@@ -114,23 +119,24 @@ class Register:
             if value not in (0, 1):
                 raise RangeError(f"{self.tag.name}: {value:g} is no bit; 0 or 1")
             return bool(value)
-        number = (value - self.offset) / self.scale
-        if self.type in ("float32", "float64"):
+        multiplier, divisor = self._factors
+        number = (value - self.offset) * divisor / multiplier
+        if self._limits is None:
             return number
-        least, most = _COUNTS[self.type]
-        return round(min(max(number, least), most))
+        least, most = self._limits
+        return round(least if number < least else most if number > most else number)
 
     def encode(self, value: float) -> bytes:
         """Return the bytes of ``value`` as on the wire; a bit as one byte."""
-        data = struct.pack(f">{_FORMAT[self.type]}", self.number(value))
+        data = self._struct.pack(self.number(value))
         return _swap_words(data) if self.words == "little" else data
 
     def decode(self, data: bytes) -> float:
         """Return the value in the tag's unit of the bytes on the wire."""
         if self.words == "little":
             data = _swap_words(data)
-        (number,) = struct.unpack(f">{_FORMAT[self.type]}", data)
-        multiplier, divisor = factors(self.scale)
+        (number,) = self._struct.unpack(data)
+        multiplier, divisor = self._factors
         return number * multiplier / divisor + self.offset
 
     def settle(self, value: float) -> float:
@@ -140,11 +146,13 @@ class Register:
         a value that is really outside.
         """
         tag = self.tag
+        if value in tag:
+            return value
         for bound in (tag.low, tag.high):
             near = self.decode(self.encode(bound))
             if min(near, bound) <= value <= max(near, bound):
                 return bound
-        return value if value in tag else math.nan
+        return math.nan
 
 
 def factors(scale: float) -> tuple[float, float]:
@@ -177,6 +185,11 @@ class Block:
         self.request = struct.pack(">BHH", code, self.start, self.count)
         self.head = bytes((code, size & 0xFF))
         self.length = 2 + size
+        self._write_head = b""
+        if self.table in WRITE_CODE:
+            self._write_head = struct.pack(
+                ">BHHB", WRITE_CODE[self.table], self.start, self.count, size & 0xFF
+            )
         self._points = [
             (r.tag.name, r.tag, *factors(r.scale), r.offset, r.tag.low, r.tag.high)
             for r in registers
@@ -199,26 +212,13 @@ class Block:
             else:
                 into[name] = self._outside(name, value, time)
 
-    def write_request(self, values: Sequence[float]) -> bytes:
-        """Return the request that writes ``values``, one a register, in the tags' units.
-
-        Raises:
-            RangeError: a bit is neither 0 nor 1.
-        """
+    def write_request(self, encoded: Sequence[bytes]) -> bytes:
+        """Return the request that writes what ``Register.encode`` gave, one a register; no gaps."""
+        data = b"".join(encoded)
         if self.bits:
-            number = sum(
-                int(r.number(v)) << (r.address - self.start)
-                for r, v in zip(self.registers, values, strict=True)
-            )
+            number = sum(bit << i for i, bit in enumerate(data))
             data = number.to_bytes((self.count + 7) // 8, "little")
-        else:
-            data = b"".join([r.encode(v) for r, v in zip(self.registers, values, strict=True)])
-        return self.write_head() + data
-
-    def write_head(self) -> bytes:
-        """Return function code, start, count and byte count of a write of the whole block."""
-        size = (self.count + 7) // 8 if self.bits else 2 * self.count
-        return struct.pack(">BHHB", WRITE_CODE[self.table], self.start, self.count, size)
+        return self._write_head + data
 
     def part(self, reply: bytes, register: Register) -> bytes:
         """Return the bytes of one register out of a checked read reply."""

@@ -1,0 +1,271 @@
+"""The simulated vessel behind the drivers' links: no sockets, nothing that waits.
+
+What the real links carry over a wire is made here: Modbus PDUs and OPC UA DataValues, from the tag
+tables of the plant file. A driver cannot tell the difference, so scaling, word order and every
+check of a reply are exercised in virtual time too.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from drivers import modbus, opcua
+from drivers.clock import Clock
+from drivers.opcua import DataValue, Node
+from drivers.registers import READ_CODE, Register, Table
+from sim.image import (
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    ILLEGAL_VALUE,
+    PRODUCT,
+    REVISION,
+    VENDOR,
+    Refused,
+    RegisterImage,
+    device_image,
+    pace_image,
+)
+from sim.motion import Device, SimulatedPlant
+
+if TYPE_CHECKING:
+    from controller.settings import DeviceSettings
+
+GOOD, BAD_SENSOR, BAD_UNKNOWN, BAD_READ_ONLY, BAD_RANGE = (
+    0,
+    0x808C0000,  # BadSensorFailure
+    0x80340000,  # BadNodeIdUnknown
+    0x803B0000,  # BadNotWritable
+    0x803C0000,  # BadOutOfRange
+)
+_TABLE_OF: dict[int, Table] = {code: table for table, code in READ_CODE.items()}
+
+
+class VesselModbusLink:
+    """A simulated Modbus device that answers request PDUs.
+
+    Args:
+        plant: the vessels; they follow its clock, or stand until unit 247 is told to advance.
+        image: the device's registers.
+        unit_id: the device's unit.
+
+    Attributes:
+        answering: set False to cut the wire.
+    """
+
+    def __init__(self, plant: SimulatedPlant, image: RegisterImage, unit_id: int = 1) -> None:
+        self.address = "virtual"
+        self.answering = True
+        self._plant = plant
+        self._unit = unit_id
+        self._images = {unit_id: image, modbus.SIMULATOR_UNIT: pace_image(plant)}
+
+    async def exchange(
+        self,
+        requests: Sequence[bytes],
+        *,
+        unit: int | None = None,
+        timeout_s: float | None = None,
+    ) -> list[bytes]:
+        if not self.answering:
+            raise modbus.LinkError("no reply to {what}: the wire is cut")
+        self._plant.catch_up()
+        image = self._images.get(self._unit if unit is None else unit)
+        return [answer(image, request) for request in requests]
+
+    def reset(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+def answer(image: RegisterImage | None, request: bytes) -> bytes:
+    """Return the reply PDU of a device to a request PDU.
+
+    Source: MODBUS Application Protocol Specification V1.1b3, section 6.
+    """
+    code = request[0]
+    try:
+        if image is None:
+            raise Refused(11)  # gateway target did not respond
+        return _serve(image, code, request)
+    except Refused as refused:
+        return bytes((code | 0x80, refused.code))
+    except struct.error:  # the request is too short
+        return bytes((code | 0x80, ILLEGAL_VALUE))
+
+
+def _serve(image: RegisterImage, code: int, request: bytes) -> bytes:
+    if code in (3, 4):
+        start, count = _span(request, 125)
+        return bytes((code, 2 * count)) + image.words(_TABLE_OF[code], start, count)
+    if code in (1, 2):
+        start, count = _span(request, 2000)
+        data = _pack_bits(image.bits(_TABLE_OF[code], start, count))
+        return bytes((code, len(data))) + data
+    if code == 16:
+        start, count = _span(request, 123)
+        if len(request) != 6 + 2 * count or request[5] != 2 * count:
+            raise Refused(ILLEGAL_VALUE)
+        image.write_words(start, request[6:])
+        return request[:5]
+    if code == 15:
+        start, count = _span(request, 1968)
+        if len(request) != 6 + (count + 7) // 8 or request[5] != (count + 7) // 8:
+            raise Refused(ILLEGAL_VALUE)
+        number = int.from_bytes(request[6:], "little")
+        image.write_bits(start, [bool(number >> i & 1) for i in range(count)])
+        return request[:5]
+    if code == 6:
+        (start,) = struct.unpack_from(">H", request, 1)
+        image.write_words(start, request[3:5])
+        return request[:5]
+    if code == 5:
+        start, value = struct.unpack_from(">HH", request, 1)
+        if value not in (0, 0xFF00):
+            raise Refused(ILLEGAL_VALUE)
+        image.write_bits(start, [value != 0])
+        return request[:5]
+    if request[:2] == b"\x2b\x0e":
+        return _identification()
+    raise Refused(ILLEGAL_FUNCTION)
+
+
+def _span(request: bytes, most: int) -> tuple[int, int]:
+    start, count = struct.unpack_from(">HH", request, 1)
+    if not 1 <= count <= most:
+        raise Refused(ILLEGAL_VALUE)
+    if start + count > 0x10000:
+        raise Refused(ILLEGAL_ADDRESS)
+    return start, count
+
+
+def _pack_bits(bits: Sequence[bool]) -> bytes:
+    number = sum(1 << i for i, bit in enumerate(bits) if bit)
+    return number.to_bytes((len(bits) + 7) // 8, "little")
+
+
+def _identification() -> bytes:
+    texts = [t.encode() for t in (VENDOR, PRODUCT, REVISION)]
+    objects = b"".join(bytes((i, len(t))) + t for i, t in enumerate(texts))
+    return b"\x2b\x0e\x01\x01\x00\x00\x03" + objects
+
+
+class VesselOpcUaLink:
+    """A simulated OPC UA server that answers with DataValues.
+
+    A sensor whose reading is NaN is BadSensorFailure, as analysers report it.
+
+    Args:
+        plant: the vessels.
+        nodes: the device's tags.
+
+    Attributes:
+        answering: set False to cut the wire.
+    """
+
+    def __init__(self, plant: SimulatedPlant, nodes: Sequence[Node]) -> None:
+        self.address = "virtual"
+        self.answering = True
+        self._plant = plant
+        self._nodes = {n.node: n for n in nodes}
+        self._readers: dict[str, Callable[[], float]] = {
+            n.node: partial(plant.vessel(n.tag).read, n.tag.name) for n in nodes
+        }
+        self._readers[opcua.SPEED] = lambda: plant.speed
+        self._readers[opcua.PLANT_TIME] = lambda: plant.time
+
+    async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
+        self._here()
+        time = self._plant.time
+        readers = self._readers
+        found: list[DataValue] = []
+        for node in nodes:
+            reader = readers.get(node)
+            if reader is None:
+                found.append(DataValue(None, BAD_UNKNOWN))
+                continue
+            value = reader()
+            found.append(DataValue(value, GOOD if value == value else BAD_SENSOR, time))
+        return found
+
+    async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
+        self._here()
+        return [self._write(n, v) for n, v in zip(nodes, values, strict=True)]
+
+    async def call(self, method: str, argument: float, timeout_s: float) -> int:
+        self._here()
+        if method != opcua.ADVANCE or self._plant.speed:
+            return BAD_UNKNOWN
+        self._plant.advance(argument)
+        return GOOD
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def _here(self) -> None:
+        if not self.answering:
+            raise opcua.LinkError("no reply to {what}: the wire is cut")
+        self._plant.catch_up()
+
+    def _write(self, node: str, value: float) -> int:
+        known = self._nodes.get(node)
+        if known is None:
+            return BAD_UNKNOWN
+        if known.tag.safe is None:
+            return BAD_READ_ONLY
+        if math.isnan(value) or value not in known.tag:
+            return BAD_RANGE
+        self._plant.vessel(known.tag).write(known.tag.name, value)
+        return GOOD
+
+
+def modbus_link(
+    plant: SimulatedPlant,
+    registers: Sequence[Register],
+    watchdog: modbus.Watchdog | None = None,
+    within_s: float = 3.0,
+    unit_id: int = 1,
+) -> VesselModbusLink:
+    """Return a simulated Modbus device with its watchdog, if any, in plant time."""
+    if watchdog is None:
+        return VesselModbusLink(plant, device_image(registers, plant), unit_id)
+    dog = plant.watchdog(within_s, [r.tag for r in registers])
+    image = device_image(registers, plant, dog, watchdog.holding, watchdog.armed_input)
+    return VesselModbusLink(plant, image, unit_id)
+
+
+_PLANTS: "WeakKeyDictionary[Device, SimulatedPlant]" = WeakKeyDictionary()
+
+
+def vessel_link(
+    settings: "DeviceSettings", vessels: Mapping[str, Device], clock: Clock
+) -> VesselModbusLink | VesselOpcUaLink:
+    """Return the link of a device of the plant file to the vessels that stand behind it.
+
+    Links to the same vessels share one plant, so that a watchdog acts on time whoever looks.
+
+    Args:
+        settings: the device's table of the plant file.
+        vessels: by reactor.
+        clock: the vessels go with it.
+    """
+    from controller.devices import register
+
+    plant = next((_PLANTS[v] for v in vessels.values() if v in _PLANTS), None)
+    if plant is None:
+        plant = SimulatedPlant(vessels, clock)
+        _PLANTS.update(dict.fromkeys(vessels.values(), plant))
+    if settings.driver == "opcua":
+        return VesselOpcUaLink(plant, [Node(t.tag(), t.node or "") for t in settings.tags])
+    dog = settings.watchdog
+    return modbus_link(
+        plant,
+        [register(t) for t in settings.tags],
+        dog and modbus.Watchdog(dog.holding, dog.armed_input),
+        dog.within_s if dog else 0.0,
+        settings.unit_id,
+    )
