@@ -1,0 +1,319 @@
+"""The recipe file: TOML read into frozen tables, and checked against a plant before it starts."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from controller.config import ConfigError, Settings, read_toml, validate
+from controller.facts import ML_PER_MIN, LoopFacts, PlantFacts
+
+ModeName = Literal["OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER"]
+# Which keys each kind of feed must have, and which it may have.
+FEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "constant": (("ml_per_h",), ()),
+    "hold": ((), ()),
+    "profile": (("table",), ()),
+    "exponential": (
+        ("mu", "cap_ml_per_h"),
+        ("start_from", "biomass_g_per_l", "volume_l", "yield_g_per_g", "maintenance_g_per_g_h"),
+    ),
+}
+
+
+class RecipeError(ConfigError):
+    """A recipe that cannot be used; ``lines`` has one line a mistake."""
+
+
+class Condition(Settings):
+    """When a phase ends: one of a time, a measurement, an estimate, or several of these."""
+
+    batch_h: float | None = Field(None, ge=0, description="h since the start of the batch")
+    phase_h: float | None = Field(None, ge=0, description="h in this phase, without time HELD")
+    measured: str | None = Field(None, description="a tag or its meaning: R1.do or do")
+    estimate: str | None = Field(None, description="an estimate: substrate_g_per_l")
+    above: float | None = Field(None, description="in the unit of what is measured or estimated")
+    below: float | None = Field(None, description="in the unit of what is measured or estimated")
+    for_s: float = Field(0.0, ge=0, description="s")
+    any: "tuple[Condition, ...] | None" = Field(None, min_length=1, description="one is enough")
+    all: "tuple[Condition, ...] | None" = Field(None, min_length=1, description="all are needed")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Condition":
+        kinds = ("batch_h", "phase_h", "measured", "estimate", "any", "all")
+        given = [k for k in kinds if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(kinds)} is required")
+        if given[0] in ("measured", "estimate"):
+            if (self.above is None) == (self.below is None):
+                raise ValueError(f"{given[0]} needs either above or below")
+        elif self.above is not None or self.below is not None or self.for_s:
+            raise ValueError(f"above, below and for_s do not go with {given[0]}")
+        return self
+
+
+class FeedLaw(Settings):
+    """How a phase feeds. A phase without one goes on as the phase before it."""
+
+    kind: Literal["constant", "hold", "profile", "exponential"]
+    ml_per_h: float | None = Field(None, ge=0, description="mL/h")
+    table: tuple[tuple[float, float], ...] | None = Field(
+        None, min_length=1, description="[h in this phase, mL/h], hours rising"
+    )
+    mu: float | None = Field(None, ge=0, le=2, description="wanted growth rate, 1/h")
+    cap_ml_per_h: float | None = Field(None, gt=0, description="mL/h")
+    start_from: Literal["recipe", "estimate"] = Field(
+        "recipe", description="whose biomass and volume the feed starts from"
+    )
+    biomass_g_per_l: float | None = Field(None, gt=0, le=200, description="at its start, g/L")
+    volume_l: float | None = Field(None, gt=0, description="at its start, L; the plant file's")
+    yield_g_per_g: float | None = Field(None, ge=0.01, le=2, description="biomass per substrate")
+    maintenance_g_per_g_h: float | None = Field(None, ge=0, le=1, description="g/g/h")
+
+    @model_validator(mode="after")
+    def _check(self) -> "FeedLaw":
+        must, may = FEEDS[self.kind]
+        for key in must:
+            if getattr(self, key) is None:
+                raise ValueError(f"{key} is required with kind = {self.kind}")
+        wrong = sorted(self.model_fields_set - {"kind", *must, *may})
+        if wrong:
+            allowed = ", ".join((*must, *may)) or "no other key"
+            raise ValueError(f"{wrong[0]} does not go with kind = {self.kind}; {allowed}")
+        from_recipe = self.kind == "exponential" and self.start_from == "recipe"
+        if from_recipe and self.biomass_g_per_l is None:
+            raise ValueError("biomass_g_per_l (g/L) is required with start_from = recipe")
+        hours = [hour for hour, _ in self.table or ()]
+        if any(b <= a for a, b in zip([-1e-9, *hours], hours, strict=False)):
+            raise ValueError("table: hours must rise from 0 or later")
+        if any(flow < 0 for _, flow in self.table or ()):
+            raise ValueError("table: flows (mL/h) must be >= 0")
+        return self
+
+
+class Dose(Settings):
+    """A volume given once, at the start of a phase."""
+
+    loop: str
+    ml: float = Field(gt=0, description="mL")
+    ml_per_min: float = Field(gt=0, description="mL/min")
+
+
+class Ramp(Settings):
+    """A setpoint that moves slowly from where the recipe had it."""
+
+    to: float = Field(description="in the loop's unit")
+    ramp_per_h: float = Field(gt=0, description="the loop's unit per h")
+
+
+class Phase(Settings):
+    """A stretch of the batch: what is set when it begins, and when it ends."""
+
+    name: str = Field(min_length=1)
+    min_h: float = Field(0.0, ge=0, description="h; it does not end before")
+    max_h: float | None = Field(None, gt=0, description="h; after it the recipe is HELD")
+    setpoints: dict[str, float] = Field(default_factory=dict)
+    loops: dict[str, ModeName] = Field(default_factory=dict)
+    ramps: dict[str, Ramp] = Field(default_factory=dict)
+    feed: FeedLaw | None = None
+    dose: Dose | None = None
+    induces: bool = False
+    until: Condition | None = None
+
+
+class Start(Settings):
+    """What the loops do when the batch begins."""
+
+    loops: dict[str, ModeName] = Field(default_factory=dict)
+    setpoints: dict[str, float] = Field(default_factory=dict)
+
+
+class Recipe(Settings):
+    """A batch from inoculation to harvest."""
+
+    name: str = Field(min_length=1)
+    organism: str
+    start: Start = Field(default_factory=lambda: Start.model_validate({}))
+    phase: tuple[Phase, ...] = Field(min_length=1)
+    _file: str = PrivateAttr("recipe")
+
+    @property
+    def file(self) -> str:
+        """Name of the file that it came from, for messages."""
+        return self._file
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Return the recipe of a TOML file.
+
+    Raises:
+        RecipeError: one line a mistake: file, key, value and what was allowed.
+    """
+    path = Path(path)
+    try:
+        return parse_recipe(read_toml(path), path.name)
+    except ConfigError as error:
+        raise RecipeError(error.lines) from None
+
+
+def parse_recipe(table: Mapping[str, Any], file: str = "recipe") -> Recipe:
+    """Return the recipe of a table as TOML or JSON gives it.
+
+    Args:
+        table: what the file holds.
+        file: what to call it in messages.
+
+    Raises:
+        RecipeError: one line a mistake.
+    """
+    try:
+        recipe = validate(Recipe, table, file)
+    except ConfigError as error:
+        raise RecipeError(error.lines) from None
+    recipe._file = file  # pyright: ignore[reportPrivateUsage]
+    if lines := [f"{file}: {line}" for line in _alone(recipe)]:
+        raise RecipeError(lines)
+    return recipe
+
+
+def check(recipe: Recipe, facts: PlantFacts) -> list[str]:
+    """Return what keeps ``recipe`` from running in a reactor, a line each; empty: nothing."""
+    return [f"{recipe.file}: {line}" for line in _against(recipe, facts)]
+
+
+def _alone(recipe: Recipe) -> Iterator[str]:
+    """Yield what no table of the recipe can see by itself."""
+    names: set[str] = set()
+    known = set(recipe.start.setpoints)
+    age = 0.0
+    for i, phase in enumerate(recipe.phase):
+        key = f"phase.{i} ({phase.name})"
+        if phase.name in names:
+            yield f"{key}.name: {phase.name} is not allowed; each phase needs its own name"
+        names.add(phase.name)
+        if phase.until is None and i + 1 < len(recipe.phase):
+            yield f"{key}.until: missing; only the last phase may go without"
+        if phase.max_h is not None and phase.max_h < phase.min_h:
+            yield f"{key}.max_h: {phase.max_h:g} is not allowed; at least min_h, {phase.min_h:g} h"
+        known |= phase.setpoints.keys()
+        for loop in phase.ramps:
+            if loop in phase.setpoints:
+                yield f"{key}.ramps.{loop}: not allowed beside setpoints.{loop}; one of them"
+            elif loop not in known:
+                yield f"{key}.ramps.{loop}: no setpoint to ramp from; give one in start or before"
+        known |= phase.ramps.keys()
+        end = phase.until.batch_h if phase.until is not None else None
+        if end is not None:
+            if end <= age:
+                yield f"{key}.until.batch_h: {end:g} is not allowed; later than {age:g} h"
+            age = end
+
+
+def _against(recipe: Recipe, facts: PlantFacts) -> Iterator[str]:
+    """Yield what does not fit the plant."""
+    if facts.organism and recipe.organism != facts.organism:
+        yield (
+            f"organism: {recipe.organism} is not allowed; "
+            f"{facts.reactor} is modelled as {facts.organism}"
+        )
+    yield from _loops("start", recipe.start.loops, recipe.start.setpoints, facts)
+    for i, phase in enumerate(recipe.phase):
+        key = f"phase.{i} ({phase.name})"
+        yield from _loops(key, phase.loops, phase.setpoints, facts)
+        for name, ramp in phase.ramps.items():
+            where = f"{key}.ramps.{name}"
+            yield from _setpoint(where, f"{where}.to", name, ramp.to, facts)
+            if name == facts.feed_loop:
+                yield f"{where}: not allowed; a feed law (feed) moves {name}"
+        if phase.feed is not None:
+            yield from _feed(f"{key}.feed", phase, phase.feed, facts)
+        if phase.dose is not None:
+            yield from _dose(f"{key}.dose", phase.dose, facts)
+        if phase.until is not None:
+            yield from _condition(f"{key}.until", phase.until, facts)
+
+
+def _loops(
+    key: str, modes: Mapping[str, ModeName], setpoints: Mapping[str, float], facts: PlantFacts
+) -> Iterator[str]:
+    for name, mode in modes.items():
+        loop = facts.loops.get(name)
+        if loop is None:
+            yield _unknown(f"{key}.loops.{name}", facts)
+        elif mode not in loop.modes:
+            allowed = ", ".join(sorted(loop.modes))
+            yield f"{key}.loops.{name}: {mode} is not allowed; {allowed}"
+    for name, value in setpoints.items():
+        where = f"{key}.setpoints.{name}"
+        yield from _setpoint(where, where, name, value, facts)
+
+
+def _setpoint(
+    where: str, value_at: str, name: str, value: float, facts: PlantFacts
+) -> Iterator[str]:
+    loop = facts.loops.get(name)
+    if loop is None:
+        yield _unknown(where, facts)
+    elif not loop.low <= value <= loop.high:
+        yield _outside(value_at, value, loop)
+
+
+def _feed(key: str, phase: Phase, law: FeedLaw, facts: PlantFacts) -> Iterator[str]:
+    loop = facts.loops.get(facts.feed_loop)
+    if loop is None:
+        yield f"{key}: {facts.reactor} has no loop {facts.feed_loop} to feed with"
+        return
+    if facts.feed_loop in phase.setpoints:
+        yield f"{key}: not allowed beside setpoints.{facts.feed_loop}; one of them"
+    if loop.unit != "mL/h":
+        yield f"{key}: the loop {facts.feed_loop} is in {loop.unit}; mL/h is required"
+    if law.ml_per_h is not None and not loop.low <= law.ml_per_h <= loop.high:
+        yield _outside(f"{key}.ml_per_h", law.ml_per_h, loop)
+    if law.cap_ml_per_h is not None and not loop.low <= law.cap_ml_per_h <= loop.high:
+        yield _outside(f"{key}.cap_ml_per_h", law.cap_ml_per_h, loop)
+    for j, (_, flow) in enumerate(law.table or ()):
+        if not loop.low <= flow <= loop.high:
+            yield _outside(f"{key}.table.{j}", flow, loop)
+
+
+def _dose(key: str, dose: Dose, facts: PlantFacts) -> Iterator[str]:
+    loop = facts.loops.get(dose.loop)
+    if loop is None:
+        yield _unknown(f"{key}.loop", facts, dose.loop)
+    elif loop.unit not in ML_PER_MIN:
+        yield f"{key}.loop: {dose.loop} in {loop.unit} is no dosing loop; {', '.join(ML_PER_MIN)}"
+    elif not 0.0 <= dose.ml_per_min / ML_PER_MIN[loop.unit] <= loop.high:
+        most = loop.high * ML_PER_MIN[loop.unit]
+        yield f"{key}.ml_per_min: {dose.ml_per_min:g} is not allowed; up to {most:g} mL/min"
+
+
+def _condition(key: str, until: Condition, facts: PlantFacts) -> Iterator[str]:
+    for word in ("any", "all"):
+        for j, part in enumerate(getattr(until, word) or ()):
+            yield from _condition(f"{key}.{word}.{j}", part, facts)
+    if until.estimate is not None and until.estimate not in facts.estimates:
+        known = ", ".join(sorted(facts.estimates)) or f"{facts.reactor} has no model to estimate"
+        yield f"{key}.estimate: {until.estimate} is not allowed; {known}"
+    if until.measured is not None:
+        tag = facts.tags.get(facts.measured.get(until.measured, until.measured))
+        if tag is None:
+            known = ", ".join(sorted({*facts.tags, *facts.measured}))
+            yield f"{key}.measured: {until.measured} is not allowed; {known}"
+            return
+        for word in ("above", "below"):
+            limit: float | None = getattr(until, word)
+            if limit is not None and limit not in tag:
+                yield (
+                    f"{key}.{word}: {limit:g} is not allowed; "
+                    f"{tag.name} is {tag.low:g} to {tag.high:g} {tag.unit}"
+                )
+
+
+def _unknown(where: str, facts: PlantFacts, name: str | None = None) -> str:
+    given = where.rpartition(".")[2] if name is None else name
+    return f"{where}: {given} is not allowed; a loop of {facts.reactor}: {', '.join(facts.loops)}"
+
+
+def _outside(where: str, value: float, loop: LoopFacts) -> str:
+    return f"{where}: {value:g} is not allowed; {loop.low:g} to {loop.high:g} {loop.unit}"
