@@ -146,9 +146,9 @@ class InfluxServer:
         config = self._folder / "influxdb.conf"
         auth = str(self._auth).lower()
         config.write_text(_CONFIG.format(folder=self._folder, port=self._port, auth=auth))
-        program = _program("influxd", "influxdb")
+        path = program("influxd", "influxdb")
         self._influxd = subprocess.Popen(
-            [*_DIES_WITH_US, program, "run", "-config", str(config)],
+            [*_DIES_WITH_US, path, "run", "-config", str(config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -160,7 +160,7 @@ class InfluxServer:
                 address = told[-1].partition("addr=")[2].split()[0]
                 self._port = int(address.rpartition(":")[2])
                 return
-        raise RuntimeError(f"{program} ended instead of listening:\n{''.join(told[-20:])}")
+        raise RuntimeError(f"{path} ended instead of listening:\n{''.join(told[-20:])}")
 
     def _start_nginx(self) -> None:
         config = self._folder / "nginx.conf"
@@ -174,16 +174,16 @@ class InfluxServer:
                 body=self._body,
             )
         )
-        program = _program("nginx", "nginx-light")
+        path = program("nginx", "nginx-light")
         fd = self._listener.fileno()
         self._nginx = subprocess.Popen(
-            [*_DIES_WITH_US, program, "-c", str(config), "-e", str(self._folder / "nginx.log")],
+            [*_DIES_WITH_US, path, "-c", str(config), "-e", str(self._folder / "nginx.log")],
             env={**os.environ, "NGINX": f"{fd};"},
             pass_fds=[fd],
         )
 
 
-def _program(name: str, package: str) -> str:
+def program(name: str, package: str) -> str:
     """Return the path of a server's program, or fail the test with what to install."""
     found = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if found is None:
