@@ -1,8 +1,12 @@
 """What a recipe may know of a plant: names, ranges and nominal numbers, no device and no state."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Protocol
 
+from controller.plant import Plant
+from controller.settings import LoopSettings
 from drivers.point import Tag
 
 ML_PER_MIN = {"mL/min": 1.0, "mL/h": 1 / 60, "L/h": 1000 / 60}  # of one of a dosing loop's units
@@ -68,3 +72,52 @@ class PlantFacts:
     feed_substrate_g_per_l: float = 500.0
     yield_g_per_g: float = 0.51
     maintenance_g_per_g_h: float = 0.04
+
+
+class ModedLoop(Protocol):
+    """What ``facts_of`` needs of a loop."""
+
+    @property
+    def unit(self) -> str: ...
+    @property
+    def settings(self) -> LoopSettings: ...
+    @property
+    def modes(self) -> Sequence[IntEnum]: ...
+
+
+def facts_of(name: str, plant: Plant, loops: Mapping[str, ModedLoop]) -> PlantFacts:
+    """Return what a recipe may know of reactor ``name``.
+
+    Args:
+        name: the reactor.
+        plant: the checked plant file.
+        loops: its loops, as ``assemble.build_loops`` returns them.
+    """
+    reactor = plant.settings.reactor[name]
+    meanings = {key: s.measured for key, s in reactor.loop.items() if s.measured is not None}
+    facts = PlantFacts(
+        reactor=name,
+        loops={
+            key: LoopFacts(
+                loop.unit,
+                loop.settings.setpoint_low,
+                loop.settings.setpoint_high,
+                frozenset(mode.name for mode in loop.modes),
+            )
+            for key, loop in loops.items()
+        },
+        tags={t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is None},
+        measured=meanings | dict(reactor.measured),
+        feed_loop=reactor.optimiser.feed_loop if reactor.optimiser else "feed",
+    )
+    model = reactor.model
+    if model is None:
+        return facts
+    return replace(
+        facts,
+        organism=model.organism,
+        estimates=ESTIMATES,
+        biomass_g_per_l=model.biomass_g_per_l + facts.yield_g_per_g * model.substrate_g_per_l,
+        volume_l=model.volume_l,
+        feed_substrate_g_per_l=model.feed_substrate_g_per_l,
+    )
