@@ -15,6 +15,7 @@ ANTIFOAM_DECAY: Final = 2.0  # 1/h: its harm to kLa fades in half an hour
 ANTIFOAM_HALF: Final = 0.15  # mL/L that takes half of the 60 % that antifoam can take
 AMMONIA_HALF: Final = 1.0  # mmol/L that halves growth, so that it is never overdrawn
 ACETIC_ACID: Final = 60.05  # g/mol
+JACKET_LIMIT: Final = 80.0  # Cel at which the heater's own thermostat has cut half of it
 AIR_SUPPLY_BAR: Final = 2.0
 COOLING_COP: Final = 4.0
 
@@ -279,11 +280,12 @@ class Bioreactor:
         ions = ph.Ions(s.NH3, s.HCO3, s.A * to_mmol, s.PO4, s.strong)
         d_ions = ph.Ions(dNH3, dHCO3, dA * to_mmol, dPO4, dstrong)
 
-        gas_mol = (w.total_volume_l - s.V) * w.pressure_bar / (0.0831446 * (s.T + 273.15))
+        space = fn.max(w.total_volume_l - s.V, 0.2, 0.01)  # L
+        gas_mol = space * w.pressure_bar / (0.0831446 * (s.T + 273.15))
         dyO2, dyCO2 = offgas.gas_rates(
             s.yO2, s.yCO2, i.air, i.oxygen, f.otr * s.V * 1e-3, f.ctr * s.V * 1e-3, gas_mol
         )
-        dT, dTj = self._heat(s, i, v, f, carried, feed + others)
+        dT, dTj = self._heat(s, i, v, f, carried, feed + others, fn)
         return (
             (f.mu - D) * s.X,
             feed / s.V * v.S_feed - D * s.S - f.r.qS * s.X,
@@ -315,6 +317,7 @@ class Bioreactor:
         f: Flows,
         carried: Any,
         pumped: Any,
+        fn: Functions,
     ) -> tuple[Any, Any]:
         """Return the rates of broth and jacket temperature, Cel/h."""
         w = self.vessel
@@ -327,8 +330,10 @@ class Bioreactor:
             - heat.WATER_HEAT * pumped * (s.T - v.T_room)
             - v.loss * 3.6 * (s.T - v.T_room)
         )
+        cut_out = 1.0 / (1.0 + fn.exp(s.Tj - JACKET_LIMIT))
         into_jacket = 3.6 * (
-            v.heater * i.heater / 100.0 - v.cooler * i.cooling / 100.0 * (s.Tj - v.T_coolant)
+            v.heater * i.heater / 100.0 * cut_out
+            - v.cooler * i.cooling / 100.0 * (s.Tj - v.T_coolant)
         )
         return (
             into_broth / (heat.WATER_HEAT * s.M + w.steel_kj_per_k),
@@ -346,7 +351,7 @@ class Bioreactor:
         electric = (
             f.shaft / self.vessel.motor_efficiency
             + heat.compression(i.air, AIR_SUPPLY_BAR)
-            + v.heater * i.heater / 100.0
+            + v.heater * i.heater / 100.0 / (1.0 + fn.exp(s.Tj - JACKET_LIMIT))
             + chiller
         )
         respiration = heat.RESPIRATION * f.our * s.V / 3600.0

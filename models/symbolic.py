@@ -333,7 +333,8 @@ def compiled(functions: Sequence[Any], compiler: str | None = "gcc") -> dict[str
     """Return ``functions`` as machine code, by name.
 
     C is generated and compiled once per content and kept in ``cache_dir()``. Where there is no
-    compiler, or it fails, CasADi's virtual machine runs them: the same numbers, more slowly.
+    compiler, or it fails, or others may write to the cache, CasADi's virtual machine runs them:
+    the same numbers, more slowly.
 
     Args:
         functions: CasADi functions; their names begin with ``fl_``, as one called ``step``
@@ -363,10 +364,13 @@ def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
     ).hexdigest()[:32]
     folder = cache_dir()
     target = folder / f"{prefix}-{key}.so"
-    if target.exists():
-        return target
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        entry = folder.stat()
+        if entry.st_uid != os.getuid() or entry.st_mode & 0o022:
+            return None  # what is loaded from there runs in this process
+        if target.exists():
+            return target
         with tempfile.TemporaryDirectory(dir=folder) as room:
             c_file, so_file = Path(room) / "model.c", Path(room) / "model.so"
             c_file.write_text(source)

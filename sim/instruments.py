@@ -23,6 +23,7 @@ class Instrument:
     """
 
     __slots__ = (
+        "_arrived",
         "_delay",
         "_lagged",
         "_line",
@@ -55,7 +56,7 @@ class Instrument:
         self.digit = digit
         self._delay = delay_s
         self._line: deque[tuple[float, float]] = deque()
-        self._lagged = start
+        self._arrived = self._lagged = start
         self._one = _follow(lag_s, 1.0)
 
     def show(self, truth: float, age: float, dt: float, normal: float) -> float:
@@ -70,9 +71,9 @@ class Instrument:
         if self._delay:
             line = self._line
             line.append((age + self._delay, truth))
-            truth = self._lagged if line[0][0] > age else line[0][1]
-            while line and line[0][0] <= age:
-                truth = line.popleft()[1]
+            while line[0][0] <= age:
+                self._arrived = line.popleft()[1]
+            truth = self._arrived
         y = self._lagged + (self._one if dt == 1.0 else _follow(self.lag_s, dt)) * (
             truth - self._lagged
         )

@@ -65,6 +65,7 @@ PROBES: Final = (
     "weight",
     "feed_weight",
 )
+FEED: Final = DRIVES.index("feed")
 NOISE_BLOCK: Final = 2048
 X, S, A, P, V, M, DO, PH, T, TJ, YO2, YCO2 = 0, 1, 2, 3, 6, 7, 8, 14, 15, 16, 17, 18  # states
 
@@ -118,7 +119,9 @@ class Vessel:
         self.seed = seed or 0
         self.time = start_time
         self._start = start_time
-        self._noise_rng, draw = np.random.default_rng([self.seed, 1]), _Draw(self.seed)
+        draw = _Draw(self.seed)
+        self._noise_rng = np.random.default_rng([self.seed, 1])
+        self._drift_rng = np.random.default_rng([self.seed, 2])  # the same path for any steps
         self.parameters = {
             v.name: v.default * draw.factor(SPREAD.get(v.name, 0.0)) for v in self.model.parameters
         }
@@ -136,6 +139,7 @@ class Vessel:
         self._broth = (self._p[self._broth_at], 0.0, BROTH_DRIFT[0] if self.seed else 0.0)
         self._watchers: list[Callable[[], None]] = []
         self._feed_volume_l = 0.0
+        self._bottle_l = (BOTTLE_KG - 0.1) / self.parameters["rho_feed"]
         self._energy_wh = 0.0
         self._initial = tuple(self._x)
         self._drives = _drives(draw)
@@ -208,6 +212,8 @@ class Vessel:
         u, x = self._u, self._x
         for k, drive in enumerate(self._drives):
             u[k] = drive.move(self._wanted[k], age, dt)
+        if self._feed_volume_l >= self._bottle_l:
+            u[FEED] = 0.0  # the bottle is empty
         self._h[0] = dt / 3600.0
         if self._broth[2]:
             self._drift_broth(age, dt)
@@ -218,7 +224,7 @@ class Vessel:
         for k in (S, A, DO):
             if x[k] < 0.0:
                 x[k] = 0.0
-        self._feed_volume_l += u[7] * dt / 3.6e6
+        self._feed_volume_l += u[FEED] * dt / 3.6e6
         self._energy_wh += self._y[8] * dt / 3600.0
         self.time += dt
         self._look(dt)
@@ -229,7 +235,7 @@ class Vessel:
         if int(age / 60.0) == int((age + dt) / 60.0):
             return
         keep = math.exp(-60.0 / BROTH_DRIFT[1])
-        normal = float(self._noise_rng.standard_normal())
+        normal = float(self._drift_rng.standard_normal())
         deviation = keep * deviation + sigma * math.sqrt(1.0 - keep * keep) * normal
         self._broth = (mean, deviation, sigma)
         self._p[self._broth_at] = mean * math.exp(deviation)
