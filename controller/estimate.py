@@ -1,0 +1,159 @@
+"""What is believed of a vessel, and what was believed before anything was seen."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from models.ecoli import EColi
+from models.vessels import VESSELS
+
+ORGANISMS = {"ecoli": EColi}
+
+NAMES = (
+    "biomass_g_per_l",
+    "substrate_g_per_l",
+    "acetate_g_per_l",
+    "product_g_per_l",
+    "expression",
+    "volume_l",
+    "qomax_factor",
+    "yem_factor",
+    "qpm_factor",
+    "qsmax_factor",
+    "kla_factor",
+)
+N_STATES = 16  # the named, then O2 and CO2 in the gas (%), dissolved CO2 (mmol/L), the analyser's
+X, S, A, P, E, V, LQ, LY, LP, LS, LK, YO, YC, DIC, SO, SC = range(N_STATES)
+LOGARITHMS = frozenset((LQ, LY, LP, LS, LK))
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorSettings:
+    """What the soft sensor believes before it has seen anything, and its instruments.
+
+    Attributes:
+        organism: key of ``ORGANISMS``.
+        vessel: key of ``models.vessels.VESSELS``.
+        volume_l: at inoculation, L.
+        biomass_g_per_l: at inoculation, dry.
+        substrate_g_per_l: at inoculation.
+        feed_substrate_g_per_l: in the feed.
+        feed_kg_per_l: density of the feed.
+        biomass_sd: relative spread of ``biomass_g_per_l``.
+        qomax_sd, qsmax_sd, yem_sd, kla_sd, qpm_sd: relative spread of the factors, from
+            strain to strain.
+        offgas_delay_s: from the vessel's gas space to the analyser's cell.
+        offgas_lag_s: time constant of the analyser.
+        offgas_noise_percent: 1 sigma of the analyser, percent absolute, its offset included.
+        do_noise_percent: 1 sigma of the probe, % of air saturation, calibration included.
+        weight_noise_kg: 1 sigma of the vessel's balance.
+        feed_weight_noise_kg: 1 sigma of the feed bottle's balance.
+    """
+
+    organism: str = "ecoli"
+    vessel: str = "5l"
+    volume_l: float = 3.0
+    biomass_g_per_l: float = 0.3
+    substrate_g_per_l: float = 10.0
+    feed_substrate_g_per_l: float = 500.0
+    feed_kg_per_l: float = 1.19
+    biomass_sd: float = 0.2
+    qomax_sd: float = 0.15
+    qsmax_sd: float = 0.10
+    yem_sd: float = 0.06
+    kla_sd: float = 0.2
+    qpm_sd: float = 0.15
+    offgas_delay_s: float = 45.0
+    offgas_lag_s: float = 10.0
+    offgas_noise_percent: float = 0.03
+    do_noise_percent: float = 1.0
+    weight_noise_kg: float = 0.005
+    feed_weight_noise_kg: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.organism not in ORGANISMS:
+            raise ValueError(f"organism: {self.organism!r} is none of {', '.join(ORGANISMS)}")
+        if self.vessel not in VESSELS:
+            raise ValueError(f"vessel: {self.vessel!r} is none of {', '.join(VESSELS)}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{field.name}: {value:g} is not allowed; it must be >= 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is believed of the vessel at one time.
+
+    Attributes:
+        time: s since 1970 UTC.
+        mean: shape (16,), see ``NAMES``; factors as logarithms; then gas, dissolved CO2 and
+            analyser.
+        cov: shape (256,), row by row.
+        stale_s: s since a reading of oxygen was last taken in; 0 while they are.
+        our_mmol_per_l_h: oxygen uptake, from the model at ``mean``.
+        cer_mmol_per_l_h: CO2 evolution likewise.
+        mu_per_h: specific growth rate likewise.
+        feed_factor: true feed over the pump's own figure, by the bottle's balance.
+        base_ml_per_g: base per gram of biomass formed, as seen so far.
+        rejected: readings refused by the gate in this update, with the reason.
+        meter: the feed meter's state, for a restart.
+    """
+
+    time: float
+    mean: tuple[float, ...]
+    cov: tuple[float, ...]
+    stale_s: float = 0.0
+    our_mmol_per_l_h: float = 0.0
+    cer_mmol_per_l_h: float = 0.0
+    mu_per_h: float = 0.0
+    feed_factor: float = 1.0
+    base_ml_per_g: float = 2.0
+    rejected: tuple[str, ...] = ()
+    meter: tuple[float, ...] = ()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of what ``value`` and ``sd`` know, in the order of ``mean``."""
+        return NAMES
+
+    def value(self, name: str) -> float:
+        """Return the mean of ``name``, in the unit that its name ends with; a factor has none."""
+        i = NAMES.index(name)
+        return math.exp(self.mean[i]) if i in LOGARITHMS else self.mean[i]
+
+    def sd(self, name: str) -> float:
+        """Return the standard deviation of ``name``, in the unit of ``value``."""
+        i = NAMES.index(name)
+        spread = math.sqrt(max(self.cov[i * N_STATES + i], 0.0))
+        return spread * math.exp(self.mean[i]) if i in LOGARITHMS else spread
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number in it is."""
+        return all(map(math.isfinite, (self.time, *self.mean, *self.cov)))
+
+    def as_state(self) -> dict[str, Any]:
+        """Return it as JSON can carry it."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, plain: Mapping[str, Any]) -> "Estimate":
+        """Return the estimate that ``as_state`` wrote.
+
+        Raises:
+            ValueError: it is none, or a number in it is not finite.
+        """
+        try:
+            known: dict[str, Any] = {f.name: plain[f.name] for f in fields(cls) if f.name in plain}
+            for name in ("mean", "cov", "rejected", "meter"):
+                known[name] = tuple(known.get(name, ()))
+            estimate = cls(**known)
+            if not (len(estimate.mean) == N_STATES and len(estimate.cov) == N_STATES**2):
+                raise ValueError(f"an estimate has {N_STATES} states, not {len(estimate.mean)}")
+            if not estimate.finite:
+                raise ValueError("an estimate's numbers must be finite")
+        except (TypeError, AttributeError, KeyError) as error:
+            raise ValueError(f"not an estimate: {type(error).__name__} {error}") from error
+        return estimate

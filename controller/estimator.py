@@ -1,0 +1,412 @@
+"""The soft sensor: what no probe shows, from what every vessel has.
+
+An extended Kalman filter on the control model. Off-gas gives oxygen uptake and CO2, dissolved
+oxygen gives the transfer coefficient, the balances give volume and the true feed. Where readings
+are BAD the model runs on alone, the spread grows, and ``stale_s`` says since when.
+"""
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from controller.estimate import (
+    DIC,
+    LK,
+    LP,
+    LQ,
+    LS,
+    LY,
+    N_STATES,
+    NAMES,
+    ORGANISMS,
+    SC,
+    SO,
+    YC,
+    YO,
+    A,
+    E,
+    Estimate,
+    EstimatorSettings,
+    P,
+    S,
+    V,
+    X,
+)
+from controller.feed_meter import FeedMeter
+from drivers.point import Quality, Sample
+from models import oxygen, ph
+from models.bioreactor import DENSITY
+from models.ecoli import EColi
+from models.fedbatch import Aeration, SoftSensor
+from models.fn import SCALARS
+from models.kalman import filter_step
+from models.symbolic import Compiled, compiled
+from models.vessels import VESSELS
+
+__all__ = ["NAMES", "Estimate", "Estimator", "EstimatorSettings"]
+
+STEP_MAX_S = 30.0  # of one prediction
+GAP_MAX_S = 6 * 3600.0  # of time without an update that is predicted through
+RESUME_S = 60.0  # outage after which a stored estimate is only a start
+CHI2_99 = 6.63  # one degree of freedom
+CLOSED = 0.05  # L/min of oxygen that a closed flow controller may show
+ALWAYS = 1e12  # a gate that lets everything in
+REJECTED_MAX = 12  # in a row, after which the filter and not the instrument is doubted
+SLOPE_S = 40.0  # filter of the DO probe's slope
+EMPTY_S = 60.0  # of too little oxygen uptake, after which the substrate must be gone
+EMPTY_SHARE = 0.65  # of the uptake that the model expects
+O2, CO2, DEFICIT, VOLUME, SUBSTRATE = range(5)  # outputs of ``SoftSensor``
+
+
+class Estimator:
+    """The soft sensor of one reactor; call ``update`` every 10 s of plant time.
+
+    Args:
+        settings: beliefs and instruments.
+    """
+
+    def __init__(self, settings: EstimatorSettings) -> None:
+        self.settings = settings
+        self._organism = ORGANISMS[settings.organism]()
+        self._aeration = Aeration(self._organism, VESSELS[settings.vessel])
+        self._filter: Compiled = _compiled_filter(self._organism)
+        self._p = [v.default for v in self._organism.parameters]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: a new batch."""
+        s = self.settings
+        self._x = [0.0] * N_STATES
+        self._x[X], self._x[S], self._x[E] = s.biomass_g_per_l, s.substrate_g_per_l, 1.0
+        self._x[V] = s.volume_l
+        self._x[YO] = self._x[SO] = 100.0 * oxygen.AIR_O2
+        self._x[YC] = self._x[SC] = 100.0 * oxygen.AIR_CO2
+        self._x[DIC] = 0.1
+        self._cov = self._prior()
+        self._meter = FeedMeter(s.feed_kg_per_l, s.feed_weight_noise_kg)
+        self._estimate: Estimate | None = None
+        self._time = math.nan
+        self._fresh = math.nan  # when oxygen was last seen
+        self._do = math.nan  # filtered, %
+        self._do_last = 30.0  # last good, %
+        self._stirrer, self._air = 300.0, 1.0  # last good
+        self._rise = 0.0
+        self._rejections = [0] * len(SoftSensor.outputs)
+        self._empty_s = 0.0
+        self._base_ml = self._grown_g = 0.0
+
+    def _prior(self) -> "array[float]":
+        s, x = self.settings, self._x
+        sd = [0.0] * N_STATES
+        sd[X], sd[S] = s.biomass_sd * x[X], 0.03 * s.substrate_g_per_l + 0.02
+        sd[A], sd[P], sd[E], sd[V] = 0.02, 1e-4, 1e-3, 0.03
+        sd[LQ], sd[LY], sd[LP], sd[LK] = s.qomax_sd, s.yem_sd, s.qpm_sd, s.kla_sd
+        sd[LS], sd[DIC] = s.qsmax_sd, 0.1
+        sd[YO] = sd[YC] = sd[SO] = sd[SC] = 0.1
+        cov = array("d", bytes(8 * N_STATES * N_STATES))
+        for i, value in enumerate(sd):
+            cov[i * N_STATES + i] = value * value
+        return cov
+
+    def resume(self, state: Mapping[str, Any], now: float) -> bool:
+        """Continue from a stored ``Estimate.as_state()``; return whether it was fresh enough.
+
+        After an outage of more than 60 s the stored values are kept as a start, with a wide
+        covariance.
+
+        Raises:
+            ValueError: ``state`` is no estimate; nothing has changed.
+        """
+        estimate = Estimate.from_state(state)
+        self.reset()
+        self._x = list(estimate.mean)
+        self._cov = array("d", estimate.cov)
+        if estimate.meter:
+            self._meter.resume(estimate.meter)
+        fresh = 0.0 <= now - estimate.time <= RESUME_S
+        if fresh:
+            self._time, self._fresh = estimate.time, estimate.time - estimate.stale_s
+        else:
+            self._cov = self._prior()
+            for i in (X, A, P, V):  # relative, as an outage has no size
+                self._cov[i * N_STATES + i] += (0.2 * self._x[i]) ** 2
+            self._time = now
+        return fresh
+
+    def update(
+        self,
+        now: float,
+        readings: Mapping[str, Sample],
+        flows_ml_per_h: Mapping[str, float],
+        induced: bool,
+    ) -> Estimate:
+        """Predict to ``now``, take in what is good of ``readings`` and return what is believed.
+
+        Args:
+            now: s since 1970 UTC; not later than the last call's leaves everything as it is.
+            readings: newest samples by meaning: ``temperature``, ``ph``, ``do``, ``agitation``,
+                ``offgas_o2``, ``offgas_co2``, ``air_flow``, ``oxygen_flow``, ``weight``,
+                ``feed_weight``. What is missing or not GOOD is left out.
+            flows_ml_per_h: what the pumps were told since the last call: ``feed``, ``acid``,
+                ``base``, ``antifoam``, ``inducer``.
+            induced: whether the product's expression is switched on.
+        """
+        if self._estimate is not None and now <= self._time:
+            return self._estimate
+        if not math.isfinite(now):
+            raise ValueError(f"cannot update at {now=}")
+        first = math.isnan(self._time)
+        span = 0.0 if first else min(now - self._time, GAP_MAX_S)
+        if first:
+            self._fresh = now
+        seen = {name: _good(sample) for name, sample in readings.items()}
+        flows = {name: _finite(value) for name, value in flows_ml_per_h.items()}
+        self._time = now
+        self._watch_oxygen(seen.get("do"), span)
+        feed = self._meter.update(seen.get("feed_weight"), flows.get("feed", 0.0), span / 3600.0)
+        call = self._filter
+        transfer = self._inputs(seen, flows, feed, induced)
+        steps = max(1, math.ceil(span / STEP_MAX_S))
+        line = self.settings.offgas_delay_s + self.settings.offgas_lag_s
+        _put(call.arguments[3], (*self._p, line / 3600.0))
+        call.arguments[4][0] = span / steps / 3600.0
+        _put(call.arguments[5], self._noise(induced))
+        rejected: tuple[str, ...] = ()
+        for i in range(steps):
+            for buffer, value in zip(call.arguments[6:9], (0.0, 1.0, 0.0), strict=True):
+                _fill(buffer, value)
+            if i == steps - 1:
+                self._measure(now, span, seen, transfer)
+            _put(call.arguments[0], self._x)
+            call.arguments[1][:] = self._cov
+            call()
+            if not all(map(math.isfinite, (*call.results[0], *call.results[1]))):
+                self._cov = self._prior()
+                rejected = ("the filter left the numbers; the last good values were kept",)
+                break
+            self._x = list(call.results[0])
+            self._cov[:] = call.results[1]
+        else:
+            rejected = self._judge(now)
+        return self._report(now, span, flows, rejected)
+
+    def _watch_oxygen(self, do: float | None, span: float) -> None:
+        """Filter the probe for its slope; the level is used as it is."""
+        if do is None:
+            self._do, self._rise = math.nan, 0.0
+            return
+        self._do_last = do
+        if math.isnan(self._do) or span <= 0:
+            self._do = do
+            return
+        before = self._do
+        self._do += (do - before) * span / (span + SLOPE_S)
+        per_percent = self._aeration.calibration_mmol_per_l / 100.0
+        self._rise = (self._do - before) / span * 3600.0 * per_percent
+
+    def _inputs(
+        self,
+        seen: Mapping[str, float | None],
+        flows: Mapping[str, float],
+        feed: float,
+        induced: bool,
+    ) -> float:
+        """Fill the model's inputs and return the nominal oxygen transfer, NaN if not known."""
+        a, x = self._aeration, self._x
+        temperature, acidity = seen.get("temperature") or 37.0, seen.get("ph") or 7.0
+        others = sum(v for name, v in flows.items() if name != "feed") / 1e3
+        activity = float(self._organism.activity(temperature, acidity, SCALARS))
+        air, pure = seen.get("air_flow"), seen.get("oxygen_flow") or 0.0
+        pure = pure if pure > CLOSED else 0.0  # 0.01 L/min of noise would be 0.4 % of oxygen
+        air = self._air = max(self._air if air is None else air, 0.1)
+        stirrer = seen.get("agitation")
+        stirrer = self._stirrer = self._stirrer if stirrer is None else stirrer
+        gas = air + pure
+        kla = float(a.kla_per_h(max(stirrer, 50.0), gas, x[V], temperature, SCALARS))
+        equilibrium = a.saturation_mmol_per_l(temperature, max(x[YO], 1.0) / 100.0)
+        dissolved = max(self._do_last, 0.0) / 100.0 * a.calibration_mmol_per_l
+        transfer = kla * (equilibrium - dissolved)
+        _put(
+            self._filter.arguments[2],
+            (
+                *(feed / 1e3, self.settings.feed_substrate_g_per_l, others),
+                *(dissolved * 0.032, float(induced), min(max(activity, 0.1), 1.5)),
+                *(self._rise, transfer, kla, air, pure, a.gas_mol(x[V], temperature)),
+                a.co2_saturation_mmol_per_l(temperature),
+                1.0 + ph.K_CO2 / ph.hydrogen(acidity, SCALARS),
+            ),
+        )
+        known = seen.get("do") is not None and seen.get("agitation") and seen.get("air_flow")
+        return transfer if known else math.nan
+
+    def _noise(self, induced: bool) -> list[float]:
+        """Return the variance that each state gains an hour."""
+        q = [0.0] * N_STATES
+        x, cov = self._x, self._cov
+        q[X] = (0.01 * x[X]) ** 2
+        q[S] = 0.02**2
+        q[A] = 0.03**2
+        q[P] = (0.01 * x[P]) ** 2 if induced else 0.0
+        q[V] = 0.003**2
+        q[YO], q[YC], q[DIC] = 0.05**2, 0.05**2, 0.1**2
+        q[SO] = q[SC] = 0.02**2
+        # a factor may wander, but no wider than strains differ: unexcited, it stays what it was
+        s = self.settings
+        for i, most, pace in (
+            (LQ, s.qomax_sd, 0.01),
+            (LS, s.qsmax_sd, 0.01),
+            (LY, s.yem_sd, 0.005),
+            (LK, s.kla_sd, 0.035),
+        ):
+            q[i] = pace**2 * max(0.0, 1.0 - cov[i * N_STATES + i] / (most * most + 1e-12))
+        return q
+
+    def _measure(
+        self, now: float, span: float, seen: Mapping[str, float | None], transfer: float
+    ) -> None:
+        """Fill measurements, variances and gates of those that are there."""
+        s = self.settings
+        z, r, gate = self._filter.arguments[6:9]
+        taken, given = 20.95 - self._x[SO], self._x[SC]
+        moving = (abs(self._x[YO] - self._x[SO]), abs(self._x[YC] - self._x[SC]))
+        for i, name, size in ((O2, "offgas_o2", taken), (CO2, "offgas_co2", given)):
+            value = seen.get(name)
+            if value is not None and seen.get("air_flow") is not None:
+                z[i] = value
+                # white noise is the least of it: an offset and a wrong delay do not average out
+                r[i] = 9.0 * s.offgas_noise_percent**2 + (0.05 * size) ** 2 + moving[i] ** 2
+                gate[i] = CHI2_99
+        if math.isfinite(transfer):
+            self._measure_transfer(transfer, z, r, gate)
+            self._watch_substrate(span, transfer, z, r, gate)
+        weight = seen.get("weight")
+        if weight is not None:
+            z[VOLUME] = (weight - (s.feed_kg_per_l - DENSITY) * self._meter.fed_l) / DENSITY
+            r[VOLUME] = (s.weight_noise_kg / DENSITY) ** 2 + 0.01**2
+            gate[VOLUME] = CHI2_99
+        for i, count in enumerate(self._rejections):
+            if count >= REJECTED_MAX and gate[i] > 0:
+                gate[i] *= 1.0 + (count - REJECTED_MAX + 1) * 0.5  # opens until it agrees again
+
+    def _measure_transfer(
+        self, transfer: float, z: "array[float]", r: "array[float]", gate: "array[float]"
+    ) -> None:
+        """Measure oxygen uptake less transfer, which is nothing."""
+        kla = self._filter.arguments[2][8]
+        probe = self.settings.do_noise_percent / 100.0 * self._aeration.calibration_mmol_per_l
+        z[DEFICIT] = 0.0
+        r[DEFICIT] = (
+            (2.0 * probe * kla) ** 2 + (0.10 * transfer) ** 2 + (0.5 * self._rise) ** 2 + 0.5**2
+        )
+        gate[DEFICIT] = CHI2_99
+
+    def _watch_substrate(
+        self,
+        span: float,
+        transfer: float,
+        z: "array[float]",
+        r: "array[float]",
+        gate: "array[float]",
+    ) -> None:
+        """Say that the substrate is gone when cells that should feast hardly breathe.
+
+        The filter cannot find that out itself: far above KS the uptake does not tell how much
+        substrate there is, so the slope that it follows is nil until it is too late.
+        """
+        x, expected = self._x, self._estimate
+        spread = math.sqrt(max(self._cov[S * N_STATES + S], 0.0))
+        breathing = transfer * math.exp(x[LK]) - self._rise
+        hungry = (
+            expected is not None
+            and x[S] > 0.05
+            and x[S] < 4.0 * spread + 1.0
+            and breathing < EMPTY_SHARE * expected.our_mmol_per_l_h
+        )
+        self._empty_s = self._empty_s + span if hungry else 0.0
+        if self._empty_s >= EMPTY_S:
+            self._empty_s = 0.0
+            z[SUBSTRATE], r[SUBSTRATE], gate[SUBSTRATE] = 0.02, 0.02**2, ALWAYS
+            gate[O2] = gate[CO2] = gate[DEFICIT] = 0.0  # taken in as the model catches up
+
+    def _judge(self, now: float) -> tuple[str, ...]:
+        """Count what the gate refused and say why."""
+        innovation, spread = self._filter.results[2:4]
+        gate = self._filter.arguments[8]
+        rejected: list[str] = []
+        for i, output in enumerate(SoftSensor.outputs):
+            if gate[i] <= 0:
+                continue
+            if innovation[i] * innovation[i] <= gate[i] * spread[i]:
+                self._rejections[i] = 0
+                if i in (O2, DEFICIT):
+                    self._fresh = now
+            else:
+                self._rejections[i] += 1
+                sigmas = abs(innovation[i]) / math.sqrt(spread[i])
+                rejected.append(
+                    f"{output.doc}: {innovation[i]:+.3g} {output.unit} from what the model says, "
+                    f"{sigmas:.1f} standard deviations"
+                )
+        return tuple(rejected)
+
+    def _report(
+        self,
+        now: float,
+        span: float,
+        flows: Mapping[str, float],
+        rejected: tuple[str, ...],
+    ) -> Estimate:
+        x = self._x
+        u = self._filter.arguments[2]
+        factors = [math.exp(x[i]) for i in (LQ, LY, LP, LS)]
+        model = self._aeration.model
+        mu, our, cer = model.output(0.0, x[:6], u[:6], [*self._p, *factors], SCALARS)
+        hours = span / 3600.0
+        self._grown_g += max(mu, 0.0) * x[X] * x[V] * hours
+        self._base_ml += flows.get("base", 0.0) * hours
+        self._estimate = Estimate(
+            time=now,
+            mean=tuple(x),
+            cov=tuple(self._cov),
+            stale_s=now - self._fresh,
+            our_mmol_per_l_h=our,
+            cer_mmol_per_l_h=cer,
+            mu_per_h=mu,
+            feed_factor=self._meter.factor,
+            base_ml_per_g=(self._base_ml + 40.0) / (self._grown_g + 20.0),  # 2 until seen
+            rejected=rejected,
+            meter=self._meter.as_tuple(),
+        )
+        return self._estimate
+
+
+_filters: dict[str, Compiled] = {}
+
+
+def _compiled_filter(organism: EColi) -> Compiled:
+    """Return the filter's machine code, made once a process; its buffers hold nothing between."""
+    if organism.name not in _filters:
+        function = filter_step(SoftSensor(organism), name=f"fl_{organism.name}_filter")
+        _filters[organism.name] = compiled([function])[function.name()]
+    return _filters[organism.name]
+
+
+def _good(sample: Sample | None) -> float | None:
+    if sample is None or sample.quality is Quality.BAD or not math.isfinite(sample.value):
+        return None
+    return sample.value
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) and value > 0 else 0.0
+
+
+def _put(buffer: "array[float]", values: Sequence[float]) -> None:
+    for i, value in enumerate(values):
+        buffer[i] = value
+
+
+def _fill(buffer: "array[float]", value: float) -> None:
+    for i in range(len(buffer)):
+        buffer[i] = value
