@@ -346,7 +346,9 @@ class Bioreactor:
         """Return what instruments and reports are made of."""
         s, i, v = State(*x), Input(*u), VesselParameters(*p[self._split :])
         f = self.flows(s, i, p, fn)
-        calibration = self._saturation(37.0, oxygen.AIR_O2, v.salting, SCALARS)
+        # a probe feels the pressure of oxygen, and was told that air at 37 Cel is 100 %
+        felt = s.O / (M_O2 * v.salting * oxygen.solubility(s.T, fn))
+        wet = self.vessel.pressure_bar - oxygen.vapour_pressure(37.0, SCALARS)
         chiller = v.cooler * i.cooling / 100.0 * (s.Tj - v.T_coolant) / COOLING_COP
         electric = (
             f.shaft / self.vessel.motor_efficiency
@@ -356,7 +358,7 @@ class Bioreactor:
         )
         respiration = heat.RESPIRATION * f.our * s.V / 3600.0
         return (
-            100.0 * s.O / calibration,
+            100.0 * felt / (oxygen.AIR_O2 * wet),
             f.our,
             f.cer,
             f.otr,

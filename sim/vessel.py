@@ -67,7 +67,11 @@ PROBES: Final = (
 )
 FEED: Final = DRIVES.index("feed")
 NOISE_BLOCK: Final = 2048
-X, S, A, P, V, M, DO, PH, T, TJ, YO2, YCO2 = 0, 1, 2, 3, 6, 7, 8, 14, 15, 16, 17, 18  # states
+X, S, A, P, V, M, DO, CO2, HCO3, NH3 = 0, 1, 2, 3, 6, 7, 8, 9, 10, 11  # states
+PH, T, TJ, YO2, YCO2 = 14, 15, 16, 17, 18
+
+
+AMOUNTS: Final = (S, A, P, DO, CO2, HCO3, NH3)  # what a collapse can drive to 0
 
 
 @lru_cache
@@ -143,7 +147,7 @@ class Vessel:
         self._energy_wh = 0.0
         self._initial = tuple(self._x)
         self._drives = _drives(draw)
-        self._probes = _probes(draw, self._x)
+        self._probes = _probes(draw, self._x, self._drives)
         self._noise: list[list[float]] = []
         self._where = {f"{prefix}.{name}": k for k, name in enumerate(DRIVES)}
         self._safe = [SAFE.get(name, 0.0) for name in DRIVES]
@@ -221,8 +225,8 @@ class Vessel:
         x[:] = self._x_after
         if not math.isfinite(x[DO] + x[PH] + x[T]):
             raise FloatingPointError(f"{self.prefix} at {age:g} s: {list(x)} under {list(u)}")
-        for k in (S, A, DO):
-            if x[k] < 0.0:
+        for k in AMOUNTS:
+            if x[k] < 0.0:  # a trace, after a violent step of an input
                 x[k] = 0.0
         self._feed_volume_l += u[FEED] * dt / 3.6e6
         self._energy_wh += self._y[8] * dt / 3600.0
@@ -362,8 +366,11 @@ def _drives(draw: _Draw) -> list[Drive]:
     ]
 
 
-def _probes(draw: _Draw, x: Any) -> list[Instrument]:
-    """Return the probes in the order of ``PROBES``, settled at the start (PROCESS 3)."""
+def _probes(draw: _Draw, x: Any, drives: list[Drive]) -> list[Instrument]:
+    """Return the probes in the order of ``PROBES``, settled at the start (PROCESS 3).
+
+    A flow controller's reading is as wrong as its flow: it shows what it believes it gives.
+    """
     delay = draw.between(30.0, 60.0)
     return [
         Instrument(10.0, 0.02, offset=draw.offset(0.05), digit=0.01, start=x[T]),
@@ -394,8 +401,8 @@ def _probes(draw: _Draw, x: Any) -> list[Instrument]:
             delay_s=delay,
             start=100.0 * x[YCO2],
         ),
-        Instrument(0.5, 0.01, gain=1.0, start=1.0),
-        Instrument(0.5, 0.01, gain=1.0),
+        Instrument(0.5, 0.01, gain=1.0 / drives[1].gain, start=1.0),
+        Instrument(0.5, 0.01, gain=1.0 / drives[2].gain),
         Instrument(2.0, 0.001, offset=draw.offset(0.002), digit=1e-4, start=x[M]),
         Instrument(2.0, 0.0005, digit=1e-4, start=BOTTLE_KG),
     ]

@@ -303,18 +303,27 @@ def test_base_follows_growth() -> None:
     assert (base - acid - kept) / grown == pytest.approx(8.0, rel=0.03)  # mmol/g, N/C 0.2
 
 
-def test_the_report_counts_what_happened() -> None:
-    vessel = Vessel("ecoli", "5l", volume_l=4.6)
-    vessel.set_state(A=3.0)
-    truth = Truth.of(vessel)
-    vessel.write("R1.stirrer", 300.0)
-    for k in range(1, 121):
-        vessel.advance(60.0 * k)
-    report = truth.as_report()
-    assert report["hours"] == pytest.approx(2.0)
-    assert report["volume_above_limit_min"] == pytest.approx(120.0)
-    assert report["acetate_above_limit_min"] == pytest.approx(120.0)
-    assert report["acetate_below_limit_share"] == 0.0
-    assert report["do_below_limit_min"] == 0.0
-    assert report["energy_kwh"] == pytest.approx(vessel.truth["energy_kwh"])
-    assert report["yield_product_per_substrate_g_per_g"] == 0.0
+@pytest.mark.parametrize("seed", [4, 6, 24])
+def test_no_violence_of_its_actuators_breaks_it(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    vessel = Vessel("ecoli", "5l", seed)
+    if seed == 6:
+        vessel.set_state(X=45.0, S=20.0)
+    most = {"stirrer": 1000.0, "air": 10.0, "oxygen": 5.0, "heater": 100.0, "cooling": 100.0}
+    for _ in range(120):
+        for name in DRIVES:
+            share = chance.choice([0.0, 1.0, chance.uniform()], p=[0.4, 0.1, 0.5])
+            vessel.write(f"R1.{name}", share * most.get(name, 2.0))
+        vessel.advance(vessel.time + 300.0)
+        state = vessel.state()
+        state.pop("strong")
+        assert all(math.isfinite(v) and v >= 0.0 for v in state.values()), state
+        assert state["T"] < 81.0
+
+
+def test_an_empty_bottle_feeds_nothing() -> None:
+    vessel = Vessel("ecoli", "5l")
+    vessel.write("R1.feed", 200.0)
+    vessel.advance(12 * 3600.0)
+    assert vessel.flow("feed") == 0.0
+    assert vessel.read("R1.feed_weight") == pytest.approx(0.1, abs=0.005)
