@@ -1,0 +1,95 @@
+"""``fermloop check``: are this plant file and this recipe fit to run? Touches no device."""
+
+import json
+import sys
+from pathlib import Path
+
+from controller.assemble import build_loops
+from controller.config import ConfigError
+from controller.facts import facts_of
+from controller.plant import Plant, load_plant
+from controller.recipe_file import Recipe, RecipeError, check, load_recipe
+
+
+def run(plant_file: Path, recipe_file: Path | None, as_json: bool) -> None:
+    """Print what the files hold.
+
+    Raises:
+        ConfigError: one line a mistake, of both files.
+    """
+    lines: list[str] = []
+    plant = recipe = None
+    try:
+        plant = load_plant(plant_file)
+    except ConfigError as error:
+        lines += error.lines
+    if recipe_file is not None:
+        try:
+            recipe = recipe_for(plant, recipe_file)
+        except (ConfigError, RecipeError) as error:
+            lines += error.lines
+    if lines or plant is None:
+        raise ConfigError(lines)
+    summary = describe(plant, recipe)
+    if as_json:
+        print(json.dumps(summary, ensure_ascii=False))
+    elif sys.stdout.isatty():
+        _table(plant_file, summary)
+    else:
+        for key, value in summary.items():
+            print(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def recipe_for(plant: Plant | None, recipe_file: Path) -> Recipe:
+    """Return the recipe if it can run on every reactor that it fits; ``plant`` may be unknown.
+
+    Raises:
+        RecipeError: one line a mistake.
+    """
+    recipe = load_recipe(recipe_file)
+    if plant is None:
+        return recipe
+    lines: list[str] = []
+    for reactor in plant.settings.reactor:
+        found = check(recipe, facts_of(reactor, plant, build_loops(reactor, plant)))
+        if not found:
+            return recipe
+        lines += found
+    raise RecipeError(lines)
+
+
+def describe(plant: Plant, recipe: Recipe | None) -> dict[str, str | int | list[str]]:
+    """Return what the files hold: counts and names."""
+    s = plant.settings
+    about: dict[str, str | int | list[str]] = {
+        "site": s.site,
+        "data": str(plant.data_dir),
+        "scan": f"{s.scan_s:g} s",
+        "devices": [f"{name} ({d.driver} at {d.address})" for name, d in s.device.items()],
+        "tags": len(plant.tags),
+        "actuators": sum(tag.safe is not None for tag in plant.tags.values()),
+    }
+    for name, reactor in s.reactor.items():
+        about[f"{name} loops"] = list(reactor.loop)
+        about[f"{name} interlocks"] = list(reactor.interlock)
+        about[f"{name} dose limits"] = list(reactor.dose)
+        about[f"{name} optimiser"] = (
+            f"every {reactor.optimiser.period_s:g} s" if reactor.optimiser else "none"
+        )
+    if s.influx.enabled:
+        about["influx"] = f"{s.influx.url}, bucket {s.influx.bucket}"
+    if recipe is not None:
+        about["recipe"] = recipe.name
+        about["phases"] = [phase.name for phase in recipe.phase]
+    return about
+
+
+def _table(plant_file: Path, about: dict[str, str | int | list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{plant_file.name} can be run", show_header=False, box=None)
+    table.title_justify = "left"
+    for key, value in about.items():
+        table.add_row(key, ", ".join(value) if isinstance(value, list) else str(value))
+    Console().print(table)

@@ -1,0 +1,127 @@
+"""``fermloop run``: the supervisor with controller, console and forwarder against a real plant.
+
+Nothing here may reach the simulator; an import contract in pyproject.toml keeps it so.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from controller.plant import Plant, load_plant
+from controller.registry import AlreadyRunningError, held, holder
+from controller.settings import influx_token
+from controller.supervisor import Child, Supervisor
+from fermloop.failure import USAGE, FailureError
+
+BEAT_S = 3.0  # wall; a controller silent for longer, or for 2.5 scans, is frozen
+
+
+def run(plant_file: Path, recipe_file: Path | None, optimiser: str) -> None:
+    """Check everything, then run until Ctrl-C, SIGTERM or ``fermloop stop``."""
+    plant = checked(plant_file, recipe_file)
+    children = processes(plant, recipe_file, optimiser)
+    supervisor = Supervisor(children, lambda line: print(line, file=sys.stderr, flush=True))
+    names = ", ".join(child.name for child in children)
+    print(f"{plant.settings.site}: starting {names}", flush=True)
+    code = asyncio.run(supervisor.run())
+    if code:
+        raise FailureError([], code)
+
+
+def checked(plant_file: Path, recipe_file: Path | None, *, console: bool = True) -> Plant:
+    """Return the plant if it could be run now; no device is touched.
+
+    Raises:
+        ConfigError: the plant file or the recipe is wrong, a line a mistake.
+        FailureError: a port is busy or this plant is running already.
+    """
+    from fermloop.commands.check import recipe_for
+
+    plant = load_plant(plant_file)
+    if recipe_file is not None:
+        recipe_for(plant, recipe_file)
+    if plant.settings.influx.enabled:
+        influx_token(plant.settings.influx)
+    if held(plant.socket):
+        raise AlreadyRunningError(plant.socket, holder(plant.socket))
+    if console:
+        address = plant.settings.console.address
+        if error := busy(address):
+            raise FailureError(
+                f"{plant_file.name}: console.address: {address} is not allowed; {error}", USAGE
+            )
+    return plant
+
+
+def busy(address: str) -> str:
+    """Return why nothing can listen at ``HOST:PORT``, or nothing if it is free."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, int(port)))
+            trial.listen()
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no such port"
+            return f"{reason or error}; a free port of this machine is required"
+    return ""
+
+
+def free_address(address: str) -> str:
+    """Return the same host with a port that is free now."""
+    host = address.rpartition(":")[0]
+    with socket.create_server((host.strip("[]"), 0)) as trial:
+        return f"{host}:{trial.getsockname()[1]}"
+
+
+def processes(
+    plant: Plant,
+    recipe_file: Path | None,
+    optimiser: str,
+    *,
+    console: bool = True,
+    log: Path | None = None,
+    after: Callable[[], bool] | None = None,
+) -> list[Child]:
+    """Return the processes of a plant in order of start; they end in the opposite order.
+
+    The forwarder is first and so ends last: it sends what the controller stored at the end.
+
+    Args:
+        plant: the checked plant.
+        recipe_file: the recipe to start, if any.
+        optimiser: ``off``, ``shadow`` or ``on``.
+        console: with the web console.
+        log: file for what they say; inherited if ``None``.
+        after: the controller is not started before this returns True.
+    """
+    python = (sys.executable, "-m")
+    file = str(plant.path.absolute())
+    children: list[Child] = []
+    if plant.settings.influx.enabled:
+        children.append(Child("forwarder", (*python, "historian.influx", file), log=log))
+    argv = [*python, "controller", file, "--optimiser", optimiser]
+    if recipe_file is not None:
+        argv += ["--recipe", str(recipe_file.absolute())]
+    children.append(
+        Child(
+            "controller",
+            argv,
+            log=log,
+            critical=True,
+            after=after,
+            beat_s=max(BEAT_S, 2.5 * plant.settings.scan_s),
+            grace_s=10.0,
+        )
+    )
+    if console:
+        where = ("--socket", str(plant.socket), "--store", str(plant.store))
+        address = ("--address", plant.settings.console.address)
+        site = ("--site", plant.settings.site)
+        argv = [*python, "dashboards.console", *where, *address, *site]
+        children.append(Child("console", argv, log=log))
+    return children
