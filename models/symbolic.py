@@ -19,6 +19,7 @@ from typing import Any
 
 import casadi
 
+from models.elimination import eliminate
 from models.fn import SCALARS
 from models.model import Functions, Model, Variable
 
@@ -110,6 +111,15 @@ def _elements(vector: Any) -> list[Any]:
     return list(ca.vertsplit(vector)) if vector.shape[0] else []
 
 
+def _rows(matrix: Any) -> list[dict[int, Any]]:
+    """Return what is not zero of a matrix: for each row, values by column."""
+    rows: list[dict[int, Any]] = [{} for _ in range(matrix.shape[0])]
+    sparsity = matrix.sparsity()
+    for i, j in zip(sparsity.row(), sparsity.get_col(), strict=True):
+        rows[i][j] = matrix[i, j]
+    return rows
+
+
 def trace(model: Model) -> Traced:
     """Return ``model`` as CasADi expressions.
 
@@ -164,47 +174,6 @@ def _same_as_floats(model: Model, traced: Traced) -> None:
                 )
 
 
-def _eliminate(matrix: Any, sides: Sequence[list[Any]]) -> list[list[Any]]:
-    """Return the solutions of ``matrix y = side`` by sparse elimination, written out as symbols.
-
-    Pivots stay on the diagonal, in an order that keeps the fill small: the matrix is
-    ``I - gamma h J``, whose diagonal leads where ``h`` is a sensible step of a stable system.
-    """
-    n = matrix.shape[0]
-    sparsity = matrix.sparsity()
-    rows: list[dict[int, Any]] = [{} for _ in range(n)]
-    for i, j in zip(sparsity.row(), sparsity.get_col(), strict=True):
-        rows[i][j] = matrix[i, j]
-    rest = set(range(n))
-    order: list[int] = []
-    columns: list[list[int]] = []
-    while rest:
-        column_size = {k: sum(1 for i in rest if k in rows[i]) for k in rest}
-        k = min(rest, key=lambda k: ((len(rows[k]) - 1) * (column_size[k] - 1), k))
-        rest.remove(k)
-        order.append(k)
-        below = sorted(i for i in rest if k in rows[i])
-        columns.append(below)
-        for i in below:
-            factor = rows[i].pop(k) / rows[k][k]
-            for j, value in rows[k].items():
-                if j != k:
-                    rows[i][j] = rows[i].get(j, 0.0) - factor * value
-            for side in sides:
-                side[i] = side[i] - factor * side[k]
-    solved: list[list[Any]] = []
-    for side in sides:
-        y: list[Any] = [0.0] * n
-        for k in reversed(order):
-            total = side[k]
-            for j, value in rows[k].items():
-                if j != k:
-                    total = total - value * y[j]
-            y[k] = total / rows[k][k]
-        solved.append(y)
-    return solved
-
-
 GAMMA = 1.0 - 0.5**0.5  # of the two L-stable second-order ROS2 methods, the more accurate
 
 
@@ -231,7 +200,7 @@ def rosenbrock(model: Model | Traced, substeps: int = 1, name: str = "") -> Any:
     # both stages share the factors: the second side is only known after the first is solved, so
     # the solution is written as a function of the side and called twice
     side = ca.SX.sym("side", n)
-    (y,) = _eliminate(matrix, [_elements(side)])
+    (y,) = eliminate(_rows(matrix), [_elements(side)])
     solve = ca.vertcat(*y)
     k1 = ca.substitute(solve, side, f)
     inner = ca.Function("inner", [traced.x, traced.u, traced.p], [f])

@@ -8,70 +8,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.bioreactor import Bioreactor
+from models.bioreactor import Bioreactor, State
 from models.ecoli import EColi
 from models.symbolic import Compiled, compiled, plant_step
 from models.vessels import VESSELS
+from sim.calibration import BOTTLE_KG, DRIVES, PROBES, SPREAD, Draw, drives, probes
 from sim.instruments import Drive, Instrument
 
-# one standard deviation of each parameter around the model's, as a share of it; cut at 2.5
-SPREAD: Final = {
-    "qOmax": 0.12,
-    "qSmax": 0.05,
-    "KS": 0.20,
-    "Yem": 0.06,
-    "qAmax": 0.15,
-    "KiS": 0.15,
-    "KiO": 0.15,
-    "qm": 0.10,
-    "KO": 0.20,
-    "qPm": 0.15,
-    "Kmu": 0.10,
-    "Kimu": 0.10,
-    "kE": 0.10,
-    "broth": 0.12,
-    "S_feed": 0.01,
-    "c_base": 0.03,
-    "UA": 0.10,
-    "loss": 0.15,
-    "T_coolant": 0.10,
-    "T_room": 0.05,
-}
+__all__ = ["DRIVES", "PROBES", "Vessel"]
+
 BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, time constant in s
 SAFE: Final = {"stirrer": 300.0, "air": 1.0}  # every other actuator: 0
-BOTTLE_KG: Final = 2.5  # the feed bottle with its content at the start
-DRIVES: Final = (  # in the order of the model's inputs
-    "stirrer",
-    "air",
-    "oxygen",
-    "heater",
-    "cooling",
-    "acid",
-    "base",
-    "feed",
-    "antifoam",
-    "inducer",
-)
-PROBES: Final = (
-    "temperature",
-    "jacket_temperature",
-    "ph",
-    "do",
-    "agitation",
-    "offgas_o2",
-    "offgas_co2",
-    "air_flow",
-    "oxygen_flow",
-    "weight",
-    "feed_weight",
-)
 FEED: Final = DRIVES.index("feed")
 NOISE_BLOCK: Final = 2048
-X, S, A, P, V, M, DO, CO2, HCO3, NH3 = 0, 1, 2, 3, 6, 7, 8, 9, 10, 11  # states
-PH, T, TJ, YO2, YCO2 = 14, 15, 16, 17, 18
-
-
-AMOUNTS: Final = (S, A, P, DO, CO2, HCO3, NH3)  # what a collapse can drive to 0
+_AT: Final = State(*range(len(State._fields)))  # where each state stands
+X, S, A, P, V, M, O2, CO2 = _AT.X, _AT.S, _AT.A, _AT.P, _AT.V, _AT.M, _AT.O, _AT.CO2
+HCO3, NH3, PH, T, TJ, YO2, YCO2 = (
+    _AT.HCO3, _AT.NH3, _AT.pH, _AT.T, _AT.Tj, _AT.yO2, _AT.yCO2
+)  # fmt: skip
+AMOUNTS: Final = (S, A, P, O2, CO2, HCO3, NH3)  # what a collapse can drive to 0
 
 
 @lru_cache
@@ -123,7 +78,7 @@ class Vessel:
         self.seed = seed or 0
         self.time = start_time
         self._start = start_time
-        draw = _Draw(self.seed)
+        draw = Draw(self.seed)
         self._noise_rng = np.random.default_rng([self.seed, 1])
         self._drift_rng = np.random.default_rng([self.seed, 2])  # the same path for any steps
         self.parameters = {
@@ -146,8 +101,8 @@ class Vessel:
         self._bottle_l = (BOTTLE_KG - 0.1) / self.parameters["rho_feed"]
         self._energy_wh = 0.0
         self._initial = tuple(self._x)
-        self._drives = _drives(draw)
-        self._probes = _probes(draw, self._x, self._drives)
+        self._drives: list[Drive] = drives(draw)
+        self._probes: list[Instrument] = probes(draw, State(*self._x), self._drives)
         self._noise: list[list[float]] = []
         self._where = {f"{prefix}.{name}": k for k, name in enumerate(DRIVES)}
         self._safe = [SAFE.get(name, 0.0) for name in DRIVES]
@@ -223,7 +178,7 @@ class Vessel:
             self._drift_broth(age, dt)
         self._step()
         x[:] = self._x_after
-        if not math.isfinite(x[DO] + x[PH] + x[T]):
+        if not math.isfinite(x[O2] + x[PH] + x[T]):
             raise FloatingPointError(f"{self.prefix} at {age:g} s: {list(x)} under {list(u)}")
         for k in AMOUNTS:
             if x[k] < 0.0:  # a trace, after a violent step of an input
@@ -317,92 +272,3 @@ class Vessel:
             "start_substrate_g": s0 * v0,
             "age_h": (self.time - self._start) / 3600.0,
         }
-
-
-class _Draw:
-    """Calibrations of one seed, in a fixed order; seed 0 draws nothing."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng([seed, 0])
-        self._on = seed != 0
-
-    def _normal(self) -> float:
-        return min(2.5, max(-2.5, float(self._rng.standard_normal()))) if self._on else 0.0
-
-    def factor(self, sigma: float) -> float:
-        return math.exp(sigma * self._normal())
-
-    def offset(self, sigma: float) -> float:
-        return sigma * self._normal()
-
-    def between(self, low: float, high: float) -> float:
-        return float(self._rng.uniform(low, high)) if self._on else 0.5 * (low + high)
-
-
-def _drives(draw: _Draw) -> list[Drive]:
-    """Return the drives in the order of ``DRIVES`` (PROCESS 2 and 3: pumps 1-5 %, flows 1 %)."""
-
-    def pump(high: float, step: float) -> Drive:
-        return Drive(high, lag_s=1.0, gain=draw.factor(0.03), step=step, least=step)
-
-    return [
-        Drive(1000.0, ramp=50.0, step=1.0),
-        Drive(10.0, lag_s=1.0, gain=draw.factor(0.007)),
-        Drive(5.0, lag_s=1.0, gain=draw.factor(0.007)),
-        Drive(100.0, lag_s=3.0),
-        Drive(100.0, lag_s=5.0),
-        pump(5.0, 0.005),
-        pump(5.0, 0.005),
-        Drive(
-            200.0,
-            lag_s=1.0,
-            gain=draw.factor(0.03),
-            step=0.05,
-            least=0.2,
-            wear=abs(draw.offset(0.02)),
-        ),
-        pump(5.0, 0.005),
-        pump(5.0, 0.005),
-    ]
-
-
-def _probes(draw: _Draw, x: Any, drives: list[Drive]) -> list[Instrument]:
-    """Return the probes in the order of ``PROBES``, settled at the start (PROCESS 3).
-
-    A flow controller's reading is as wrong as its flow: it shows what it believes it gives.
-    """
-    delay = draw.between(30.0, 60.0)
-    return [
-        Instrument(10.0, 0.02, offset=draw.offset(0.05), digit=0.01, start=x[T]),
-        Instrument(5.0, 0.03, offset=draw.offset(0.1), digit=0.01, start=x[TJ]),
-        Instrument(8.0, 0.005, offset=draw.offset(0.01), drift=draw.offset(0.003), start=x[PH]),
-        Instrument(
-            draw.between(20.0, 40.0),
-            0.3,
-            gain=draw.factor(0.015),
-            offset=draw.offset(0.3),
-            drift=draw.offset(0.2),
-            start=100.0,
-        ),
-        Instrument(0.5, 0.5, digit=1.0, start=300.0),
-        Instrument(
-            10.0,
-            0.01,
-            offset=draw.offset(0.02),
-            drift=draw.offset(0.03),
-            delay_s=delay,
-            start=100.0 * x[YO2],
-        ),
-        Instrument(
-            10.0,
-            0.008,
-            offset=draw.offset(0.01),
-            drift=draw.offset(0.01),
-            delay_s=delay,
-            start=100.0 * x[YCO2],
-        ),
-        Instrument(0.5, 0.01, gain=1.0 / drives[1].gain, start=1.0),
-        Instrument(0.5, 0.01, gain=1.0 / drives[2].gain),
-        Instrument(2.0, 0.001, offset=draw.offset(0.002), digit=1e-4, start=x[M]),
-        Instrument(2.0, 0.0005, digit=1e-4, start=BOTTLE_KG),
-    ]
