@@ -5,6 +5,7 @@ transaction 0 as good, waits (retries + 1) * timeout and never connects again af
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import cast
 
@@ -133,7 +134,8 @@ class ModbusTcpLink:
             asked = "no reply to {what}" if self._connected else "no connection"
             raise self._failed(f"{asked} within {limit:g} s", len(replies)) from None
         except OSError as error:
-            raise self._failed(error.strerror or type(error).__name__) from None
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise self._failed(reason) from None
         except LinkError as error:
             raise self._failed(str(error), len(replies)) from None
         self._delay = 0.0

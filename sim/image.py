@@ -223,8 +223,15 @@ def device_image(
     return RegisterImage([*registers, *extra], readers, writers)
 
 
-def pace_image(plant: SimulatedPlant) -> RegisterImage:
-    """Return the registers of unit 247: speed, plant time and, in lock-step, the target."""
+def pace_image(
+    plant: SimulatedPlant, advance: Callable[[float], None] | None = None
+) -> RegisterImage:
+    """Return the registers of unit 247: speed, plant time and, in lock-step, the target.
+
+    Args:
+        plant: whose pace it is.
+        advance: what a write of the target does; ``plant.advance`` if not given.
+    """
     registers = [
         Register(Tag("speed", "1", 0, 1e9), "holding", 0, "float64"),
         Register(Tag("time", "s", -1e12, 1e12), "holding", 4, "float64"),
@@ -235,7 +242,9 @@ def pace_image(plant: SimulatedPlant) -> RegisterImage:
         "time": lambda: plant.time,
         "target": lambda: plant.time,
     }
-    return RegisterImage(registers, readers, {} if plant.speed else {"target": plant.advance})
+    return RegisterImage(
+        registers, readers, {} if plant.speed else {"target": advance or plant.advance}
+    )
 
 
 def _write(

@@ -1,0 +1,259 @@
+"""OPC UA over TCP: node ids to DataValues. The one production file that imports asyncua.
+
+asyncua speaks the protocol. When to connect, how long to wait and when to give a connection up is
+decided here: its own recovery blocks a request for up to a minute while it reconnects.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC
+from typing import Any, TypeVar, cast
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
+
+from drivers.clock import monotonic
+from drivers.opcua import DataValue, LinkError
+
+T = TypeVar("T")
+
+_CONNECT_S = 10.0  # wall s that connecting may take; calls meanwhile end within their own timeout
+_FIRST_DELAY = 0.05  # wall s between two tries, doubling
+_LAST_DELAY = 1.0
+_NODE = re.compile(r"nsu=(.*);([sigb]=.*)")
+_UNKNOWN = DataValue(None, StatusCodes.BadNodeIdUnknown)
+_FLOATS = (ua.VariantType.Double, ua.VariantType.Float)
+
+
+class OpcUaLink:
+    """An OPC UA server, connected when first used and again after every failure.
+
+    Connecting goes on in the background between calls, so a server that needs longer than
+    ``timeout_s`` for it is reached all the same. The namespaces are asked for after every connect.
+    After a failure the next try follows in 0.05 s, doubling up to 1 s; in between a call fails
+    without waiting.
+
+    Args:
+        url: ``opc.tcp://HOST:PORT/PATH``.
+        timeout_s: wall s that one call may take.
+        insecure: must be True: neither signed nor encrypted, for a simulator on this machine.
+
+    Raises:
+        ValueError: ``insecure`` is False, because security arrives with certificates.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 1.0, *, insecure: bool = False) -> None:
+        if not insecure:
+            raise ValueError(
+                f"{url}: security arrives with certificates; until then insecure = true is required"
+            )
+        if not timeout_s > 0:
+            raise ValueError(f"timeout_s: {timeout_s:g} is not allowed; it must be > 0")
+        self.address = url
+        self._timeout_s = timeout_s
+        self._client: Client | None = None
+        self._connecting: asyncio.Task[Client] | None = None
+        self._dying: set[asyncio.Task[None]] = set()
+        self._delay = 0.0
+        self._retry_at = 0.0
+        self._why = ""
+        self._namespaces: list[str] = []
+        self._ids: dict[str, ua.NodeId | None] = {}
+        self._reads: dict[tuple[str, ...], tuple[ua.ReadParameters, list[bool]]] = {}
+        self._types: dict[str, ua.VariantType] = {}
+
+    async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
+        return await self._within(self._timeout_s, lambda c: self._read(c, tuple(nodes)))
+
+    async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
+        return await self._within(self._timeout_s, lambda c: self._write(c, nodes, values))
+
+    async def call(self, method: str, argument: float, timeout_s: float) -> int:
+        return await self._within(timeout_s, lambda c: self._call(c, method, argument))
+
+    async def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+            self._connecting = None
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await client.disconnect()
+            except (OSError, TimeoutError, ua.UaError):
+                self._bury(client)
+        if self._dying:
+            await asyncio.wait(self._dying)
+        self._retry_at = 0.0
+
+    async def _within(self, limit: float, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Do ``work`` on a connection; whatever goes wrong, the connection is given up."""
+        if self._client is not None and not self._client.uaclient.has_transport:
+            self._give_up()  # the server closed the connection since the last call
+        try:
+            async with asyncio.timeout(limit):
+                result = await work(self._client or await self._connected())
+        except TimeoutError:
+            asked = "no reply to {what}" if self._client else "no connection"
+            raise self._failed(f"{asked} within {limit:g} s") from None
+        except LinkError:
+            raise
+        except asyncio.CancelledError:  # an answer may still be on its way
+            self._give_up()
+            raise
+        except Exception as error:  # noqa: BLE001 (asyncua lets out whatever its parser met)
+            raise self._failed(_reason(error)) from None
+        self._delay = 0.0
+        return result
+
+    async def _connected(self) -> Client:
+        wait = self._retry_at - monotonic()
+        if self._connecting is None:
+            if wait > 0:
+                raise LinkError(f"{self._why}; next try in {wait:.2f} s")
+            self._connecting = asyncio.create_task(self._connect(), name=f"to {self.address}")
+        task = self._connecting
+        await asyncio.wait({task})  # our timeout ends the waiting, not the connecting
+        if self._connecting is task:
+            self._connecting = None
+            self._client = task.result()
+        return task.result()
+
+    async def _connect(self) -> Client:
+        client = Client(self.address, timeout=_CONNECT_S, watchdog_intervall=86_400)
+        client.session_timeout = 600_000  # ms; what servers grant as a rule, else asyncua complains
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await client.connect(auto_reconnect=False)
+                self._namespaces = await client.get_namespace_array()
+        except BaseException:
+            self._bury(client)
+            raise
+        self._ids.clear()  # an index may have changed with the server
+        self._reads.clear()
+        self._types.clear()
+        return client
+
+    async def _read(self, client: Client, nodes: tuple[str, ...]) -> list[DataValue]:
+        asked = self._reads.get(nodes)
+        if asked is None:
+            if len(self._reads) >= 256:
+                self._reads.clear()
+            ids = [self._id(n) for n in nodes]
+            parameters = ua.ReadParameters()
+            parameters.NodesToRead = [ua.ReadValueId(i, AttributeIds.Value) for i in ids if i]
+            asked = self._reads[nodes] = (parameters, [i is not None for i in ids])
+        parameters, known = asked
+        if not any(known):
+            return [_UNKNOWN] * len(nodes)
+        results = await client.uaclient.read(parameters)
+        if len(results) != sum(known):
+            raise ua.UaError(f"{len(results)} values in reply to {sum(known)} nodes")
+        values = iter(results)
+        return [
+            self._value(node, next(values)) if exists else _UNKNOWN
+            for node, exists in zip(nodes, known, strict=True)
+        ]
+
+    def _value(self, node: str, given: ua.DataValue) -> DataValue:
+        status = given.StatusCode.value if given.StatusCode is not None else 0
+        time = given.SourceTimestamp
+        stamp = None if time is None else time.replace(tzinfo=UTC).timestamp()
+        if given.Value is None:
+            return DataValue(None, status, stamp)
+        self._types[node] = given.Value.VariantType
+        return DataValue(given.Value.Value, status, stamp)
+
+    async def _write(
+        self, client: Client, nodes: Sequence[str], values: Sequence[float]
+    ) -> list[int]:
+        if missing := tuple(n for n in nodes if n not in self._types):
+            await self._read(client, missing)  # a value must be sent in its node's own type
+        parameters = ua.WriteParameters()
+        writes: list[ua.WriteValue] = []
+        statuses: list[int] = []
+        for node, value in zip(nodes, values, strict=True):
+            known = self._id(node)
+            statuses.append(0 if known else StatusCodes.BadNodeIdUnknown)
+            if known:
+                given = ua.DataValue(_variant(value, self._types.get(node)))
+                writes.append(ua.WriteValue(known, AttributeIds.Value, Value=given))
+        if any(statuses):  # nothing is written of a request that cannot be written whole
+            return statuses
+        parameters.NodesToWrite = writes
+        results = await client.uaclient.write(parameters)
+        return [r.value for r in results]
+
+    async def _call(self, client: Client, method: str, argument: float) -> int:
+        known = self._id(method)
+        if known is None:
+            return StatusCodes.BadNodeIdUnknown
+        request = ua.CallMethodRequest()
+        request.ObjectId = ua.NodeId(cast(ua.Int32, ObjectIds.ObjectsFolder))
+        request.MethodId = known
+        request.InputArguments = [ua.Variant(argument, ua.VariantType.Double)]
+        results = await client.uaclient.call([request])
+        return cast(Any, results[0]).StatusCode.value
+
+    def _id(self, node: str) -> ua.NodeId | None:
+        """Return the id of ``node`` on this server; ``None`` if its namespace does not exist."""
+        if node not in self._ids:
+            match = _NODE.fullmatch(node)
+            if match is None:
+                self._ids[node] = ua.NodeId.from_string(node)
+            elif match[1] in self._namespaces:
+                index = self._namespaces.index(match[1])
+                self._ids[node] = ua.NodeId.from_string(f"ns={index};{match[2]}")
+            else:
+                self._ids[node] = None
+        return self._ids[node]
+
+    def _failed(self, text: str) -> LinkError:
+        self._give_up()
+        self._delay = min(max(2 * self._delay, _FIRST_DELAY), _LAST_DELAY)
+        self._retry_at = monotonic() + self._delay
+        self._why = text
+        return LinkError(text)
+
+    def _give_up(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._bury(client)
+
+    def _bury(self, client: Client) -> None:
+        """Cut the connection at once; let asyncua end its own tasks in the background."""
+        protocol = client.uaclient.protocol
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abort()
+        client.disconnect_socket()
+        task = asyncio.create_task(_end(client), name="end of an OPC UA client")
+        self._dying.add(task)
+        task.add_done_callback(self._dying.discard)
+
+
+async def _end(client: Client) -> None:
+    try:
+        await client.close_session()  # there is no socket left, so this only ends its tasks
+    except (OSError, TimeoutError, ua.UaError):
+        return
+
+
+def _variant(value: float, kind: ua.VariantType | None) -> Any:
+    if kind is None or kind in _FLOATS:
+        return ua.Variant(value, kind or ua.VariantType.Double)
+    if kind is ua.VariantType.Boolean:
+        return ua.Variant(bool(value), kind)
+    return ua.Variant(round(value), kind)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, ua.UaStatusCodeError):
+        return f"status 0x{error.code:08X} in reply to {{what}}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,349 @@
+"""The simulated plant on real sockets: a Modbus TCP or OPC UA server per device of the plant file.
+
+Both show the same vessels at the same plant time. pymodbus and asyncua speak the protocols; what a
+register or node holds is computed when somebody asks (sim/image.py).
+"""
+
+import asyncio
+import math
+import socket
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import urlparse
+
+from asyncua import ua
+from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.status_codes import StatusCodes
+from pymodbus.constants import ExcCodes
+from pymodbus.pdu.device import ModbusDeviceIdentification
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from drivers.clock import SystemClock, monotonic
+from drivers.modbus import SIMULATOR_UNIT
+from drivers.opcua import SIMULATOR, Node
+from drivers.point import Tag
+from drivers.registers import Table
+from sim.image import (
+    PRODUCT,
+    REVISION,
+    VENDOR,
+    Refused,
+    RegisterImage,
+    device_image,
+    pace_image,
+)
+from sim.motion import Device, DeviceWatchdog, SimulatedPlant
+
+if TYPE_CHECKING:
+    from controller.settings import DeviceSettings
+
+_TICK_S = 0.01  # wall s between two looks at the clock and the watchdogs
+_TABLES: dict[int, Table] = {
+    **dict.fromkeys((1, 5, 15), cast(Table, "coil")),
+    2: "discrete",
+    **dict.fromkeys((3, 6, 16, 22, 23), cast(Table, "holding")),
+    4: "input",
+}
+
+
+class ListenError(RuntimeError):
+    """An address of the plant file cannot be listened on; names device and address."""
+
+
+class _Served(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class PlantServer:
+    """Serves simulated vessels at the addresses of the plant file.
+
+    Args:
+        devices: the device tables of the plant file, by name.
+        vessels: by reactor; all at the same plant time.
+        speed: plant seconds per wall second; 0 is lock-step: plant time moves only when a client
+            says so, through Modbus unit 247 or the OPC UA method ``advance``.
+
+    Raises:
+        ValueError: a device has a tag of a reactor without a vessel.
+    """
+
+    def __init__(
+        self,
+        devices: "Mapping[str, DeviceSettings]",
+        vessels: Mapping[str, Device],
+        speed: float = 1.0,
+    ) -> None:
+        if speed < 0:
+            raise ValueError(f"speed: {speed:g} is not allowed; it must be > 0, or 0 for lock-step")
+        start = max(v.time for v in vessels.values())
+        self._clock = SystemClock(speed, start) if speed else None
+        self.plant = SimulatedPlant(vessels, self._clock, speed)
+        self._watchdogs: list[DeviceWatchdog] = []
+        self._servers: list[_Served] = []
+        self._pace: asyncio.Task[None] | None = None
+        make = {"modbus_tcp": self._modbus, "opcua": self._opcua}
+        self._made = [make[s.driver](name, s) for name, s in devices.items()]
+
+    async def start(self) -> None:
+        """Listen on every address.
+
+        Raises:
+            ListenError: one cannot be had; none is left open.
+        """
+        try:
+            for server in self._made:
+                await server.start()
+                self._servers.append(server)
+        except BaseException:
+            await self.stop()
+            raise
+        self._pace = asyncio.create_task(self._run(), name="pace of the simulated plant")
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        if self._pace is not None:
+            self._pace.cancel()
+            await asyncio.gather(self._pace, return_exceptions=True)
+            self._pace = None
+        for server in self._servers:
+            await server.stop()
+        self._servers.clear()
+
+    async def __aenter__(self) -> "PlantServer":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    def step(self, time: float) -> None:
+        """Let plant time pass until ``time``; a watchdog that has run out acts before."""
+        # In lock-step nothing moves while the controller thinks, so only here can it be too late.
+        self._watch()
+        self.plant.advance(time)
+
+    async def _run(self) -> None:
+        while self._clock is not None:
+            self._watch()
+            self.plant.catch_up()
+            await asyncio.sleep(_TICK_S)
+
+    def _watch(self) -> None:
+        now = monotonic()
+        for watchdog in self._watchdogs:
+            watchdog.check(now)
+
+    def _modbus(self, name: str, settings: "DeviceSettings") -> "_Served":
+        from controller.devices import register
+
+        registers = [register(t) for t in settings.tags]
+        watchdog: DeviceWatchdog | None = None
+        holding, armed = 0, None
+        if (given := settings.watchdog) is not None:
+            vessels = self.plant.vessels_of(r.tag for r in registers)
+            watchdog = DeviceWatchdog(given.within_s, vessels, monotonic)
+            self._watchdogs.append(watchdog)
+            holding, armed = given.holding, given.armed_input
+        image = device_image(registers, self.plant, watchdog, holding, armed)
+        pace = pace_image(self.plant, self.step)
+        return _ModbusServer(
+            name, settings.address, {settings.unit_id: image, SIMULATOR_UNIT: pace}
+        )
+
+    def _opcua(self, name: str, settings: "DeviceSettings") -> "_Served":
+        nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
+        for node in nodes:
+            self.plant.vessel(node.tag)  # refuse an unknown one now
+        return _OpcUaServer(name, settings.address, nodes, self)
+
+
+class _ModbusServer:
+    """One Modbus TCP server with one or more units."""
+
+    def __init__(self, name: str, address: str, images: Mapping[int, RegisterImage]) -> None:
+        host, _, port = address.rpartition(":")
+        self._name, self._host, self._port = name, host, int(port)
+        self._images = images
+        self._server: ModbusTcpServer | None = None
+
+    async def start(self) -> None:
+        _require_free(self._name, self._host, self._port)
+        identity = ModbusDeviceIdentification(
+            info_name={
+                "VendorName": VENDOR,
+                "ProductCode": PRODUCT,
+                "MajorMinorRevision": REVISION,
+            }
+        )
+        self._server = ModbusTcpServer(
+            [_sim_device(unit, image) for unit, image in self._images.items()],
+            identity=identity,
+            address=(self._host, self._port),
+        )
+        if not await self._server.listen():
+            raise ListenError(f"{self._name}: cannot listen on {self._host}:{self._port}")
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            clients = [cast(Any, c).transport for c in server.active_connections.values()]
+            await server.shutdown()
+            for transport in filter(None, clients):
+                transport.abort()
+            await asyncio.sleep(0)  # asyncio closes the sockets in its next turn
+
+
+def _sim_device(unit: int, image: RegisterImage) -> SimDevice:
+    """Return pymodbus' device whose every access goes to ``image``."""
+
+    def words(table: Table) -> list[SimData]:
+        size = max(image.size(table), 1)
+        if table in ("coil", "discrete"):
+            return [SimData(0, values=[False] * (-(-size // 16) * 16), datatype=DataType.BITS)]
+        return [SimData(0, count=size, values=0, datatype=DataType.REGISTERS)]
+
+    async def action(
+        code: int,
+        start: int,
+        address: int,
+        count: int,
+        registers: list[int],
+        values: list[int] | list[bool] | None,
+    ) -> ExcCodes | None:
+        try:
+            _access(image, _TABLES[code], address, count, registers, values)
+        except Refused as refused:
+            return ExcCodes(refused.code)
+        return None
+
+    blocks = (words("coil"), words("discrete"), words("holding"), words("input"))
+    return SimDevice(unit, simdata=blocks, action=action)
+
+
+def _access(
+    image: RegisterImage,
+    table: Table,
+    address: int,
+    count: int,
+    registers: list[int],
+    values: list[int] | list[bool] | None,
+) -> None:
+    """Write ``values`` to the image, or put what it holds into pymodbus' copy of the block."""
+    if table in ("coil", "discrete"):
+        if values is not None:
+            image.write_bits(address, [bool(v) for v in values])
+            return
+        first = address // 16
+        bits = image.bits(table, 16 * first, min(16 * count, image.size(table) - 16 * first))
+        for i in range(count):
+            part = bits[16 * i : 16 * i + 16]
+            registers[first + i] = sum(1 << k for k, bit in enumerate(part) if bit)
+    elif values is not None:
+        image.write_words(address, b"".join(int(v).to_bytes(2, "big") for v in values))
+    else:
+        data = image.words(table, address, count)
+        registers[address : address + count] = [
+            data[i] << 8 | data[i + 1] for i in range(0, 2 * count, 2)
+        ]
+
+
+class _OpcUaServer:
+    """One OPC UA server without security, for clients on this machine."""
+
+    def __init__(self, name: str, url: str, nodes: list[Node], owner: PlantServer) -> None:
+        self._name, self._url, self._nodes, self._owner = name, url, nodes, owner
+        self._server: Server | None = None
+
+    async def start(self) -> None:
+        parts = urlparse(self._url)
+        _require_free(self._name, parts.hostname or "", parts.port or 4840)
+        server = Server()
+        await server.init()
+        server.set_endpoint(self._url)
+        server.set_server_name("fermloop simulator")
+        await server.set_application_uri(SIMULATOR)
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        for node in self._nodes:
+            await self._add_tag(server, node)
+        await self._add_pace(server)
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+
+    async def _add_tag(self, server: Server, node: Node) -> None:
+        uri, _, name = node.node.removeprefix("nsu=").partition(";")
+        index = await server.register_namespace(uri)
+        vessel = self._owner.plant.vessel(node.tag)
+        actuator = node.tag.safe is not None
+        look = partial(vessel.actual if actuator else vessel.read, node.tag.name)
+        known = ua.NodeId.from_string(f"ns={index};{name}")
+        variable = await server.nodes.objects.add_variable(
+            known, f"{index}:{node.tag.name}", 0.0, ua.VariantType.Double
+        )
+        space = server.iserver.aspace
+        space.set_attribute_value_callback(known, AttributeIds.Value, partial(_data_value, look))
+        if actuator:
+            await variable.set_writable()
+            setter: Any = partial(_set, node.tag, vessel)
+            space.set_attribute_value_setter(known, AttributeIds.Value, setter)
+
+    async def _add_pace(self, server: Server) -> None:
+        index = await server.register_namespace(SIMULATOR)
+        plant = self._owner.plant
+        looks = {"speed": lambda: plant.speed, "plant_time": lambda: plant.time}
+        for name, look in looks.items():
+            known = ua.NodeId.from_string(f"ns={index};s={name}")
+            await server.nodes.objects.add_variable(
+                known, f"{index}:{name}", 0.0, ua.VariantType.Double
+            )
+            server.iserver.aspace.set_attribute_value_callback(
+                known, AttributeIds.Value, partial(_data_value, look)
+            )
+        if plant.speed == 0:
+            await server.nodes.objects.add_method(
+                ua.NodeId.from_string(f"ns={index};s=advance"),
+                f"{index}:advance",
+                self._advance,
+                [ua.VariantType.Double],
+                [],
+            )
+
+    async def _advance(self, parent: ua.NodeId, time: ua.Variant) -> Any:
+        if not isinstance(time.Value, float) or not math.isfinite(time.Value):
+            return ua.StatusCode(ua.UInt32(StatusCodes.BadInvalidArgument))
+        self._owner.step(time.Value)
+        return []
+
+
+def _data_value(look: Any, node: ua.NodeId, attribute: AttributeIds) -> ua.DataValue:
+    value = float(look())
+    if math.isnan(value):
+        return ua.DataValue(
+            ua.Variant(value, ua.VariantType.Double),
+            ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure)),
+        )
+    return ua.DataValue(ua.Variant(value, ua.VariantType.Double))
+
+
+def _set(tag: Tag, vessel: Device, node: object, attribute: object, given: ua.DataValue) -> None:
+    value: Any = given.Value.Value if given.Value is not None else None
+    if not isinstance(value, float | int) or value not in tag:
+        raise ua.uaerrors.BadOutOfRange
+    vessel.write(tag.name, float(value))
+
+
+def _require_free(name: str, host: str, port: int) -> None:
+    """Raise ``ListenError`` unless ``host:port`` can be listened on."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ListenError(f"{name}: cannot listen on {host}:{port}: {reason}") from None
