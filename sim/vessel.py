@@ -21,11 +21,10 @@ BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, ti
 SAFE: Final = {"stirrer": 300.0, "air": 1.0}  # every other actuator: 0
 FEED: Final = DRIVES.index("feed")
 NOISE_BLOCK: Final = 2048
-_AT: Final = State(*range(len(State._fields)))  # where each state stands
-X, S, A, P, V, M, O2, CO2 = _AT.X, _AT.S, _AT.A, _AT.P, _AT.V, _AT.M, _AT.O, _AT.CO2
-HCO3, NH3, PH, T, TJ, YO2, YCO2 = (
-    _AT.HCO3, _AT.NH3, _AT.pH, _AT.T, _AT.Tj, _AT.yO2, _AT.yCO2
-)  # fmt: skip
+_AT: Final = {name: k for k, name in enumerate(State._fields)}  # where each state stands
+X, S, A, P, V, M = (_AT[name] for name in ("X", "S", "A", "P", "V", "M"))
+O2, CO2, HCO3, NH3, PH = (_AT[name] for name in ("O", "CO2", "HCO3", "NH3", "pH"))
+T, TJ, YO2, YCO2 = (_AT[name] for name in ("T", "Tj", "yO2", "yCO2"))
 AMOUNTS: Final = (S, A, P, O2, CO2, HCO3, NH3)  # what a collapse can drive to 0
 
 
