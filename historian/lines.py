@@ -1,8 +1,9 @@
 """Rows become InfluxDB line protocol, built by hand: a third of the cost of the client's Point."""
 
-import math
 import re
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from historian.reader import Rows
 from historian.schema import MISSING
@@ -79,15 +80,18 @@ class Encoder:
 
     def _line(self, row: tuple[Any, ...]) -> Line:
         seq, time, quality, *values = row
-        if quality is None and None not in values and math.isfinite(sum(values)):
+        # Shortest digits that read back as the same number, as repr gives them, in a fifth to a
+        # tenth of its time; None and whatever is not finite come out as null.
+        numbers = to_json(values, inf_nan_mode="null").decode()
+        texts = numbers[1:-1].split(",")
+        if quality is None and "null" not in numbers:
             template = self._full
         else:
-            values = [v if v is not None and math.isfinite(v) else None for v in values]
-            template = self._find(quality, tuple([v is None for v in values]))
-            values = [v for v in values if v is not None]
+            template = self._find(quality, tuple([t == "null" for t in texts]))
+            texts = [t for t in texts if t != "null"]
         if not template.samples:
             return Line(self._reactor, seq, "", 0)
-        text = template.format % (*values, round(time * 1e6))
+        text = template.format % (*texts, round(time * 1e6))
         return Line(self._reactor, seq, text, template.samples)
 
     def _find(self, quality: str | None, absent: tuple[bool, ...]) -> _Template:
@@ -110,7 +114,7 @@ class Encoder:
             if no_value:
                 fields.append(f"{key}_q=0i")
                 continue
-            fields.append(f"{key}=%r")
+            fields.append(f"{key}=%s")
             if digit in ("0", "1"):
                 fields.append(f"{key}_q={digit}i")
         return _Template(f"{self._head} {','.join(fields)} %d", samples)
