@@ -91,7 +91,6 @@ class DoseRun:
         if flow > 0.0 and applied is not None:
             flow = max(0.0, applied * self.unit)
         self.given += flow * dt / 60.0
-        self.flow = 0.0
 
     def next(self, dt: float) -> float:
         """Return the setpoint of its loop for a step of ``dt`` s, so that it ends exactly."""

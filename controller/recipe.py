@@ -4,18 +4,15 @@ Pure but for its state: time, samples and estimates in, what to ask of the loops
 open-loop in its feed, so it is also what the optimiser falls back to and is measured against.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 from controller.facts import PlantFacts
 from controller.feeding import Constant
 from controller.feeding import as_state as feed_state
-from controller.feeding import from_state as feed_from_state
-from controller.phase import DoseRun, Feed, Until, law_of, planned_end
+from controller.phase import DoseRun, Until, law_of
+from controller.progress import HOUR_S, Progress, State
 from controller.recipe_file import (
-    Dose,
     ModeName,
     Recipe,
     RecipeError,
@@ -36,20 +33,6 @@ __all__ = [
     "load_recipe",
     "parse_recipe",
 ]
-
-HOUR_S = 3600.0
-PROFILE_S = 300.0  # how finely a feed profile is told to the optimiser
-AHEAD_H = 24.0  # how far, where nobody knows when the batch ends
-
-
-class State(StrEnum):
-    """What a recipe is doing."""
-
-    IDLE = "IDLE"
-    RUNNING = "RUNNING"
-    HELD = "HELD"
-    ABORTED = "ABORTED"
-    DONE = "DONE"
 
 
 class RecipeOutput(NamedTuple):
@@ -75,7 +58,7 @@ class RecipeOutput(NamedTuple):
     events: Sequence[Event]
 
 
-class RecipeRunner:
+class RecipeRunner(Progress):
     """Runs one recipe in one reactor.
 
     It asks and never insists: setpoints and modes are given when a phase begins or the recipe is
@@ -84,124 +67,14 @@ class RecipeRunner:
     Args:
         recipe: what to run; `check` it first.
         facts: where to run it.
-
-    Attributes:
-        recipe: what it runs.
-        state: what it is doing.
-        message: why it is HELD or ABORTED; empty otherwise.
     """
 
     def __init__(self, recipe: Recipe, facts: PlantFacts) -> None:
-        self.recipe = recipe
-        self.state = State.IDLE
-        self.message = ""
-        self._facts = facts
+        super().__init__(recipe, facts)
         self._doses_at_rest = {p.dose.loop: 0.0 for p in recipe.phase if p.dose is not None}
-        self._events: list[Event] = []
-        self._clear(0.0)
-
-    def _clear(self, now: float) -> None:
-        """Be at the beginning of a batch."""
-        self._now = self._started = now
-        self._ended = math.nan
-        self._dt = 1.0  # the last step, s
-        self._index = 0
-        self._entered = False
-        self._phase_s = 0.0  # in this phase, without time HELD
-        self._stretched = False  # somebody let this phase go on beyond its max_h
-        self._until: Until | None = None
-        self._law: Feed = Constant(0.0)
-        self._law_s = 0.0  # since the law began, without time HELD
-        self._setpoints: dict[str, float] = {}
-        self._modes: dict[str, ModeName] = {}
-        self._ramps: dict[str, tuple[float, float]] = {}  # target, the loop's unit per s
-        self._doses: list[DoseRun] = []
-        self._induced_h: float | None = None
-        self._estimates: Mapping[str, float] = {}
         self._new_setpoints: dict[str, float] = {}
         self._new_modes: dict[str, ModeName] = {}
-
-    # -- what people and the optimiser ask -----------------------------------------------------
-
-    @property
-    def phase(self) -> str:
-        """Name of the phase."""
-        return self.recipe.phase[self._index].name
-
-    @property
-    def phase_index(self) -> int:
-        """Number of the phase, from 0."""
-        return self._index
-
-    @property
-    def induced(self) -> bool:
-        """Whether the product has been induced."""
-        return self._induced_h is not None
-
-    @property
-    def feeding(self) -> bool:
-        """Whether the recipe feeds by now."""
-        return self._law.flow(self._law_s) > 0.0
-
-    def age_h(self, now: float) -> float:
-        """Return h since the start of the batch, HELD or not; at its end it stops."""
-        if self.state is State.IDLE:
-            return 0.0
-        end = now if math.isnan(self._ended) else self._ended
-        return max(0.0, end - self._started) / HOUR_S
-
-    def phase_age_h(self, now: float) -> float:
-        """Return h in this phase, without time HELD."""
-        running = max(0.0, now - self._now) if self.state is State.RUNNING else 0.0
-        return (self._phase_s + running) / HOUR_S
-
-    @property
-    def planned_end_h(self) -> float | None:
-        """Batch age at which the last phase that ends will end, h; ``None``: nobody knows."""
-        last = len(self.recipe.phase) - 1
-        while last > 0 and self.recipe.phase[last].until is None:
-            last -= 1
-        return self._planned_end(last)
-
-    @property
-    def planned_induction_h(self) -> float | None:
-        """Batch age at which induction happened or will happen, h; ``None``: nobody knows."""
-        if self._induced_h is not None:
-            return self._induced_h
-        for i, phase in enumerate(self.recipe.phase):
-            if phase.induces:
-                return 0.0 if i == 0 else self._planned_end(i - 1)
-        return None
-
-    def feed_profile(self, now: float) -> tuple[tuple[float, float], ...]:
-        """Return what the recipe alone would feed from ``now`` to the planned end.
-
-        Pairs of s since 1970 and mL/h, rising in time. Phases whose beginning nobody knows yet
-        are not foreseen: the present feed goes on until then.
-        """
-        ahead = 0.0 if self.state is State.HELD else max(0.0, now - self._now)
-        law, law_s = self._law, self._law_s + ahead
-        age = self.age_h(now)
-        end = self.planned_end_h
-        end = age + AHEAD_H if end is None else max(end, age)
-        pairs: list[tuple[float, float]] = []
-        t = age
-        for i in range(self._index, len(self.recipe.phase)):
-            stop = self._planned_end(i)
-            stop = end if stop is None else min(max(stop, t), end)
-            while t < stop:
-                pairs.append((now + (t - age) * HOUR_S, law.flow(law_s)))
-                step = min(PROFILE_S / HOUR_S, stop - t)
-                t, law_s = t + step, law_s + step * HOUR_S
-            if t >= end or i + 1 == len(self.recipe.phase):
-                break
-            following = law_of(
-                self.recipe.phase[i + 1], law.flow(law_s), self._facts, self._estimates
-            )
-            if following is not None:
-                law, law_s = following, 0.0
-        pairs.append((now + (t - age) * HOUR_S, law.flow(law_s)))
-        return tuple(pairs)
+        self._events: list[Event] = []
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -213,6 +86,7 @@ class RecipeRunner:
         """
         self._only("start", State.IDLE, State.ABORTED, State.DONE)
         self._clear(now)
+        self._new_setpoints, self._new_modes = {}, {}
         self.state, self.message = State.RUNNING, ""
 
     def hold(self, now: float, reason: str) -> None:
@@ -251,7 +125,7 @@ class RecipeRunner:
         self._only("abort", State.RUNNING, State.HELD)
         if self.state is State.RUNNING:
             self._count(now, {})
-        self._report_unfinished(now, "are not given: the batch was aborted")
+        self._report_unfinished(now, "is not given: the batch was aborted")
         self.state, self.message = State.ABORTED, reason
         self._end(now)
         self._law, self._law_s = Constant(0.0), 0.0
@@ -280,9 +154,9 @@ class RecipeRunner:
                 it may differ from what was asked for; a dose goes on until it is complete.
         """
         doses: Mapping[str, float] = self._doses_at_rest
+        self._count(now, applied or {})
         if self.state is State.RUNNING:
             self._estimates = estimates
-            self._count(now, applied or {})
             if not self._entered:
                 self._begin(now)
                 self._enter(now, 0)
@@ -308,11 +182,14 @@ class RecipeRunner:
         self._now = now
         if not self._entered or dt == 0.0:
             return
-        self._dt = dt
-        self._phase_s += dt
-        self._law_s += dt
-        for dose in self._doses:
+        running = self.state is State.RUNNING
+        if running:
+            self._dt = dt
+            self._phase_s += dt
+            self._law_s += dt
+        for dose in self._doses:  # what was asked for before a hold ran until this scan
             dose.pass_time(dt, applied.get(dose.loop))
+            dose.flow = dose.flow if running else 0.0
 
     def _move_on(
         self, now: float, measured: Mapping[str, Sample], estimates: Mapping[str, float]
@@ -402,6 +279,7 @@ class RecipeRunner:
                 self._tell(self._now, Kind.NOTE, text, {"loop": dose.loop, "ml": dose.given})
                 continue
             left.append(dose)
+            dose.flow = 0.0
             if dose.loop not in busy:
                 wanted[dose.loop] = dose.next(self._dt)
                 busy.add(dose.loop)
@@ -412,12 +290,10 @@ class RecipeRunner:
 
     def _held(self, now: float, reason: str, kind: Kind) -> None:
         self.state, self.message = State.HELD, reason
-        for dose in self._doses:
-            dose.flow = 0.0
         self._tell(now, kind, f"held in phase {self.phase}: {reason}")
 
     def _finish(self, now: float) -> None:
-        self._report_unfinished(now, "are not given: the batch is over")
+        self._report_unfinished(now, "is not given: the batch is over")
         self.state = State.DONE
         self._end(now)
         self._tell(now, Kind.PHASE, f"done after {self.age_h(now):.2f} h")
@@ -431,7 +307,7 @@ class RecipeRunner:
         for dose in self._doses:
             if dose.complete:
                 continue
-            given = f"{dose.given:.3g} of {dose.ml:g} mL were given through {dose.loop}"
+            given = f"{dose.given:.3g} of {dose.ml:g} mL through {dose.loop} were given"
             text = f"{given}; the rest {why}"
             self._tell(now, Kind.ALARM, text, {"loop": dose.loop, "given_ml": dose.given})
         self._doses = []
@@ -450,45 +326,7 @@ class RecipeRunner:
         who = f"recipe {self.recipe.name}: {text}"
         self._events.append(Event(now, "recipe", kind, self._facts.reactor, who, data or {}))
 
-    def _planned_end(self, index: int) -> float | None:
-        """Return the batch age at which phase ``index`` ends as far as time decides it, in h."""
-        if index < self._index or (index == self._index and self.state is State.DONE):
-            return None if index < self._index else self.age_h(self._now)
-        until = self.recipe.phase[index].until
-        if until is None:
-            return None
-        begins = self._planned_start(index)
-        return planned_end(until, begins)
-
-    def _planned_start(self, index: int) -> float | None:
-        """Return the batch age at which ``index`` begins, without the time HELD in it, in h."""
-        if index == self._index:
-            return self.age_h(self._now) - self._phase_s / HOUR_S
-        return self._planned_end(index - 1)
-
     # -- restart -------------------------------------------------------------------------------
-
-    def as_state(self) -> dict[str, Any]:
-        """Return everything as JSON, the recipe too."""
-        return {
-            "recipe": self.recipe.model_dump(mode="json", exclude_unset=True),
-            "file": self.recipe.file,
-            "state": self.state.value,
-            "message": self.message,
-            "started": self._started,
-            "ended": None if math.isnan(self._ended) else self._ended,
-            "index": self._index,
-            "entered": self._entered,
-            "phase_s": self._phase_s,
-            "stretched": self._stretched,
-            "feed": feed_state(self._law),
-            "feed_s": self._law_s,
-            "setpoints": dict(self._setpoints),
-            "modes": dict(self._modes),
-            "ramps": {loop: list(ramp) for loop, ramp in self._ramps.items()},
-            "doses": [[d.loop, d.ml, d.ml_per_min, d.given] for d in self._doses],
-            "induced_h": self._induced_h,
-        }
 
     @classmethod
     def from_state(cls, facts: PlantFacts, state: Mapping[str, Any], now: float) -> "RecipeRunner":
@@ -507,31 +345,8 @@ class RecipeRunner:
             runner._restore(state, now)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"{facts.reactor}: recipe state: damaged: {error!r}") from None
+        if runner.state is State.RUNNING:
+            why = "the controller was restarted; resume when the vessel is right"
+            runner._held(now, why, Kind.ALARM)
+        runner._report_unfinished(now, "is not given by itself after a restart")
         return runner
-
-    def _restore(self, state: Mapping[str, Any], now: float) -> None:
-        self._clear(float(state["started"]))
-        self._now = now
-        self._ended = math.nan if state["ended"] is None else float(state["ended"])
-        self._index, self._entered = int(state["index"]), bool(state["entered"])
-        phase = self.recipe.phase[self._index]
-        if self._entered and phase.until is not None:
-            self._until = Until(phase.until, self._facts)
-        self._phase_s, self._stretched = float(state["phase_s"]), bool(state["stretched"])
-        self._law, self._law_s = feed_from_state(state["feed"]), float(state["feed_s"])
-        self._setpoints, self._modes = dict(state["setpoints"]), dict(state["modes"])
-        self._ramps = {
-            loop: (float(to), float(rate)) for loop, (to, rate) in state["ramps"].items()
-        }
-        self._induced_h = None if state["induced_h"] is None else float(state["induced_h"])
-        self.state, self.message = State(state["state"]), str(state["message"])
-        for loop, ml, ml_per_min, given in state["doses"]:
-            wanted = Dose(loop=loop, ml=ml, ml_per_min=ml_per_min)
-            dose = DoseRun(wanted, self._facts)
-            dose.given = float(given)
-            self._doses.append(dose)
-        if self.state is State.RUNNING:
-            self._held(
-                now, "the controller was restarted; resume when the vessel is right", Kind.ALARM
-            )
-        self._report_unfinished(now, "are not given by itself after a restart")
