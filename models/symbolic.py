@@ -331,9 +331,9 @@ def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
     key = hashlib.sha256(
         "\0".join([source, command, *flags, os.uname().machine]).encode()
     ).hexdigest()[:32]
-    folder = cache_dir()
-    target = folder / f"{prefix}-{key}.so"
     try:
+        folder = cache_dir()
+        target = folder / f"{prefix}-{key}.so"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         entry = folder.stat()
         if entry.st_uid != os.getuid() or entry.st_mode & 0o022:
@@ -350,6 +350,6 @@ def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
                 timeout=300,
             )
             so_file.replace(target)  # another process may have been first: the same bytes
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: no home
         return None
     return target

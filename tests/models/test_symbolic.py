@@ -62,6 +62,16 @@ def test_a_broken_compiler_leaves_the_virtual_machine(tmp_path: Path) -> None:
         np.testing.assert_allclose(run(function, X, U, P), MODEL.rhs(0.0, X, U, P, SCALARS))
 
 
+def test_a_cache_that_others_may_write_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "fermloop"
+    folder.mkdir()
+    folder.chmod(0o777)
+    rhs = symbolic.trace(MODEL).rhs_function()
+    (function,) = symbolic.compiled([rhs]).values()
+    assert not function.native
+    assert list(folder.iterdir()) == []
+
+
 def test_names_that_could_clash_are_refused() -> None:
     function = symbolic.rosenbrock(MODEL, name="step")
     with pytest.raises(ValueError, match="step: the name of a compiled function begins with fl_"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from models import ph
+from models import heat, ph
 from models.ecoli import C_A, C_P, C_S, C_X
 from models.fn import SCALARS
 from sim.truth import Truth
@@ -68,15 +68,18 @@ def recipe(age: float) -> float:
     return 0.0 if age < 6.0 else min(35.0, 9.0 * math.exp(0.16 * (age - 6.0)))
 
 
-def carbon_mol(vessel: Vessel) -> float:
+def content_mol(vessel: Vessel) -> tuple[float, float]:
+    """Return carbon and available electrons of everything but CO2, mol."""
     t = vessel.truth
-    solid = (
-        C_X * t["biomass_g_per_l"]
-        + C_S * t["substrate_g_per_l"]
-        + C_A * t["acetate_g_per_l"]
-        + C_P * t["product_g_per_l"]
+    parts = (
+        (C_X, 4.2, "biomass_g_per_l"),
+        (C_S, 4.0, "substrate_g_per_l"),
+        (C_A, 4.0, "acetate_g_per_l"),
+        (C_P, 4.2, "product_g_per_l"),
     )
-    return solid * t["volume_l"]
+    carbon = sum(c * t[name] for c, _, name in parts)
+    electrons = sum(c * gamma * t[name] for c, gamma, name in parts)
+    return carbon * t["volume_l"], electrons * t["volume_l"]
 
 
 def test_it_shows_every_tag_and_reads_back_what_was_written() -> None:
@@ -159,10 +162,10 @@ def kill(vessel: Vessel) -> None:
     vessel.set_state(X=0.0)
 
 
-def test_a_whole_batch_closes_in_carbon_and_mass() -> None:
+def test_a_whole_batch_closes_in_carbon_electrons_and_mass() -> None:
     vessel = Vessel("ecoli", "5l")
-    before, mass = carbon_mol(vessel), vessel.truth["mass_kg"]
-    given_off = pumped = 0.0
+    carbon, electrons, mass = *content_mol(vessel), vessel.truth["mass_kg"]
+    co2 = o2 = pumped = dried = 0.0  # mol, mol, mL, kg
     second = hold(vessel)
     for k in range(16 * 3600):
         vessel.write("R1.feed", recipe(k / 3600.0))
@@ -170,18 +173,24 @@ def test_a_whole_batch_closes_in_carbon_and_mass() -> None:
         second()
         if k % 10 == 0:
             t = vessel.truth
-            given_off += t["cer_mmol_per_l_h"] * t["volume_l"] * 1e-3 / 360.0
-        pumped += vessel.flow("base") + vessel.flow("acid") + vessel.flow("inducer")
+            co2 += t["cer_mmol_per_l_h"] * t["volume_l"] * 1e-3 / 360.0
+            o2 += t["our_mmol_per_l_h"] * t["volume_l"] * 1e-3 / 360.0
+            air, warm = vessel.flow("air"), t["temperature_cel"]
+            dried += 0.1 * heat.evaporation(air, warm, 1.05, SCALARS) / 360.0
+        pumped += (vessel.flow("base") + vessel.flow("acid") + vessel.flow("inducer")) / 60.0
     t = vessel.truth
     fed = t["fed_substrate_g"]
     assert t["biomass_g_per_l"] > 15.0
     assert t["product_g"] > 1.0
-    carbon = carbon_mol(vessel) + given_off - before - C_S * fed
-    assert abs(carbon) < 0.01 * (before + C_S * fed)
-    liquids = pumped / 60e3 * 1.01 + fed / 500.0 * 1.19
-    lost = mass + liquids - t["mass_kg"]  # water, and carbon that left with oxygen that came
-    assert 0.0 < lost < 0.2
-    assert vessel.read("R1.weight") == pytest.approx(t["mass_kg"], abs=0.01)
+    carbon_in = carbon + C_S * fed
+    electrons_in = electrons + 4.0 * C_S * fed
+    carbon_now, electrons_now = content_mol(vessel)
+    assert carbon_now + co2 == pytest.approx(carbon_in, rel=0.001)
+    assert electrons_now + 4.0 * o2 == pytest.approx(electrons_in, rel=0.001)
+    gas = (32.0 * o2 - 44.0 * co2) * 1e-3
+    weight = mass + pumped * 1e-3 * 1.01 + fed / 500.0 * 1.19 - dried + gas
+    assert t["mass_kg"] == pytest.approx(weight, abs=0.003)  # CO2 that stays is 2 g
+    assert vessel.read("R1.weight") == pytest.approx(t["mass_kg"], abs=0.005)
     assert vessel.read("R1.feed_weight") == pytest.approx(2.5 - fed / 500.0 * 1.19, abs=0.005)
 
 
