@@ -130,10 +130,15 @@ class _Dose:
         (t0, v0), (t1, v1) = points[i - 1], points[i]
         return self.volume - v0 - (v1 - v0) * (time - t0) / (t1 - t0)
 
-    def allowed(self, now: float, ahead: float) -> float:
-        """Return the flow (mL/s) that fills the hour which ends ``ahead`` s from now."""
+    def allowed(self, flow: float, now: float, ahead: float) -> float:
+        """Return ``flow`` or as much of it (mL/s) as the hour ``ahead`` s from now can take."""
+        wanted = flow * ahead
+        # Since the oldest point is longer than an hour: if that leaves enough, it is enough.
+        if self.volume - self._points[0][1] + wanted <= self.most:
+            return flow
         left = self.most - self.since(now + ahead - HOUR_S)
-        return left / ahead if left > 0.0 else 0.0
+        # a constant flow of exactly the limit is not cut by rounding
+        return flow if wanted <= left + 1e-9 * wanted else max(0.0, left) / ahead
 
     def as_state(self) -> dict[str, Any]:
         """Return it as JSON; points closer than `GRAIN_S` are joined, their volume is kept."""
@@ -265,11 +270,12 @@ class Guard:
         dose = seat.dose
         if dose is not None:
             dose.count(now)
-            if value > 0.0:
-                most = dose.allowed(now, self._scan_s) / dose.ml_per_s
-                if value > most * (1 + 1e-9):
-                    value, limited, reason = max(most, seat.low), Limited.DOSE, None
-            dose.flow = max(value, 0.0) * dose.ml_per_s
+            flow = max(value, 0.0) * dose.ml_per_s
+            most = dose.allowed(flow, now, self._scan_s)
+            if most < flow:
+                value = max(most / dose.ml_per_s, seat.low)
+                limited, reason, flow = Limited.DOSE, None, value * dose.ml_per_s
+            dose.flow = flow
         seat.last, seat.time = value, now
         return Checked(value, seat.texts[limited] if reason is None else reason, limited)
 
