@@ -263,14 +263,18 @@ def _loop(
 
 def _model(key: str, reactor: ReactorSettings) -> Iterator[str]:
     """Yield what an estimator or optimiser would miss."""
-    if reactor.optimiser is None:
+    s = reactor.optimiser
+    if s is None:
         return
     if reactor.model is None:
         yield f"{key}.model: missing; an optimiser needs a model"
+    outputs = reactor.loop[s.do_loop].outputs if s.do_loop in reactor.loop else ()
+    for needed in sorted({"agitation", "air"} - {o.loop for o in outputs}):
+        yield f"{key}.optimiser.do_loop: {s.do_loop} must lead a loop {needed} (it reaches oxygen)"
     for field in ("feed_loop", "do_loop"):
-        loop = getattr(reactor.optimiser, field)
+        loop = getattr(s, field)
         if loop not in reactor.loop:
             loops = ", ".join(reactor.loop)
             yield f"{key}.optimiser.{field}: {loop} is not allowed; one of {loops}"
-    if not reactor.optimiser.do_min < reactor.optimiser.do_max:
-        yield f"{key}.optimiser.do_min: {reactor.optimiser.do_min:g} must be below do_max"
+    if not s.do_min < s.do_max:
+        yield f"{key}.optimiser.do_min: {s.do_min:g} must be below do_max"

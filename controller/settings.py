@@ -33,12 +33,15 @@ class TagSettings(Settings):
     node: str | None = Field(None, description="OPC UA node id: nsu=URI;s=NAME")
 
     @property
-    def table(self) -> str | None:
+    def table(self) -> Literal["input", "holding", "coil", "discrete"] | None:
         """Which Modbus table it lives in."""
-        return next(
-            (t for t in ("input", "holding", "coil", "discrete") if getattr(self, t) is not None),
-            None,
-        )
+        if self.input is not None:
+            return "input"
+        if self.holding is not None:
+            return "holding"
+        if self.coil is not None:
+            return "coil"
+        return None if self.discrete is None else "discrete"
 
     def tag(self) -> Tag:
         """Return the tag; ``ValueError`` if its range is empty or its safe value outside."""

@@ -6,22 +6,25 @@ from pydantic import Field
 
 from controller.config import ConfigError, Settings, read_toml, validate
 from controller.plant import Plant
+from sim.vessel import Vessel
 
 
-class Vessel(Settings):
-    """What stands behind a reactor's tags."""
+class SimulatedVessel(Settings):
+    """What stands behind a reactor's tags, and what is in it at inoculation."""
 
     organism: Literal["ecoli"]
     vessel: Literal["5l"]
+    volume_l: float = Field(3.0, gt=0, description="L")
+    substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
 
 
 class Simulation(Settings):
     """One table a simulated reactor."""
 
-    simulation: dict[str, Vessel] = Field(min_length=1)
+    simulation: dict[str, SimulatedVessel] = Field(min_length=1)
 
 
-def simulation(plant: Plant) -> dict[str, Vessel]:
+def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
     """Return what is simulated, by reactor.
 
     Raises:
@@ -44,3 +47,32 @@ def simulation(plant: Plant) -> dict[str, Vessel]:
     if lines:
         raise ConfigError(lines)
     return found
+
+
+def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
+    """Return the simulated vessel of every reactor.
+
+    Args:
+        plant: the checked plant file.
+        seed: draws the vessels' parameters; each reactor has its own, the first has ``seed``.
+        start: plant time at inoculation, s since 1970 UTC.
+
+    Raises:
+        ConfigError: the ``[simulation]`` table is missing or wrong; a line a mistake.
+    """
+    made: dict[str, Vessel] = {}
+    for i, (name, s) in enumerate(simulation(plant).items()):
+        safe = {
+            t.name: t.safe for t in plant.tags.values() if t.reactor == name and t.safe is not None
+        }
+        made[name] = Vessel(
+            s.organism,
+            s.vessel,
+            seed + 1000 * i,
+            name,
+            start,
+            safe=safe,
+            volume_l=s.volume_l,
+            substrate_g_per_l=s.substrate_g_per_l,
+        )
+    return made

@@ -92,8 +92,8 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
         ),
         (
             "holding = 12,",
-            "holding = 100,",
-            "plant.toml: device.R1-io.tags.12 (R1.inducer).holding: 100 is not allowed; "
+            "holding = 14,",
+            "plant.toml: device.R1-io.tags.12 (R1.inducer).holding: 14 is not allowed; "
             "the watchdog lives there",
         ),
         (

@@ -1,0 +1,101 @@
+"""The controller's own process: ``python -m controller PLANT.toml [--recipe …] [--optimiser …]``.
+
+Started and watched by the supervisor; ends with it. Exit code 2: the plant file, the recipe or the
+data directory cannot be used; starting again would not help.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from controller.api import CommandServer
+from controller.assemble import optimiser_settings
+from controller.config import ConfigError
+from controller.controller import Controller
+from controller.devices import Device, build, wire
+from controller.pace import PlantClock
+from controller.plant import Plant, load_plant
+from controller.pool import WorkerPool
+from controller.recipe import Recipe, load_recipe
+from controller.registry import SocketError
+from controller.restart import Memory
+from controller.supervisor import Heartbeat, die_with_parent
+from drivers.driver import DeviceError
+from historian.sqlite import SqliteStore, StoreError
+
+_log = logging.getLogger("fermloop.controller")
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    parser = argparse.ArgumentParser(prog="controller")
+    parser.add_argument("plant", type=Path)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--recipe", type=Path)
+    parser.add_argument("--optimiser", choices=("off", "shadow", "on"), default="off")
+    asked = parser.parse_args()
+    die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        plant = load_plant(asked.plant, data_dir=asked.data_dir)
+        recipe = load_recipe(asked.recipe) if asked.recipe else None
+        asyncio.run(run(plant, recipe, asked.recipe, asked.optimiser))
+    except (ConfigError, SocketError, StoreError) as error:
+        for line in getattr(error, "lines", None) or [str(error)]:
+            print(line, file=sys.stderr)
+        return 2
+    except DeviceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser: str) -> None:
+    """Run the plant until somebody stops it, then make it safe."""
+    plant.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = SqliteStore(plant.store)
+    clock = PlantClock()
+    devices = [
+        Device(name, s, build(name, s, wire(s), clock), plant.settings.scan_s)
+        for name, s in plant.settings.device.items()
+    ]
+    heartbeat = Heartbeat()
+    pool = WorkerPool(optimiser_settings(plant))
+    controller = Controller(
+        plant, devices, clock, store, pool, memory=Memory(store), beat=heartbeat.beat
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, controller.stop, f"signal {signal.Signals(number).name}")
+    try:
+        async with CommandServer(controller, plant.socket, plant.path):
+            await pool.start()
+            await controller.connect()
+            if not controller.scan.stopping:
+                begin(controller, recipe, path, optimiser)
+                gc.collect()
+                gc.freeze()  # what is here now stays; a full collection must not stop a scan
+                await controller.run()
+            await controller.shut(safe=True)
+            report = plant.data_dir / "report.json"
+            report.write_text(json.dumps(controller.report(), indent=1))
+    finally:
+        await pool.close()
+        store.close()
+
+
+def begin(controller: Controller, recipe: Recipe | None, path: Path | None, mode: str) -> None:
+    """Take up what a dead controller left, or start the recipe that was asked for."""
+    if controller.restore():
+        return
+    if recipe is not None and path is not None:
+        controller.begin(recipe, str(path.resolve()), mode)  # pyright: ignore[reportArgumentType]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

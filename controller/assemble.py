@@ -1,0 +1,125 @@
+"""Builds a reactor's loops and guard from the plant file."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from controller.guard import ActuatorRule, Guard
+from controller.interlocks import Interlock, Interlocks
+from controller.loops import Loop, Output, PidLoop, Station
+from controller.optimiser import OptimiserSettings
+from controller.plant import Plant
+from drivers.point import Tag
+
+
+def build_loops(name: str, plant: Plant) -> dict[str, Loop]:
+    """Return the loops of reactor ``name`` in the order of the plant file."""
+    reactor = plant.settings.reactor[name]
+    led = {o.loop for s in reactor.loop.values() for o in s.outputs if o.loop is not None}
+    optimiser = reactor.optimiser
+    feed = optimiser.feed_loop if optimiser else "feed"
+    planned = {optimiser.feed_loop, optimiser.do_loop} if optimiser else set[str]()
+    stations: dict[str, Station] = {}
+    for key, s in reactor.loop.items():
+        if s.measured is None:
+            tag = plant.tags[s.outputs[0].actuator or ""]
+            master = key in led or key == feed or s.dosing
+            full = f"{name}.{key}"
+            stations[key] = Station(full, s, tag, master=master, planned=key in planned)
+    loops: dict[str, Loop] = {}
+    for key, s in reactor.loop.items():
+        if s.measured is None:
+            loops[key] = stations[key]
+            continue
+        actuators: list[tuple[Output, Tag]] = []
+        slaves: list[tuple[Output, Station]] = []
+        for out in s.outputs:
+            if out.actuator is not None:
+                tag = plant.tags[out.actuator]
+                actuators.append((Output(out, tag.low, tag.high), tag))
+            else:
+                slave = stations[out.loop or ""]
+                low, high = slave.settings.setpoint_low, slave.settings.setpoint_high
+                slaves.append((Output(out, low, high), slave))
+        measured = plant.tags[s.measured]
+        planned_here = key in planned
+        loops[key] = PidLoop(f"{name}.{key}", s, measured, actuators, slaves, planned=planned_here)
+    return loops
+
+
+def build_guard(
+    name: str, plant: Plant, state: Mapping[str, Any] | None = None, now: float = 0.0
+) -> Guard:
+    """Return the last check before a write, with the interlocks and dose limits of ``name``.
+
+    Args:
+        name: the reactor.
+        plant: the checked plant file.
+        state: doses and latches of an earlier controller, as ``Guard.as_state``.
+        now: s since 1970 UTC, for ``state``.
+    """
+    reactor = plant.settings.reactor[name]
+    rates = {
+        out.actuator: s.rate_per_s
+        for s in reactor.loop.values()
+        for out in s.outputs
+        if out.actuator is not None and not s.dosing
+    }
+    rules = [
+        ActuatorRule(
+            tag,
+            rate_per_s=rates.get(tag.name),
+            max_ml_per_h=reactor.dose[tag.name].max_ml_per_h if tag.name in reactor.dose else None,
+        )
+        for tag in plant.tags.values()
+        if tag.reactor == name and tag.safe is not None
+    ]
+    locks = [
+        Interlock(
+            f"{name}.{key}",
+            plant.tags[s.measured],
+            above=s.above,
+            below=s.below,
+            for_s=s.for_s,
+            clear_s=s.clear_s,
+            force=s.force,
+            on_bad=s.on_bad,
+        )
+        for key, s in reactor.interlock.items()
+    ]
+    scan_s = plant.settings.scan_s
+    if state is None:
+        return Guard(rules, Interlocks(locks), scan_s=scan_s)
+    dogs = [d.watchdog.within_s if d.watchdog else math.inf for d in plant.settings.device.values()]
+    return Guard.from_state(
+        rules, Interlocks(locks), state, now, scan_s=scan_s, ran_on_s=max(dogs) + scan_s
+    )
+
+
+def optimiser_settings(plant: Plant) -> dict[str, OptimiserSettings]:
+    """Return what the optimiser may do in every reactor that has one.
+
+    The reach of the oxygen cascade is what the loops behind its outputs may be set to.
+    """
+    found: dict[str, OptimiserSettings] = {}
+    for name, reactor in plant.settings.reactor.items():
+        s, model = reactor.optimiser, reactor.model
+        if s is None or model is None:
+            continue
+        feed, do = reactor.loop[s.feed_loop], reactor.loop[s.do_loop]
+        reach = {o.loop: reactor.loop[o.loop].setpoint_high for o in do.outputs if o.loop}
+        temperature = reactor.loop.get("temperature")
+        found[name] = OptimiserSettings(
+            organism=model.organism,
+            vessel=model.vessel,
+            feed_substrate_g_per_l=model.feed_substrate_g_per_l,
+            feed_max_ml_per_h=feed.setpoint_high,
+            stirrer_max=reach["agitation"],
+            air_max=reach["air"],
+            temperature=37.0 if temperature is None else temperature.setpoint,
+            volume_max_l=reactor.volume_max_l,
+            acetate_max_g_per_l=s.acetate_max_g_per_l,
+            do_min=s.do_min,
+            do_max=s.do_max,
+        )
+    return found

@@ -1,0 +1,312 @@
+"""A plant's controller: the scan with everything around it, and what people may ask of it."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from controller.advisor import AdvisorMode
+from controller.alarms import Alarms
+from controller.devices import Device
+from controller.loops import Loop, Mode, PidLoop, RefusedError
+from controller.pace import PlantClock
+from controller.planning import Planner
+from controller.plant import Plant
+from controller.reactor import Reactor
+from controller.recipe import Recipe, load_recipe
+from controller.restart import Memory
+from controller.scan import Scan
+from controller.snapshot import reactor_json
+from drivers.clock import Clock
+from drivers.point import Sample
+from historian.events import Event, Kind
+from historian.store import Historian
+
+OPTIMISER_MODES = ("off", "shadow", "on")
+
+
+class Controller:
+    """Everything that runs a plant, on any clock and any devices.
+
+    Args:
+        plant: the checked plant file.
+        devices: every device of it.
+        clock: plant time.
+        store: where rows and events go.
+        planner: who makes plans; ``None`` where no reactor has an optimiser.
+        memory: what a restart needs; ``None`` in virtual time.
+        beat: called once a scan.
+    """
+
+    def __init__(
+        self,
+        plant: Plant,
+        devices: Sequence[Device],
+        clock: Clock,
+        store: Historian,
+        planner: Planner | None,
+        *,
+        memory: Memory | None = None,
+        lock_step: bool = False,
+        beat: Any = lambda: None,
+    ) -> None:
+        self.plant = plant
+        self.clock = clock
+        self.store = store
+        self.devices = tuple(devices)
+        self.memory = memory
+        self.alarms = Alarms(store.record)
+        self.reactors = {
+            name: Reactor(name, plant, store.record, planner, lock_step=lock_step)
+            for name in plant.settings.reactor
+        }
+        self.scan = Scan(
+            plant,
+            devices,
+            tuple(self.reactors.values()),
+            clock,
+            store,
+            self.alarms,
+            beat=beat,
+            settle=self._settle if isinstance(clock, PlantClock) else None,
+        )
+        self._loops: dict[str, tuple[Reactor, Loop]] = {
+            loop.name: (r, loop) for r in self.reactors.values() for loop in r.loops.values()
+        }
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Reach every device, take its pace and what it holds, and warn of what is insecure."""
+        await self.scan.connect()
+        now = self.clock.now()
+        if isinstance(self.clock, PlantClock):
+            for reactor in self.reactors.values():
+                if reactor.advisor is not None:
+                    reactor.advisor.lock_step = self.clock.lock_step
+        for device in self.devices:
+            text = f"{device.name}: no encryption and no authentication (insecure = true)"
+            self.alarms.set(
+                f"insecure {device.name}", device.settings.insecure, now, device.name, text
+            )
+
+    def begin(self, recipe: Recipe, path: str, optimiser: AdvisorMode, reactor: str = "") -> None:
+        """Start a batch in ``reactor``, or in the only one.
+
+        Raises:
+            RefusedError: a batch is running, or the reactor is not named where there are several.
+        """
+        chosen = self._reactor(reactor)
+        now = self.clock.now()
+        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M")
+        chosen.now = now
+        chosen.start(recipe, path, now, optimiser)
+        chosen.batch_id = f"{chosen.name}-{day}"
+        text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
+        self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text))
+
+    def restore(self) -> bool:
+        """Take up what a dead controller left; return whether there was anything to take up."""
+        now = self.clock.now()
+        found = False
+        for name, reactor in self.reactors.items():
+            state = None if self.memory is None else self.memory.recall(name)
+            if state is None:
+                continue
+            found = True
+            reactor.now = now
+            text = reactor.restore(state, now)
+            self.store.record(Event(now, "system", Kind.NOTE, name, text))
+            self.alarms.set(f"restart {name}", reactor.runner is not None, now, name, text)
+        return found
+
+    async def run(self, until: float = float("inf")) -> None:
+        """Scan until plant time ``until`` or until somebody stops it."""
+        await self.scan.run(until)
+
+    async def shut(self, *, safe: bool) -> None:
+        """Make the plant safe if asked, and let go of the devices."""
+        if safe:
+            await self.scan.make_safe()
+        for device in self.devices:
+            await device.close()
+
+    async def _settle(self, now: float) -> None:
+        """In lock-step, wait (bounded by the planner's own deadline) for the plans that are due."""
+        if self.memory is not None:
+            self.memory.keep(now, self.reactors.values())
+        if not (isinstance(self.clock, PlantClock) and self.clock.lock_step):
+            return
+        for reactor in self.reactors.values():
+            advisor = reactor.advisor
+            while advisor is not None and not advisor.settled(now):  # noqa: ASYNC110 (polled)
+                await asyncio.sleep(0.002)
+
+    # -- what is so ----------------------------------------------------------------------------
+
+    def state(self) -> Mapping[str, object]:
+        """Return everything that the console and the command line show."""
+        now = self.clock.now()
+        samples = self.scan.samples
+        return {
+            "site": self.plant.settings.site,
+            "plant": str(self.plant.path),
+            "time": now,
+            "speed": getattr(self.clock, "speed", 1.0),
+            "simulated": any(d.identity.simulated for d in self.devices),
+            "scan_s": self.scan.scan_s,
+            "scans": self.scan.counts.scans,
+            "scans_missed": self.scan.counts.missed,
+            **self._sample_counts(),
+            "pid": os.getpid(),
+            "devices": {d.name: _device_json(d) for d in self.devices},
+            "reactors": {
+                n: reactor_json(r, now, _own(samples, n)) for n, r in self.reactors.items()
+            },
+            "alarms": [
+                {"time": a.time, "subject": a.subject, "text": a.text, "active": True}
+                for a in self.alarms.active.values()
+            ],
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return what the controller knows of the run, for ``fermloop … --report``."""
+        return {
+            "scans": self.scan.counts.scans,
+            "scans_missed": self.scan.counts.missed,
+            **self._sample_counts(),
+            "reactors": {n: r.report() for n, r in self.reactors.items()},
+        }
+
+    def _sample_counts(self) -> dict[str, int]:
+        forwarded = 0
+        status = self.plant.data_dir / "forwarder.json"
+        if self.plant.settings.influx.enabled and status.exists():
+            try:
+                forwarded = int(json.loads(status.read_text())["forwarded"])
+            except (OSError, ValueError, KeyError):
+                forwarded = 0  # it is being replaced; the next look has it
+        return {
+            "samples_stored": getattr(self.store, "stored", 0),
+            "samples_forwarded": forwarded,
+            "samples_lost": getattr(self.store, "lost", 0),
+        }
+
+    def events(self, after: int, limit: int) -> list[dict[str, object]]:
+        """Return committed events after the id ``after``."""
+        from historian.sqlite import SqliteReader
+
+        if not self.plant.store.exists():
+            return []
+        with SqliteReader(self.plant.store) as reader:
+            return [dict(e) for e in reader.events(after, limit)]
+
+    # -- what people ask -----------------------------------------------------------------------
+
+    def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
+        """Set a loop's target mode."""
+        reactor, chosen = self._loop(loop)
+        old = chosen.target.name
+        if mode == Mode.OPTIMISER.name and (
+            reactor.advisor is None or reactor.advisor.mode != "on"
+        ):
+            raise RefusedError(f"{loop}: the optimiser of {reactor.name} is not on")
+        chosen.set_mode(Mode[mode])
+        return self._audit(who, loop, "mode", old, mode, reason)
+
+    def set_setpoint(self, loop: str, value: float, reason: str, who: str) -> str:
+        """Set a loop's local setpoint."""
+        _, chosen = self._loop(loop)
+        if chosen.target not in (Mode.AUTO, Mode.MANUAL, Mode.OFF):
+            raise RefusedError(
+                f"{loop}: its setpoint comes from elsewhere in {chosen.target.name}; "
+                "set its mode to AUTO first"
+            )
+        old = chosen.local
+        chosen.set_setpoint(value)
+        return self._audit(who, loop, "setpoint", old, value, reason, chosen.unit)
+
+    def set_output(self, loop: str, value: float, reason: str, who: str) -> str:
+        """Set the output of a loop in MANUAL."""
+        _, chosen = self._loop(loop)
+        old = chosen.output
+        chosen.set_output(value)
+        unit = "%" if isinstance(chosen, PidLoop) else chosen.unit
+        return self._audit(who, loop, "output", old, value, reason, unit)
+
+    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
+        """Start, hold, resume or abort the recipe of a reactor."""
+        chosen = self._reactor(reactor)
+        now = self.clock.now()
+        if action == "start":
+            path = recipe_path or chosen.recipe_path
+            if not path:
+                raise RefusedError(f"{chosen.name}: no recipe yet; name one with --recipe")
+            mode = chosen.advisor.mode if chosen.advisor is not None else "off"
+            self.begin(load_recipe(Path(path)), path, mode, chosen.name)
+        else:
+            chosen.command_recipe(action, now, reason or f"by {who}")
+            self.alarms.set(f"restart {chosen.name}", False, now, chosen.name, "")
+        state = chosen.runner.state if chosen.runner is not None else "IDLE"
+        return self._audit(who, chosen.name, "recipe", action, state, reason)
+
+    def optimiser(self, reactor: str, mode: str, who: str) -> str:
+        """Switch the optimiser off, to shadow or on."""
+        chosen = self._reactor(reactor)
+        if mode not in OPTIMISER_MODES:
+            raise RefusedError(f"optimiser: {mode} is not allowed; {', '.join(OPTIMISER_MODES)}")
+        if mode == "on" and chosen.runner is not None and chosen.runner.state == "HELD":
+            raise RefusedError(f"{reactor}: the recipe is HELD; resume it first")
+        old = chosen.advisor.mode if chosen.advisor is not None else "off"
+        chosen.now = self.clock.now()
+        chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
+        return self._audit(who, chosen.name, "optimiser", old, mode, "")
+
+    def stop(self, who: str) -> str:
+        """End the scan in order; whoever runs it then writes the safe values."""
+        self.scan.stopping = True
+        return self._audit(who, self.plant.settings.site, "controller", "running", "stopping", "")
+
+    def _audit(
+        self, who: str, subject: str, what: str, old: object, new: object, why: str, unit: str = ""
+    ) -> str:
+        shown = " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in (old, "→", new))
+        text = f"{subject} {what}: {shown} {unit}".rstrip()
+        data = {"what": what, "old": old, "new": new, "why": why}
+        now = self.clock.now()
+        self.store.record(Event(now, f"operator:{who}", Kind.AUDIT, subject, text, data))
+        return text
+
+    def _loop(self, name: str) -> tuple[Reactor, Loop]:
+        found = self._loops.get(name)
+        if found is None:
+            raise LookupError(f"{name}: no such loop; {', '.join(self._loops)}")
+        return found
+
+    def _reactor(self, name: str) -> Reactor:
+        if not name and len(self.reactors) == 1:
+            return next(iter(self.reactors.values()))
+        if name not in self.reactors:
+            raise LookupError(f"{name}: no such reactor; {', '.join(self.reactors)}")
+        return self.reactors[name]
+
+
+def _own(samples: Mapping[str, Sample], reactor: str) -> dict[str, Sample]:
+    return {n: s for n, s in samples.items() if s.tag.reactor == reactor}
+
+
+def _device_json(device: Device) -> dict[str, object]:
+    good = device.last_good
+    return {
+        "answering": device.answering,
+        "address": device.settings.address,
+        "error": device.error,
+        "last_good": good if good > 0 else None,
+        "simulated": device.identity.simulated,
+        "insecure": device.settings.insecure,
+        "armed": device.armed,
+        "required": device.settings.required,
+    }

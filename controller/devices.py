@@ -1,0 +1,178 @@
+"""Devices as the scan sees them: read in time or aged, written, confirmed, watchdogs fed."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controller.settings import DeviceSettings, TagSettings
+from drivers.clock import Clock, monotonic
+from drivers.driver import DeviceError, Driver, Identity
+from drivers.modbus import ModbusDriver, Watchdog
+from drivers.opcua import Node, OpcUaDriver
+from drivers.point import Quality, Sample
+from drivers.registers import Register
+
+UNCERTAIN_SCANS = 3  # a value older than this is UNCERTAIN
+BAD_SCANS = 5  # and older than this, or than BAD_S if that is longer, BAD
+BAD_S = 5.0
+BEAT_S = 0.5  # at least how often a watchdog is fed, wall s
+
+
+class Device:
+    """One device: its driver, its last samples and how old they are.
+
+    Args:
+        name: as in the plant file.
+        settings: its table.
+        driver: how it is touched.
+        scan_s: plant seconds between scans.
+        immediate: the driver never waits (virtual time), so no task is needed.
+        timer: what the watchdog is fed by; wall seconds, plant seconds in virtual time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: DeviceSettings,
+        driver: Driver,
+        scan_s: float,
+        *,
+        immediate: bool = False,
+        timer: Callable[[], float] = monotonic,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.driver = driver
+        self.identity = Identity()
+        self.error = ""
+        self.last_good = -math.inf
+        self.armed = False
+        self.answering = False
+        self.changed = False  # it began or ceased to answer since somebody looked
+        self.immediate = immediate
+        self.actuators = {t.name for t in settings.tags if t.safe is not None}
+        self._samples: dict[str, Sample] = {}
+        self._uncertain_s = UNCERTAIN_SCANS * scan_s
+        self._bad_s = max(BAD_S, BAD_SCANS * scan_s)
+        self._timer = timer
+        self._beat_s = BEAT_S if timer is monotonic else scan_s
+        self._beat_at = -math.inf
+        self._beats = 0
+        self._reading: asyncio.Task[dict[str, Sample]] | None = None
+
+    async def connect(self) -> None:
+        """Ask the device what it is and read it once; writes nothing.
+
+        Raises:
+            DeviceError: it does not answer.
+        """
+        self.identity = await self.driver.identify()
+        self._samples = await self.driver.read()
+
+    async def read(self, now: float, budget: float) -> None:
+        """Read once, waiting at most ``budget`` wall seconds; a slow device delays nobody else."""
+        if self.immediate:
+            try:
+                self._take(await self.driver.read(), now)
+            except DeviceError as error:
+                self._fail(error)
+            return
+        if self._reading is None:
+            self._reading = asyncio.create_task(self.driver.read(), name=f"read {self.name}")
+        await asyncio.wait({self._reading}, timeout=budget)
+        if not self._reading.done():
+            return
+        task, self._reading = self._reading, None
+        try:
+            self._take(task.result(), now)
+        except DeviceError as error:
+            self._fail(error)
+
+    def samples(self, now: float) -> Mapping[str, Sample]:
+        """Return the last samples: as they are, UNCERTAIN or BAD by their age at ``now``."""
+        age = now - self.last_good
+        if age <= self._uncertain_s:
+            return self._samples
+        if age <= self._bad_s:
+            worst = Quality.UNCERTAIN
+            return {n: s._replace(quality=min(s.quality, worst)) for n, s in self._samples.items()}
+        return {
+            n: s._replace(value=math.nan, quality=Quality.BAD) for n, s in self._samples.items()
+        }
+
+    async def write(self, values: dict[str, float]) -> dict[str, Sample]:
+        """Write actuators and return what the device confirmed.
+
+        Raises:
+            DeviceError: it was not confirmed; what the device holds is unknown until it is read.
+        """
+        held = await self.driver.write(values)
+        self._samples = {**self._samples, **held}
+        return held
+
+    async def beat(self, *, at_once: bool = False) -> None:
+        """Feed the watchdog when it is due, or ``at_once``.
+
+        Raises:
+            DeviceError: the device did not take it.
+        """
+        if self.settings.watchdog is None:
+            self.armed = True
+            return
+        time = self._timer()
+        if time - self._beat_at < self._beat_s and not at_once:
+            return
+        self._beats = (self._beats + 1) & 0xFFFF
+        self.armed = await self.driver.heartbeat(self._beats)
+        self._beat_at = time
+
+    async def close(self) -> None:
+        """End what is under way and close the connection."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+            self._reading = None
+        await self.driver.close()
+
+    def _take(self, samples: dict[str, Sample], now: float) -> None:
+        self._samples = samples
+        self.last_good = now
+        if not self.answering:
+            self.answering, self.error, self.changed = True, "", True
+
+    def _fail(self, error: DeviceError) -> None:
+        self.changed = self.changed or self.answering
+        self.answering, self.armed, self.error = False, False, str(error)
+
+
+def build(name: str, settings: DeviceSettings, link: Any, clock: Clock) -> Driver:
+    """Return the driver of a device of the plant file over ``link``."""
+    if settings.driver == "opcua":
+        nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
+        return OpcUaDriver(name, nodes, link, clock)
+    watchdog = settings.watchdog and Watchdog(
+        settings.watchdog.holding, settings.watchdog.armed_input
+    )
+    return ModbusDriver(name, [register(t) for t in settings.tags], link, clock, watchdog=watchdog)
+
+
+def register(t: TagSettings) -> Register:
+    """Return where a Modbus tag lives."""
+    table = t.table or "holding"
+    kind = t.type or "bit"
+    return Register(
+        t.tag(), table, getattr(t, table), kind, scale=t.scale, offset=t.offset, words=t.words
+    )
+
+
+def wire(settings: DeviceSettings) -> Any:
+    """Return the real link of a device: the one place that opens a plant's sockets."""
+    if settings.driver == "opcua":
+        from drivers.opcua_link import OpcUaLink
+
+        return OpcUaLink(settings.address, settings.timeout_s, insecure=settings.insecure)
+    from drivers.modbus_link import ModbusTcpLink
+
+    host, _, port = settings.address.rpartition(":")
+    return ModbusTcpLink(host, int(port), settings.unit_id, settings.timeout_s)

@@ -1,0 +1,460 @@
+"""One vessel: what its guard, estimator, recipe, optimiser and loops do in a scan, in that order.
+
+Pure but for its state: samples in, actuator values out. It never touches a device or a clock.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from controller.advisor import Advisor, AdvisorMode
+from controller.assemble import build_guard, build_loops
+from controller.estimator import Estimate, Estimator, EstimatorSettings
+from controller.facts import facts_of
+from controller.kpi import SETTLING_H, LoopKpi
+from controller.loops import Loop, Mode, PidLoop, RefusedError, Station
+from controller.plan import Plan, Situation
+from controller.planning import Planner
+from controller.plant import Plant
+from controller.recipe import Recipe, RecipeRunner, State, check
+from controller.recipe_file import RecipeError
+from controller.tags import ESTIMATES, Derived
+from drivers.point import Quality, Sample, Tag
+from historian.events import Event, Kind
+
+PER_HOUR = {"mL/h": 1.0, "mL/min": 60.0, "L/h": 1000.0}  # a liquid flow in mL/h
+RESTART_S = 60.0  # an outage up to this is taken up by itself
+
+
+class Reactor:
+    """The control of one vessel.
+
+    Args:
+        name: ``R1``.
+        plant: the checked plant file.
+        tell: takes every event.
+        planner: who makes plans, or ``None`` where there is no optimiser.
+        lock_step: plant time waits for the plans.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plant: Plant,
+        tell: Callable[[Event], None],
+        planner: Planner | None,
+        *,
+        lock_step: bool,
+    ) -> None:
+        self.name = name
+        self._plant = plant
+        self.settings = plant.settings.reactor[name]
+        self.loops: dict[str, Loop] = build_loops(name, plant)
+        self.facts = facts_of(name, plant, self.loops)
+        self.pids = [loop for loop in self.loops.values() if isinstance(loop, PidLoop)]
+        self.stations = [loop for loop in self.loops.values() if isinstance(loop, Station)]
+        self.actuators: dict[str, Tag] = {
+            t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is not None
+        }
+        self.guard = build_guard(name, plant)
+        self.derived = Derived(name, self.loops, self.settings.model is not None)
+        self.runner: RecipeRunner | None = None
+        self.batch_id = ""
+        self.recipe_path = ""
+        self.held: dict[str, float] = {}  # what each actuator holds, as the device confirmed
+        self.estimate: Estimate | None = None
+        self.advisor: Advisor | None = None
+        if self.settings.optimiser is not None and planner is not None:
+            self.advisor = Advisor(name, self.settings.optimiser, planner, lock_step=lock_step)
+        self.kpis = {
+            n: LoopKpi(loop.settings.band)
+            for n, loop in self.loops.items()
+            if loop.settings.band is not None
+        }
+        self._tell = tell
+        self._period = self.settings.model.estimator_period_s if self.settings.model else math.inf
+        self._estimator = self._new_estimator()
+        self._estimate_at = -math.inf
+        self._flow_ml = {n: 0.0 for n, t in self.actuators.items() if t.unit in PER_HOUR}
+        self._flow_s = 0.0
+        self._estimates: dict[str, float] = {}
+        self.intervals: dict[str, tuple[float, float]] = {}  # value and standard deviation
+        self._induced = False
+        self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
+        self._started = -math.inf
+        self._waiting: dict[str, Mode] = {}  # modes to come back to when an operator resumes
+        self.now = 0.0
+        self.fed_ml = 0.0
+        self._optimiser_loops = self._led_by_optimiser()
+
+    # -- one scan ------------------------------------------------------------------------------
+
+    def step(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
+        """Return the value of every actuator for this scan, in its own unit.
+
+        Args:
+            now: s since 1970 UTC.
+            dt: s since the last scan.
+            samples: every tag of the reactor, of this scan.
+        """
+        self.now = now
+        self._adopt(samples)
+        for trip in self.guard.begin(now, samples):
+            data = {"tripped": trip.tripped, "order": trip.order}
+            self._tell(Event(now, "interlock", Kind.ALARM, trip.name, trip.text, data))
+        self._estimate(now, dt, samples)
+        self._run_recipe(now, samples)
+        self._follow_plan(now, samples)
+        values = self._move(now, dt, samples)
+        if self.runner is not None and now - self._started >= SETTLING_H * 3600.0:
+            for name, kpi in self.kpis.items():
+                loop = self.loops[name]
+                sample = samples.get(loop.settings.measured or "")
+                kpi.update(loop.setpoint, math.nan if sample is None else sample.value, dt)
+        return values
+
+    def _adopt(self, samples: Mapping[str, Sample]) -> None:
+        """Start from what the devices really hold where it is not what was written."""
+        moved = False
+        for name, tag in self.actuators.items():
+            sample = samples.get(name)
+            if sample is None or sample.quality is not Quality.GOOD:
+                continue
+            held = self.held.get(name)
+            if held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low):
+                continue
+            moved = True
+            self.held[name] = sample.value
+            self.guard.adopt(tag, sample.value)
+            if held is not None:
+                text = f"{name} holds {sample.value:g} {tag.unit}, not {held:g}; continuing from it"
+                self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
+        if moved and len(self.held) == len(self.actuators):
+            for station in self.stations:
+                station.output = self.held[station.tag.name]
+            for pid in self.pids:
+                pid.take_over(self.held)
+
+    def _estimate(self, now: float, dt: float, samples: Mapping[str, Sample]) -> None:
+        """Count what was pumped, and update the estimate when its period is over."""
+        self._flow_s += dt
+        for name in self._flow_ml:
+            volume = self.held.get(name, 0.0) * PER_HOUR[self.actuators[name].unit] * dt / 3600.0
+            self._flow_ml[name] += volume
+        if self.runner is None or self._estimator is None or now - self._estimate_at < self._period:
+            return
+        flows = {n.partition(".")[2]: ml * 3600.0 / self._flow_s for n, ml in self._flow_ml.items()}
+        feed = self._feed_tag()
+        if feed is not None:
+            self.fed_ml += self._flow_ml[feed]
+        self._flow_ml = dict.fromkeys(self._flow_ml, 0.0)
+        self._flow_s = 0.0
+        self._estimate_at = now
+        readings = {m: samples[t] for m, t in self.settings.measured.items() if t in samples}
+        self.estimate = self._estimator.update(now, readings, flows, self._induced)
+        self._take_estimate(self.estimate)
+
+    def _run_recipe(self, now: float, samples: Mapping[str, Sample]) -> None:
+        """Let the recipe set modes, setpoints and the feed it wants."""
+        runner = self.runner
+        if runner is None:
+            return
+        doses = {n: self.loops[n].output for n in self._dosing}
+        out = runner.step(now, samples, self._estimates, doses)
+        for event in out.events:
+            self._tell(event)
+        self._induced = out.induced
+        for name, mode in out.modes.items():
+            loop = self.loops[name]
+            wanted = Mode[mode]
+            if loop.target is Mode.OPTIMISER and wanted in (Mode.AUTO, Mode.CASCADE):
+                continue  # the optimiser's seat; the recipe's value is what it sheds to
+            loop.set_mode(wanted)
+        for name, value in out.setpoints.items():
+            self.loops[name].set_setpoint(value)
+        for name, flow in out.doses.items():
+            self.loops[name].remote = flow
+            self._dosing = out.doses
+        feed = self._feed_station()
+        if feed is not None:
+            feed.remote, feed.leader = out.feed_ml_per_h, Mode.CASCADE
+            feed.hold = "the recipe is held" if runner.state is State.HELD else ""
+
+    def _follow_plan(self, now: float, samples: Mapping[str, Sample]) -> None:
+        """Let an accepted plan lead feed and dissolved oxygen; otherwise the recipe does."""
+        advisor = self.advisor
+        if advisor is None:
+            return
+        bad = self._bad_input(samples)
+        plan = advisor.step(now, self.estimate, self._situation, bad)
+        if news := advisor.news():
+            text = f"{self.name}: optimiser {news}"
+            self._tell(Event(now, "optimiser", Kind.ADVICE, self.name, text))
+        if self.runner is None or self.runner.state is not State.RUNNING:
+            plan = None
+        for loop, column in self._optimiser_loops:
+            if plan is not None:
+                loop.remote, loop.leader = plan.at(now, column), Mode.OPTIMISER
+            elif isinstance(loop, PidLoop):
+                loop.remote = None
+            if plan is None:
+                loop.why = advisor.shedding.reason or "no plan yet"
+
+    def _move(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
+        """Step every loop, pass each value through the Guard, tell the loops what came of it."""
+        values: dict[str, float] = {}
+        check = self.guard.check
+        for pid in self.pids:
+            pid.step(samples, dt, now)
+            limit = ""
+            wanted = pid.wanted()
+            for tag, value in wanted:
+                checked = check(tag, value, now)
+                values[tag.name] = checked.value
+                limit = limit or checked.reason
+            if limit:
+                pid.applied(values, samples, limit)
+        for station in self.stations:
+            tag = station.tag
+            checked = check(tag, station.step(samples, dt), now)
+            values[tag.name] = checked.value
+            station.applied(checked.value, checked.reason)
+        return values
+
+    def confirmed(self, held: Mapping[str, Sample]) -> None:
+        """Take what a device confirmed after a write."""
+        for name, sample in held.items():
+            if sample.quality is Quality.GOOD:
+                self.held[name] = sample.value
+
+    # -- batch ---------------------------------------------------------------------------------
+
+    def start(self, recipe: Recipe, path: str, now: float, optimiser: AdvisorMode) -> None:
+        """Begin a batch.
+
+        Raises:
+            RefusedError: one is running.
+        """
+        if self.runner is not None and self.runner.state in (State.RUNNING, State.HELD):
+            raise RefusedError(f"{self.name}: batch {self.batch_id} is {self.runner.state}")
+        if lines := check(recipe, self.facts):
+            raise RecipeError(lines)
+        self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
+        self._dosing = {}
+        self._estimator = self._new_estimator()
+        self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
+        self._started, self.fed_ml = now, 0.0
+        self.runner.start(now)
+        self.set_optimiser(optimiser)
+
+    def set_optimiser(self, mode: AdvisorMode) -> None:
+        """Switch the optimiser; ``on`` puts its loops in OPTIMISER, otherwise the recipe leads.
+
+        Raises:
+            RefusedError: the plant file gives this reactor none.
+        """
+        if self.advisor is None:
+            if mode == "off":
+                return
+            raise RefusedError(f"{self.name}: the plant file has no optimiser for it")
+        self.advisor.set_mode(mode, self.now)
+        for loop, _ in self._optimiser_loops:
+            if mode == "on":
+                loop.target = Mode.OPTIMISER
+            elif loop.target is Mode.OPTIMISER:
+                loop.target = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
+
+    def command_recipe(self, action: str, now: float, reason: str) -> None:
+        """Hold, resume or abort the batch.
+
+        Raises:
+            RefusedError: there is none, or it is not in a state for that.
+        """
+        runner = self.runner
+        if runner is None:
+            raise RefusedError(f"{self.name}: no batch; start a recipe first")
+        if action == "hold":
+            runner.hold(now, reason)
+        elif action == "resume":
+            runner.resume(now)
+            self._dosing = {}
+            for loop in self.loops.values():
+                loop.target = self._waiting.pop(loop.name, loop.target)
+        else:
+            runner.abort(now, reason)
+
+    def safe_stop(self) -> None:
+        """Ask every loop for its safe value, and hold the recipe."""
+        if self.runner is not None and self.runner.state is State.RUNNING:
+            self.runner.hold(self.now, "safe stop")
+        for loop in self.loops.values():
+            loop.target = Mode.OFF
+
+    # -- what others see -----------------------------------------------------------------------
+
+    def record(self, now: float) -> list[Sample]:
+        """Return the controller's own samples of this scan."""
+        runner = self.runner
+        if runner is None:
+            return self.derived.samples(now, math.nan, -1, {})
+        return self.derived.samples(now, runner.age_h(now), runner.phase_index, self.intervals)
+
+    def report(self) -> dict[str, Any]:
+        """Return how the batch went as the controller saw it; units in the keys."""
+        values = self._estimates
+        volume = values.get("volume_l", math.nan)
+        product = values.get("product_g_per_l", math.nan) * volume
+        model = self.settings.model
+        left = values.get("substrate_g_per_l", math.nan) * volume
+        eaten = math.nan
+        if model is not None:
+            start = model.substrate_g_per_l * model.volume_l
+            eaten = start + self.fed_ml / 1000.0 * model.feed_substrate_g_per_l - left
+        shedding = None if self.advisor is None else self.advisor.shedding
+        return {
+            "recipe": "" if self.runner is None else self.runner.recipe.name,
+            "optimiser": self._optimiser_mode,
+            "loops": {name: kpi.report() for name, kpi in self.kpis.items()},
+            "estimated": {
+                "product_g": product,
+                "titre_g_per_l": values.get("product_g_per_l", math.nan),
+                "biomass_g_per_l": values.get("biomass_g_per_l", math.nan),
+                "volume_l": volume,
+                "yield_product_per_substrate_g_per_g": product / eaten if eaten > 0 else math.nan,
+            },
+            "optimiser_plans": 0 if shedding is None else shedding.plans,
+            "optimiser_sheds": 0 if shedding is None else shedding.sheds,
+            "optimiser_late": 0 if shedding is None else shedding.late,
+        }
+
+    # -- restart -------------------------------------------------------------------------------
+
+    def as_state(self, now: float) -> dict[str, Any]:
+        """Return what a restart needs, as JSON."""
+        return {
+            "time": now,
+            "batch_id": self.batch_id,
+            "started": self._started if math.isfinite(self._started) else None,
+            "induced": self._induced,
+            "fed_ml": self.fed_ml,
+            "loops": {name: loop.as_state() for name, loop in self.loops.items()},
+            "guard": self.guard.as_state(),
+            "recipe": None if self.runner is None else self.runner.as_state(),
+            "estimate": None if self.estimate is None else self.estimate.as_state(),
+            "optimiser": "off" if self.advisor is None else self.advisor.mode,
+        }
+
+    def restore(self, state: Mapping[str, Any], now: float) -> str:
+        """Continue after a crash as RELIABILITY §1 says, and return one line that says so.
+
+        Doses are never replayed: what doses starts at 0. The feed goes to its fall-back, the recipe
+        is HELD and the optimiser in shadow until an operator resumes. The other loops go back to
+        AUTO from what the devices hold, if the outage was short; else they wait in MANUAL.
+        """
+        outage = max(0.0, now - float(state["time"]))
+        short = outage <= RESTART_S
+        self.batch_id, self.fed_ml = state["batch_id"], float(state["fed_ml"])
+        self._induced = bool(state["induced"])
+        self.guard = build_guard(self.name, self._plant, state["guard"], now)
+        for name, kept in state["loops"].items():
+            loop = self.loops.get(name)
+            if loop is not None:
+                self._restore_loop(loop, kept, short=short)
+        if state["recipe"] is None:
+            return f"{self.name}: back after {outage:.0f} s without a batch"
+        self.runner = RecipeRunner.from_state(self.facts, state["recipe"], now)
+        self._started = float(state["started"] or now)
+        if self._estimator is not None and state["estimate"] is not None:
+            self._estimator.resume(state["estimate"], now)
+        if self.advisor is not None and state["optimiser"] != "off":
+            self.advisor.set_mode("shadow", now)
+        loops = "loops back to AUTO" if short else "loops wait in MANUAL for an operator"
+        return (
+            f"{self.name}: back after {outage:.0f} s: {loops}, feed on its fall-back, "
+            f"recipe HELD in phase {self.runner.phase}, optimiser {self._optimiser_mode}; "
+            "resume the recipe when the vessel is as it should be"
+        )
+
+    def _restore_loop(self, loop: Loop, kept: Mapping[str, Any], *, short: bool) -> None:
+        mode = Mode[kept["mode"]]
+        loop.local = float(kept["setpoint"])
+        if mode is Mode.OPTIMISER:
+            mode = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
+        if isinstance(loop, Station) and loop.settings.dosing:
+            loop.local = min(loop.local, max(0.0, loop.settings.setpoint_low))
+            loop.target = mode if mode is not Mode.MANUAL else Mode.AUTO
+        elif short or mode < Mode.AUTO:
+            loop.target = mode
+        else:
+            self._waiting[loop.name] = mode
+            loop.target = Mode.MANUAL
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    @property
+    def _optimiser_mode(self) -> AdvisorMode:
+        return "off" if self.advisor is None else self.advisor.mode
+
+    def _new_estimator(self) -> Estimator | None:
+        model = self.settings.model
+        if model is None:
+            return None
+        return Estimator(
+            EstimatorSettings(
+                organism=model.organism,
+                vessel=model.vessel,
+                volume_l=model.volume_l,
+                biomass_g_per_l=model.biomass_g_per_l,
+                substrate_g_per_l=model.substrate_g_per_l,
+                feed_substrate_g_per_l=model.feed_substrate_g_per_l,
+            )
+        )
+
+    def _take_estimate(self, estimate: Estimate) -> None:
+        self.intervals = {k: (estimate.value(k), estimate.sd(k)) for k in ESTIMATES}
+        self._estimates = {k: value for k, (value, _) in self.intervals.items()}
+
+    def _feed_station(self) -> Station | None:
+        name = self.settings.optimiser.feed_loop if self.settings.optimiser else "feed"
+        loop = self.loops.get(name)
+        return loop if isinstance(loop, Station) else None
+
+    def _feed_tag(self) -> str | None:
+        feed = self._feed_station()
+        return feed.tag.name if feed is not None and feed.tag.name in self._flow_ml else None
+
+    def _led_by_optimiser(self) -> list[tuple[Loop, str]]:
+        optimiser = self.settings.optimiser
+        if optimiser is None:
+            return []
+        return [
+            (self.loops[optimiser.feed_loop], "feed_ml_per_h"),
+            (self.loops[optimiser.do_loop], "do_percent"),
+        ]
+
+    def _bad_input(self, samples: Mapping[str, Sample]) -> str:
+        for tag in self.settings.measured.values():
+            sample = samples.get(tag)
+            if sample is None or sample.quality is not Quality.GOOD:
+                return f"{tag} is {'missing' if sample is None else sample.quality.name}"
+        return ""
+
+    def _situation(self, previous: Plan | None) -> Situation | None:
+        """Return what the optimiser is asked, or ``None`` while there is no batch to plan."""
+        runner, feed = self.runner, self._feed_station()
+        if runner is None or feed is None or runner.state is not State.RUNNING:
+            return None
+        end = runner.planned_end_h
+        if end is None or runner.age_h(self.now) >= end - 0.02:
+            return None
+        return Situation(
+            now=self.now,
+            batch_h=runner.age_h(self.now),
+            end_h=end,
+            induction_h=runner.planned_induction_h,
+            induced=self._induced,
+            feed_ml_per_h=feed.output,
+            feeding=runner.feeding,
+            previous=previous,
+            recipe=runner.feed_profile(self.now),
+        )

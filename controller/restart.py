@@ -1,0 +1,51 @@
+"""What a restart needs: kept with the store's commits, recalled when the controller is back."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from drivers.clock import monotonic
+
+if TYPE_CHECKING:
+    from controller.reactor import Reactor
+
+EVERY_S = 0.5  # wall s between two copies
+
+
+class StateStore(Protocol):
+    """The part of the store that keeps small JSON objects."""
+
+    def put_state(self, key: str, obj: object) -> None:
+        """Keep ``obj`` with the next commit."""
+        ...
+
+    def get_state(self, key: str) -> Any:
+        """Return what was committed last, or ``None``."""
+        ...
+
+
+class Memory:
+    """Keeps each reactor's state, at most twice a wall second.
+
+    Args:
+        store: where it is kept.
+        timer: wall seconds.
+    """
+
+    def __init__(self, store: StateStore, timer: Callable[[], float] = monotonic) -> None:
+        self._store = store
+        self._timer = timer
+        self._kept = -EVERY_S
+
+    def keep(self, now: float, reactors: Iterable["Reactor"], *, at_once: bool = False) -> None:
+        """Keep the state of every reactor if it is time, at plant time ``now``."""
+        time = self._timer()
+        if time - self._kept < EVERY_S and not at_once:
+            return
+        self._kept = time
+        for reactor in reactors:
+            self._store.put_state(f"reactor.{reactor.name}", reactor.as_state(now))
+
+    def recall(self, reactor: str) -> Mapping[str, Any] | None:
+        """Return the last committed state of ``reactor``, or ``None``."""
+        state: Any = self._store.get_state(f"reactor.{reactor}")
+        return state

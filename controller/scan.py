@@ -1,0 +1,218 @@
+"""The scan: read every device, let every reactor decide, write, confirm, record; then wait.
+
+One scan is one moment of plant time. It never waits for the store, the console, InfluxDB or a plan.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.alarms import Alarms
+from controller.devices import Device
+from controller.pace import PlantClock
+from controller.plant import Plant
+from controller.reactor import Reactor
+from drivers.clock import Clock
+from drivers.driver import DeviceError
+from drivers.point import Sample
+from historian.events import Event, Kind
+from historian.store import Historian
+
+LEAST_BUDGET_S = 0.05  # wall s that a device may take for its answer before the scan goes on
+RETRY_S = 0.5  # wall s between two attempts to reach a device at the start
+LONGEST_STEP_S = 5.0  # a PID is never given a longer step, whatever held the scan up
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the report counts."""
+
+    scans: int = 0
+    missed: int = 0
+
+
+class Scan:
+    """The loop over all devices and reactors of a plant.
+
+    Args:
+        plant: the checked plant file.
+        devices: every device.
+        reactors: every reactor.
+        clock: plant time.
+        store: where rows and events go.
+        alarms: what is wrong now.
+        beat: called once a scan; the supervisor listens.
+        settle: in lock-step, waits until the plans that are due have come.
+    """
+
+    def __init__(
+        self,
+        plant: Plant,
+        devices: Sequence[Device],
+        reactors: Sequence[Reactor],
+        clock: Clock,
+        store: Historian,
+        alarms: Alarms,
+        *,
+        beat: Callable[[], None] = lambda: None,
+        settle: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        self.plant = plant
+        self.devices = tuple(devices)
+        self.reactors = tuple(reactors)
+        self.clock = clock
+        self.store = store
+        self.alarms = alarms
+        self.counts = Counts()
+        self.samples: Mapping[str, Sample] = {}
+        self.scan_s = plant.settings.scan_s
+        self.stopping = False
+        self._beat = beat
+        self._settle = settle
+        self._last = self._due = math.nan  # plant time of the last scan and of the next
+        self._device = {t: d for d in devices for t in d.actuators}
+        self._span = {n: t.high - t.low for n, t in plant.tags.items()}
+        self._immediate = all(d.immediate for d in devices)
+
+    async def connect(self) -> None:
+        """Return when every required device has answered and its watchdog is armed.
+
+        A device that does not answer is named at once and asked again for ever. Nothing is written
+        anywhere, not even a heartbeat, before all have answered.
+        """
+        required = [d for d in self.devices if d.settings.required]
+        waiting = required
+        while waiting and not self.stopping:
+            await asyncio.gather(*(self._reach(d) for d in waiting))
+            waiting = [d for d in waiting if not d.answering]
+            if waiting:
+                self._beat()
+                await asyncio.sleep(RETRY_S)
+        if isinstance(self.clock, PlantClock):
+            self.clock.follow([d.driver for d in required], [d.identity for d in required])
+        now = self.clock.now()
+        for device in required:
+            device.last_good = now
+        while not self.stopping:
+            for device in required:
+                await self._heartbeat(device, now, at_once=True)
+                await device.read(now, RETRY_S)
+            if all(d.armed for d in required):
+                return
+            self._beat()
+            await asyncio.sleep(0.05)
+
+    async def _reach(self, device: Device) -> None:
+        try:
+            await device.connect()
+            device.answering, device.error = True, ""
+        except DeviceError as error:
+            device.answering, device.error = False, str(error)
+        self._device_alarms(device, self.clock.now())
+
+    async def run(self, until: float = math.inf) -> None:
+        """Scan until plant time ``until`` or ``stopping``; skip scans that it is late for."""
+        period = self.scan_s
+        if math.isnan(self._due):
+            self._due = self.clock.now()
+        while not self.stopping and self._due <= until:
+            await self.clock.sleep_until(self._due)
+            await self.once(self.clock.now())
+            self._due += period
+            behind = self.clock.now() - self._due
+            if behind >= period:
+                skipped = int(behind // period)
+                self.counts.missed += skipped
+                self._due += skipped * period
+
+    async def once(self, now: float) -> None:
+        """Do one scan at plant time ``now``."""
+        dt = self.scan_s if math.isnan(self._last) else now - self._last
+        self._last = now
+        self.counts.scans += 1
+        await self._read(now)
+        samples: dict[str, Sample] = {}
+        for device in self.devices:
+            samples.update(device.samples(now))
+        self.samples = samples
+        if self._settle is not None:
+            await self._settle(now)
+        row = list(samples.values())
+        for reactor in self.reactors:
+            values = reactor.step(now, min(max(dt, 1e-3), LONGEST_STEP_S), samples)
+            await self._write(reactor, values, now)
+            row += reactor.record(now)
+        for device in self.devices:
+            await self._heartbeat(device, now)
+        self.store.append(row)
+        self._beat()
+
+    async def _read(self, now: float) -> None:
+        if self._immediate:
+            for device in self.devices:
+                await device.read(now, 0.0)
+        else:
+            speed = getattr(self.clock, "speed", 1.0) or 1.0
+            budget = max(LEAST_BUDGET_S, 0.5 * self.scan_s / speed)
+            await asyncio.gather(*(d.read(now, budget) for d in self.devices))
+        for device in self.devices:
+            if device.changed:
+                self._device_alarms(device, now)
+
+    async def _write(self, reactor: Reactor, values: Mapping[str, float], now: float) -> None:
+        """Write what differs from what the device holds, and take what it confirms."""
+        held = reactor.held
+        due: dict[Device, dict[str, float]] = {}
+        for name, value in values.items():
+            if abs(value - held.get(name, math.inf)) > 1e-4 * self._span[name]:
+                due.setdefault(self._device[name], {})[name] = value
+        for device, outputs in due.items():
+            if not device.answering:
+                continue
+            try:
+                reactor.confirmed(await device.write(outputs))
+                self._write_alarm(device, False, now, "")
+            except DeviceError as error:
+                self._write_alarm(device, True, now, str(error))
+
+    async def _heartbeat(self, device: Device, now: float, *, at_once: bool = False) -> None:
+        if not device.answering:
+            return
+        was = device.armed
+        try:
+            await device.beat(at_once=at_once)
+        except DeviceError as error:
+            device.armed, device.error = False, str(error)
+        if was != device.armed:
+            self._device_alarms(device, now)
+
+    def _write_alarm(self, device: Device, on: bool, now: float, text: str) -> None:
+        self.alarms.set(
+            f"write {device.name}", on, now, device.name, f"write not confirmed: {text}"
+        )
+
+    def _device_alarms(self, device: Device, now: float) -> None:
+        device.changed = False
+        down = not device.answering
+        self.alarms.set(f"device {device.name}", down, now, device.name, device.error)
+        tripped = device.answering and not device.armed and self.counts.scans > 1
+        text = f"{device.name}: its watchdog is not armed; it holds its safe values"
+        self.alarms.set(f"watchdog {device.name}", tripped, now, device.name, text)
+
+    async def make_safe(self) -> None:
+        """Write every actuator's safe value, past all loops, and wait for the confirmation."""
+        for reactor in self.reactors:
+            reactor.safe_stop()
+            safe = {n: t.safe for n, t in reactor.actuators.items() if t.safe is not None}
+            for device in self.devices:
+                mine = {n: v for n, v in safe.items() if n in device.actuators}
+                if not mine:
+                    continue
+                try:
+                    reactor.confirmed(await device.write(mine))
+                except DeviceError as error:
+                    now = self.clock.now()
+                    text = f"safe values not confirmed: {error}"
+                    self.store.record(Event(now, "system", Kind.ALARM, device.name, text))
+        self._last = self.clock.now()

@@ -1,0 +1,105 @@
+"""A reactor's state as JSON for the console and the command line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from controller.loops import Loop, PidLoop
+from controller.reactor import Reactor
+from controller.tags import ESTIMATES
+from drivers.point import Quality, Sample
+
+
+def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) -> dict[str, Any]:
+    """Return everything about ``reactor``; missing numbers are ``None``."""
+    return {
+        "batch": _batch(reactor, now),
+        "loops": {n: _loop(loop, samples) for n, loop in reactor.loops.items()},
+        "tags": {n: _tag(s, now) for n, s in samples.items()},
+        "interlocks": {
+            name.partition(".")[2]: {"tripped": tripped, "text": text}
+            for name, (tripped, text) in reactor.guard.interlocks.status().items()
+        },
+        "estimate": _estimate(reactor),
+        "optimiser": _optimiser(reactor, now),
+    }
+
+
+def _batch(reactor: Reactor, now: float) -> dict[str, Any]:
+    runner = reactor.runner
+    if runner is None:
+        return {
+            "id": "",
+            "recipe": "",
+            "state": "IDLE",
+            "phase": "",
+            "age_h": None,
+            "phase_age_h": None,
+            "phases": [],
+            "message": "",
+        }
+    return {
+        "id": reactor.batch_id,
+        "recipe": runner.recipe.name,
+        "state": runner.state,
+        "phase": runner.phase,
+        "age_h": runner.age_h(now),
+        "phase_age_h": runner.phase_age_h(now),
+        "phases": [p.name for p in runner.recipe.phase],
+        "message": runner.message,
+    }
+
+
+def _loop(loop: Loop, samples: Mapping[str, Sample]) -> dict[str, Any]:
+    sample = samples.get(loop.settings.measured or "")
+    is_pid = isinstance(loop, PidLoop)
+    if not is_pid:  # a station shows what its actuator holds
+        sample = samples.get(loop.settings.outputs[0].actuator or "")
+    good = sample is not None and sample.quality is not Quality.BAD
+    return {
+        "pv": sample.value if good and sample is not None else None,
+        "pv_unit": loop.unit,
+        "quality": "BAD" if sample is None else sample.quality.name,
+        "sp": loop.setpoint,
+        "op": loop.output,
+        "op_unit": "%" if is_pid else loop.unit,
+        "op_low": loop.output_low,
+        "op_high": loop.output_high,
+        "sp_low": loop.settings.setpoint_low,
+        "sp_high": loop.settings.setpoint_high,
+        "target": loop.target.name,
+        "actual": loop.actual.name,
+        "modes": [m.name for m in loop.modes],
+        "reason": loop.reason,
+    }
+
+
+def _tag(sample: Sample, now: float) -> dict[str, Any]:
+    bad = sample.quality is Quality.BAD
+    return {
+        "value": None if bad else sample.value,
+        "unit": sample.tag.unit,
+        "quality": sample.quality.name,
+        "age_s": max(0.0, now - sample.time),
+    }
+
+
+def _estimate(reactor: Reactor) -> dict[str, Any]:
+    unknown = (None, None)
+    pairs = {key: reactor.intervals.get(key, unknown) for key in ESTIMATES}
+    return {key: {"value": value, "sd": sd} for key, (value, sd) in pairs.items()}
+
+
+def _optimiser(reactor: Reactor, now: float) -> Mapping[str, Any]:
+    if reactor.advisor is not None:
+        return reactor.advisor.as_json(now)
+    return {
+        "mode": "off",
+        "state": "off",
+        "reason": "",
+        "plans": 0,
+        "sheds": 0,
+        "late": 0,
+        "next_in_s": None,
+        "good_in_a_row": 0,
+        "plan": None,
+    }

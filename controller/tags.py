@@ -1,0 +1,92 @@
+"""The tags that the controller itself makes: setpoints, outputs and modes, estimates, batch age."""
+
+import math
+from collections.abc import Mapping
+
+from controller.loops import Loop, PidLoop
+from drivers.point import Quality, Sample, Tag
+
+ESTIMATES = {  # key of the estimate: (tag suffix, unit)
+    "biomass_g_per_l": ("biomass", "g/L"),
+    "substrate_g_per_l": ("substrate", "g/L"),
+    "acetate_g_per_l": ("acetate", "g/L"),
+    "product_g_per_l": ("product", "g/L"),
+    "volume_l": ("volume", "L"),
+    "qomax_factor": ("qomax_factor", "1"),
+    "kla_factor": ("kla_factor", "1"),
+}
+_WIDE = 1e6
+
+
+class Derived:
+    """Turns a reactor's own state into samples, one list a scan.
+
+    Args:
+        reactor: ``R1``.
+        loops: its loops by name.
+        estimates: whether it has an estimator.
+    """
+
+    def __init__(self, reactor: str, loops: Mapping[str, Loop], estimates: bool) -> None:
+        self._loops: list[tuple[Loop, Tag, Tag, Tag]] = []
+        for name, loop in loops.items():
+            full, s = f"{reactor}.{name}", loop.settings
+            out_unit = "%" if isinstance(loop, PidLoop) else loop.unit
+            self._loops.append(
+                (
+                    loop,
+                    Tag(f"{full}.sp", loop.unit, s.setpoint_low, s.setpoint_high),
+                    Tag(f"{full}.op", out_unit, loop.output_low, loop.output_high),
+                    Tag(f"{full}.mode", "1", 0, 4),
+                )
+            )
+        self._age = Tag(f"{reactor}.age", "h", 0, _WIDE)
+        self._phase = Tag(f"{reactor}.phase", "1", 0, _WIDE)
+        self._estimates: list[tuple[str, Tag, Tag]] = []
+        for key, (suffix, unit) in ESTIMATES.items() if estimates else ():
+            name = f"{reactor}.est.{suffix}"
+            self._estimates.append(
+                (key, Tag(name, unit, 0, _WIDE), Tag(f"{name}.sd", unit, 0, _WIDE))
+            )
+
+    @property
+    def tags(self) -> list[Tag]:
+        """Every tag that ``samples`` may hold."""
+        loops = [t for row in self._loops for t in row[1:]]
+        return [*loops, self._age, self._phase, *(t for row in self._estimates for t in row[1:])]
+
+    def samples(
+        self,
+        now: float,
+        age_h: float,
+        phase: int,
+        estimate: Mapping[str, tuple[float, float]],
+    ) -> list[Sample]:
+        """Return this scan's samples.
+
+        Args:
+            now: s.
+            age_h: batch age; NaN where there is no batch.
+            phase: index of the recipe's phase; -1 where there is none.
+            estimate: value and standard deviation by key; empty where there is none.
+        """
+        good, bad = Quality.GOOD, Quality.BAD
+        out: list[Sample] = []
+        add = out.append
+        for loop, sp, op, mode in self._loops:
+            add(Sample(sp, now, loop.setpoint, good))
+            add(Sample(op, now, loop.output, good))
+            add(Sample(mode, now, float(loop.actual), good))
+        running = phase >= 0 and age_h == age_h
+        quality = good if running else bad
+        add(Sample(self._age, now, age_h, quality))
+        add(Sample(self._phase, now, float(phase) if running else math.nan, quality))
+        for key, tag, sd in self._estimates:
+            value = estimate.get(key)
+            if value is None:
+                add(Sample(tag, now, math.nan, bad))
+                add(Sample(sd, now, math.nan, bad))
+            else:
+                add(Sample(tag, now, value[0], good))
+                add(Sample(sd, now, value[1], good))
+        return out
