@@ -32,9 +32,9 @@ class Forwarder:
         reader: the store.
         post: writes lines with times in microseconds and returns when the server has them; raises
             ``UnavailableError`` or ``RefusedError``.
-        cursor_path: the cursor's own small file; beside it are the status (``*.status``) and the
-            quarantine (``*.refused``).
+        cursor_path: the cursor's own small file; beside it is the quarantine (``*.refused``).
         site: name of the plant.
+        status_path: where it says how it is; beside the cursor (``*.status``) if not given.
         poll_s: how often a store without new rows is looked at, wall seconds.
     """
 
@@ -45,13 +45,14 @@ class Forwarder:
         cursor_path: Path,
         *,
         site: str,
+        status_path: Path | None = None,
         poll_s: float = 1.0,
     ) -> None:
         self._reader = reader
         self._site = site
         self._poll_s = poll_s
         self._cursor_path = cursor_path
-        self.status_path = cursor_path.with_name(cursor_path.name + ".status")
+        self.status_path = status_path or cursor_path.with_name(cursor_path.name + ".status")
         self.quarantine_path = cursor_path.with_name(cursor_path.name + ".refused")
         self._delivery = Delivery(post, self.quarantine_path)
         self._encoders: dict[str, Encoder] = {}

@@ -167,7 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reader = SqliteReader(options.store)
     writer = InfluxWriter(settings)
     forwarder = Forwarder(
-        reader, writer.post, options.cursor, site=options.site, poll_s=options.poll_s
+        reader,
+        writer.post,
+        options.cursor,
+        site=options.site,
+        status_path=options.status,
+        poll_s=options.poll_s,
     )
     try:
         forwarder.run(stop)
@@ -188,6 +193,9 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--token-file", type=Path, help="file of mode 0600 with the token")
     token.add_argument("--token-env", metavar="NAME", help="environment variable with the token")
     parser.add_argument("--cursor", type=Path, required=True, help="file for how far it has come")
+    parser.add_argument(
+        "--status", type=Path, help="file for how it is; CURSOR.status if not given"
+    )
     parser.add_argument("--poll-s", type=float, default=1.0, help="s between looks at the store")
     return parser
 

@@ -8,10 +8,10 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from drivers.point import Quality, Sample, Tag
-from historian.events import Event, Kind
+from historian.events import Kind
 from historian.schema import (
     MINUTE_S,
     MISSING,
@@ -42,11 +42,16 @@ class Rows(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-class StoredEvent(NamedTuple):
-    """An event with its number in the store, which only grows."""
+class EventRow(TypedDict):
+    """An ``Event`` as it is stored and as JSON shows it; its ``id`` only grows."""
 
     id: int
-    event: Event
+    time: float
+    source: str
+    kind: str
+    subject: str
+    text: str
+    data: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,12 @@ class SqliteReader:
             if self._db is not None:
                 self._db.close()
                 self._db = None
+
+    def __enter__(self) -> "SqliteReader":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def store_id(self) -> str:
         """Return the identity of this store: another one when the file was made anew."""
@@ -201,7 +212,7 @@ class SqliteReader:
 
     def events(
         self, after_id: int = 0, limit: int = 1000, kinds: Sequence[Kind] | None = None
-    ) -> list[StoredEvent]:
+    ) -> list[EventRow]:
         """Return at most ``limit`` events with a greater id, oldest first; ``None``: all kinds."""
         where, arguments = _of_kinds(kinds)
         return self._events(
@@ -210,7 +221,7 @@ class SqliteReader:
 
     def latest_events(
         self, limit: int = 100, kinds: Sequence[Kind] | None = None
-    ) -> list[StoredEvent]:
+    ) -> list[EventRow]:
         """Return the newest events, oldest first; ``None``: all kinds."""
         where, arguments = _of_kinds(kinds)
         found = self._events(f"WHERE id > 0{where} ORDER BY id DESC LIMIT ?", (*arguments, limit))
@@ -222,13 +233,21 @@ class SqliteReader:
             row = db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def _events(self, where: str, arguments: tuple[object, ...]) -> list[StoredEvent]:
+    def _events(self, where: str, arguments: tuple[object, ...]) -> list[EventRow]:
         with self._snapshot() as db:
             rows = db.execute(
                 f"SELECT id, time, source, kind, subject, text, data FROM event {where}", arguments
             ).fetchall()
         return [
-            StoredEvent(id_, Event(time, source, Kind(kind), subject, text, json.loads(data)))
+            EventRow(
+                id=id_,
+                time=time,
+                source=source,
+                kind=kind,
+                subject=subject,
+                text=text,
+                data=json.loads(data),
+            )
             for id_, time, source, kind, subject, text, data in rows
         ]
 

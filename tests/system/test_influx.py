@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.clock import monotonic
 from drivers.point import Quality, Sample, Tag
 from historian.forwarder import Forwarder
 from historian.influx import InfluxSettings, InfluxWriter
@@ -237,6 +238,7 @@ def command(store: SqliteStore, server: InfluxServer) -> list[str]:
         "--bucket": server.bucket,
         "--token-env": "INFLUX_TOKEN",
         "--cursor": folder / "cursor.json",
+        "--status": folder / "forwarder.json",
         "--poll-s": 0.01,
     }
     words = [str(word) for pair in options.items() for word in pair]
@@ -266,6 +268,9 @@ def test_a_forwarder_killed_again_and_again_loses_and_doubles_nothing(
     cursor = load_cursor(store.path.with_name("cursor.json"))
     assert cursor is not None
     assert cursor.rows == {"R1": rows + 200}
+    status = load_status(store.path.with_name("forwarder.json"))
+    assert status is not None
+    assert (status.behind_rows, status.forwarded) == (0, store.stored)
 
 
 def test_the_forwarder_dies_with_its_parent(store: SqliteStore, server: InfluxServer) -> None:
@@ -285,6 +290,45 @@ def test_the_forwarder_dies_with_its_parent(store: SqliteStore, server: InfluxSe
         process.kill()
         assert process.stdout is not None
         assert process.stdout.read() == b""  # ends only when the grandchild has ended too
+
+
+@pytest.mark.long
+def test_six_hours_of_200_tags_catch_up_in_little_memory(tmp_path: Path) -> None:
+    tags = [Tag(f"R1.t{i}", "%", 0, 1e9) for i in range(200)]
+    folder = tmp_path / "influx"
+    folder.mkdir()
+    with InfluxServer(folder) as server, SqliteStore(tmp_path / "store.sqlite") as store:
+        append(store, 0, 100, tags)
+        env = {**os.environ, "INFLUX_TOKEN": server.token}
+        with subprocess.Popen(command(store, server), env=env) as child:
+            while server.count("t0") < 100:
+                assert child.poll() is None
+            before = resident_mb(child.pid)
+            server.stop()
+            hour = 3600
+            for first in range(100, 6 * hour, 500):  # 4.32 million samples
+                append(store, first, min(first + 500, 6 * hour), tags)
+            began = monotonic()
+            server.start()
+            while server.count("t0") < 6 * hour:
+                assert child.poll() is None
+            catch_up_s = monotonic() - began
+            grown = resident_mb(child.pid) - before
+            child.terminate()
+            assert child.wait() == 0
+        print(f"\n6 h of 200 tags: caught up in {catch_up_s:.1f} s, memory +{grown:.0f} MB")
+        for i in (0, 99, 199):
+            assert server.values(f"t{i}") == [
+                ((T0 + n) * 1_000_000, n + i / 8) for n in range(6 * hour)
+            ]
+        assert store.lost == 0
+        assert grown <= 64
+        assert catch_up_s <= 6 * hour / 10
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024  # the highest it ever was
 
 
 def test_a_missing_server_program_names_its_package() -> None:
