@@ -79,7 +79,7 @@ def reactor(language: str) -> Json:
             address("console", t["console"], "http://127.0.0.1:8080"),
         ],
         links=[
-            link(t["operate"], "${console}"),
+            link(t["operate"], "${console}/#${reactor}"),
             link(t["other_language"], f"/d/{uid(other)}", keep=True),
         ],
         panels=[*_state(t), *_loops(t), *_estimates(t), *_trust(t)],
@@ -116,7 +116,7 @@ def _state(t: dict[str, str]) -> Iterator[Any]:
 
 def _loops(t: dict[str, str]) -> Iterator[Any]:
     yield heading(t["loops"], 12)
-    operate = link(t["operate"], "${console}")
+    operate = link(t["operate"], "${console}/#${reactor}")
     for x, y, loop, unit, limit in (
         (0, 13, "do", PERCENT, Limit(20.0, above=False)),
         (12, 13, "ph", "pH", None),

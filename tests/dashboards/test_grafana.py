@@ -153,7 +153,7 @@ def test_colour_is_kept_for_what_is_abnormal(board: Board) -> None:
 def test_each_board_leads_to_the_other_and_to_the_console(board: Board) -> None:
     links = [link["url"] for link in board["links"]]
     (other,) = {f"/d/{reactor(language)['uid']}" for language in TEXTS} - {f"/d/{board['uid']}"}
-    assert links == ["${console}", other]
+    assert links == ["${console}/#${reactor}", other]
     assert {v["name"]: v["query"] for v in board["templating"]["list"]}["console"] == (
         "http://127.0.0.1:8080"
     )
