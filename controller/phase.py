@@ -70,15 +70,17 @@ class DoseRun:
         ml: how much is wanted, mL.
         given: how much has gone, mL.
         flow: mL/min asked for since the last step.
+        stuck_s: how long nearly nothing has come of it, s.
     """
 
-    __slots__ = ("flow", "given", "loop", "ml", "ml_per_min", "unit")
+    __slots__ = ("flow", "given", "loop", "ml", "ml_per_min", "stuck_s", "unit")
 
     def __init__(self, dose: Dose, facts: PlantFacts) -> None:
         self.loop, self.ml, self.ml_per_min = dose.loop, dose.ml, dose.ml_per_min
         self.unit = ML_PER_MIN[facts.loops[dose.loop].unit]  # mL/min of one of the loop's units
         self.given = 0.0
         self.flow = 0.0
+        self.stuck_s = 0.0
 
     @property
     def complete(self) -> bool:
@@ -90,6 +92,7 @@ class DoseRun:
         flow = self.flow
         if flow > 0.0 and applied is not None:
             flow = max(0.0, applied * self.unit)
+            self.stuck_s = self.stuck_s + dt if flow < 0.01 * self.flow else 0.0
         self.given += flow * dt / 60.0
 
     def next(self, dt: float) -> float:

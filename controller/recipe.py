@@ -34,6 +34,8 @@ __all__ = [
     "parse_recipe",
 ]
 
+STUCK_S = 60.0  # a dose that does not move for this long is an alarm
+
 
 class RecipeOutput(NamedTuple):
     """What the recipe asks for in this scan.
@@ -188,8 +190,14 @@ class RecipeRunner(Progress):
             self._phase_s += dt
             self._law_s += dt
         for dose in self._doses:  # what was asked for before a hold ran until this scan
+            moved = dose.stuck_s < STUCK_S
             dose.pass_time(dt, applied.get(dose.loop))
             dose.flow = dose.flow if running else 0.0
+            if moved and dose.stuck_s >= STUCK_S:
+                text = (
+                    f"nothing goes through {dose.loop}: {dose.given:.3g} of {dose.ml:g} mL so far"
+                )
+                self._tell(now, Kind.ALARM, text, {"loop": dose.loop, "given_ml": dose.given})
 
     def _move_on(
         self, now: float, measured: Mapping[str, Sample], estimates: Mapping[str, float]

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sim
-from controller.facts import ESTIMATES, LoopFacts, PlantFacts
+from controller.assemble import build_loops
+from controller.facts import ESTIMATES, LoopFacts, PlantFacts, facts_of
 from controller.feeding import Exponential
+from controller.plant import load_plant
 from controller.recipe import (
     Recipe,
     RecipeError,
@@ -141,6 +143,22 @@ def test_the_demo_recipe_can_be_read() -> None:
     demo = load_recipe(DEMO)
     assert [phase.name for phase in demo.phase] == ["batch", "feed", "induce", "harvest"]
     assert demo.file == "ecoli.toml"
+
+
+def test_the_demo_recipe_fits_the_demo_plant() -> None:
+    plant = load_plant(DEMO.parents[1] / "plants" / "ecoli_5l.toml")
+    facts = facts_of("R1", plant, build_loops("R1", plant))
+    demo = load_recipe(DEMO)
+    assert check(demo, facts) == []
+    assert demo.phase[1].feed is not None
+    assert facts.loops["feed"].unit == "mL/h"
+    assert "OPTIMISER" in facts.loops["do"].modes
+    assert facts.measured["do"] == "R1.do"
+    assert "R1.stirrer" not in facts.tags  # a recipe waits for measurements, not for actuators
+    model = plant.settings.reactor["R1"].model
+    assert model is not None
+    assert facts.volume_l == model.volume_l
+    assert facts.biomass_g_per_l > model.biomass_g_per_l
 
 
 def test_a_recipe_that_fits_has_nothing_said_against_it() -> None:
@@ -534,6 +552,16 @@ def test_a_dose_that_the_guard_stopped_goes_on_until_it_is_complete() -> None:
         out = runner.step(now, NOTHING, {}, {"inducer": applied})
     assert given == pytest.approx(2.0)
     assert out.doses == {"inducer": 0.0}
+
+
+def test_a_dose_that_does_not_move_is_an_alarm_once() -> None:
+    runner = RecipeRunner(dosing(2.0, 2.0), FACTS)
+    runner.start(0.0)
+    alarms: list[tuple[float, str]] = []
+    for t in range(300):
+        out = runner.step(float(t), NOTHING, {}, {"inducer": 0.0 if t > 30 else 2.0})
+        alarms += [(e.time, e.text) for e in out.events if e.kind is Kind.ALARM]
+    assert alarms == [(90.0, "recipe test: nothing goes through inducer: 1 of 2 mL so far")]
 
 
 def test_a_dose_is_paused_while_held_and_completed_afterwards() -> None:
