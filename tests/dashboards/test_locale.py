@@ -1,0 +1,118 @@
+"""Every text is in both languages; what the page asks for is there, nothing is left over."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dashboards.console.app import LANGUAGES, STATIC, catalogue
+from drivers.point import Quality
+
+ROOT = Path(__file__).parents[2]
+PAGE = [*sorted(STATIC.glob("*.js")), STATIC / "index.html"]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGE)
+EN, ZH = catalogue("en"), catalogue("zh")
+GROUPS = {key.partition(".")[0] for key in EN}
+
+ESTIMATES = (
+    "biomass_g_per_l substrate_g_per_l acetate_g_per_l product_g_per_l volume_l qomax_factor "
+    "kla_factor"
+)
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+def names_of_the_plant() -> dict[str, set[str]]:
+    """Return the words that a controller can send, by group: the page looks them up by name."""
+    plant = tomllib.loads((ROOT / "sim/plants/ecoli_5l.toml").read_text(encoding="utf-8"))
+    recipe = tomllib.loads((ROOT / "sim/recipes/ecoli.toml").read_text(encoding="utf-8"))
+    tags = [tag for device in plant["device"].values() for tag in device["tags"]]
+    reactor = plant["reactor"]["R1"]
+    return {
+        "tag": {tag["name"].partition(".")[2] for tag in tags} | set(reactor["loop"]),
+        "unit": {tag["unit"] for tag in tags} | {"do", "g", "g/L", "L", "h", "1", "mL/h"},
+        "interlock": set(reactor["interlock"]),
+        "phase": {phase["name"] for phase in recipe["phase"]},
+        "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
+        "quality": {quality.name for quality in Quality},
+        "batch_state": words("IDLE RUNNING HELD ABORTED DONE"),
+        "optimiser_mode": words("off shadow on"),
+        "optimiser_state": words("off waiting good late infeasible shed latched dead"),
+        "estimate": words(ESTIMATES),
+    }
+
+
+def keys_in_the_page() -> set[str]:
+    """Return every literal in the page that begins with one of the catalogue's groups."""
+    literals = re.findall(r"[\"'`]([a-z_]+\.[A-Za-z0-9_]+)[\"'`]", TEXT)
+    return {key for key in literals if key.partition(".")[0] in GROUPS}
+
+
+def keys_by_name() -> set[str]:
+    """Return the keys that the page makes of a group and a name out of the plant."""
+    looked_up = set(re.findall(r"word\(\s*\"(\w+)\"", TEXT)) | {"trends", "trend"}
+    known = names_of_the_plant()
+    return {f"{group}.{name}" for group in looked_up for name in known.get(group, ())}
+
+
+def charts() -> set[str]:
+    """Return the titles of charts, which are written as a pair."""
+    return {f"{g}.{n}" for g, n in re.findall(r"\[\"(\w+)\", \"(\w+)\"\]", TEXT) if g in GROUPS}
+
+
+def test_both_languages_have_the_same_keys_in_the_same_order() -> None:
+    assert list(EN) == list(ZH)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_empty_but_for_units_that_have_none(language: str) -> None:
+    empty = {key for key, text in catalogue(language).items() if not text.strip()}
+    assert empty == {"unit.[pH]", "unit.1"}
+
+
+@pytest.mark.parametrize("key", EN)
+def test_both_languages_fill_in_the_same_names(key: str) -> None:
+    found = re.compile(r"\{(\w+)\}")
+    assert sorted(found.findall(EN[key])) == sorted(found.findall(ZH[key]))
+
+
+def test_every_key_that_the_page_uses_exists() -> None:
+    missing = (keys_in_the_page() | keys_by_name() | charts()) - set(EN)
+    assert not missing
+
+
+def test_every_word_that_a_controller_can_send_exists() -> None:
+    known = {f"{group}.{name}" for group, names in names_of_the_plant().items() for name in names}
+    assert not known - set(EN)
+
+
+def test_no_key_is_unused() -> None:
+    assert not set(EN) - keys_in_the_page() - keys_by_name() - charts()
+
+
+def test_chinese_is_chinese_where_english_is_words() -> None:
+    same = {key for key in EN if EN[key] == ZH[key]}
+    allowed = {key for key in EN if key.startswith("unit.")}
+    assert same - allowed == {"estimate.interval", "tag.ph", "trend.o2", "trend.co2"}
+
+
+def test_terms_are_those_of_the_plants() -> None:
+    assert [ZH[f"mode.{m}"] for m in ("MANUAL", "AUTO", "CASCADE", "OPTIMISER")] == [
+        "手动",
+        "自动",
+        "串级",
+        "先控",
+    ]
+    phases = [ZH[f"phase.{p}"] for p in ("batch", "feed", "induce", "harvest")]
+    assert phases == ["分批", "补料", "诱导", "放罐"]
+
+
+def test_no_word_stands_in_the_page_itself() -> None:
+    """Text between tags would be shown in one language only."""
+    html = (STATIC / "index.html").read_text(encoding="utf-8")
+    body = re.sub(r"<noscript>.*?</noscript>|<title>.*?</title>", "", html, flags=re.DOTALL)
+    shown = {word for word in re.findall(r">([^<]+)<", body) if word.strip()}
+    assert shown == {"fermloop", "–", "◐"}
