@@ -1,0 +1,90 @@
+"""Who is asked for plans: a pool of processes, or, in virtual time, this process itself.
+
+The scan speaks to either in the same words, and to ``Shedding`` about what came of it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from controller.plan import Plan, Situation
+from controller.pool import WorkerPool
+from controller.shedding import Shedding
+from drivers.clock import Clock
+
+if TYPE_CHECKING:
+    from controller.estimator import Estimate
+    from controller.optimiser import Optimiser, OptimiserSettings
+
+__all__ = ["InProcessPlanner", "Plan", "Planner", "Shedding", "Situation", "WorkerPool"]
+
+
+class Planner(Protocol):
+    """Asked for a plan now, it has one later; neither call waits."""
+
+    async def start(self) -> None:
+        """Get ready."""
+        ...
+
+    async def close(self) -> None:
+        """Give back whatever ``start`` took."""
+        ...
+
+    def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
+        """Ask for a plan; an older request of the same reactor is forgotten."""
+        ...
+
+    def poll(self, reactor: str) -> Plan | None:
+        """Return the answer once, ``None`` while there is none.
+
+        A missed deadline and a dead worker are answers too: a plan with status ``late`` or
+        ``dead``.
+        """
+        ...
+
+    def cancel(self, reactor: str) -> None:
+        """Forget the request of ``reactor`` and an answer nobody took."""
+        ...
+
+
+class InProcessPlanner:
+    """For virtual time: solves at once, but the scan gets the answer only after a fixed latency.
+
+    So a seed gives one result, however fast the machine is.
+
+    Args:
+        settings: of every reactor that may ask, by name.
+        clock: virtual time.
+        latency_s: plant seconds from the request to the answer.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, "OptimiserSettings"], clock: Clock, latency_s: float = 30.0
+    ) -> None:
+        self._settings, self._clock, self.latency_s = dict(settings), clock, latency_s
+        self._optimisers: dict[str, Optimiser] = {}
+        self._answers: dict[str, tuple[float, Plan]] = {}
+
+    async def start(self) -> None:
+        from controller.optimiser import Optimiser  # CasADi: only where plans are made
+
+        for reactor, settings in self._settings.items():
+            optimiser = Optimiser(settings)
+            optimiser.warm_up()
+            self._optimisers[reactor] = optimiser
+
+    async def close(self) -> None:
+        self._answers.clear()
+        self._optimisers.clear()
+
+    def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
+        plan = self._optimisers[reactor].plan(estimate, situation)
+        self._answers[reactor] = (self._clock.now() + self.latency_s, plan)
+
+    def poll(self, reactor: str) -> Plan | None:
+        waiting = self._answers.get(reactor)
+        if waiting is None or self._clock.now() < waiting[0]:
+            return None
+        return self._answers.pop(reactor)[1]
+
+    def cancel(self, reactor: str) -> None:
+        self._answers.pop(reactor, None)

@@ -1,0 +1,97 @@
+"""The optimiser's process: one JSON line in, one JSON line out, no state that matters.
+
+Started by ``controller.pool``. It dies with its parent, gives up its priority, bounds its memory
+and keeps its standard output for answers alone: what a solver's C++ prints goes to stderr.
+
+    {"id": 0, "warm": settings}                                  -> {"id": 0, "ready": true}
+    {"id": 7, "settings": …, "estimate": …, "situation": …}      -> {"id": 7, "plan": …}
+"""
+
+import ctypes
+import json
+import math
+import os
+import resource
+import signal
+import sys
+from typing import IO, Any, cast
+
+from controller.estimator import Estimate
+from controller.optimiser import Optimiser, OptimiserSettings
+from controller.plan import Plan, Situation
+
+MEMORY_BYTES = 4 << 30  # address space; a solver that runs away ends here, not in the swap
+NICE = 5
+OPTIMISERS_MAX = 8  # problems kept built, for as many kinds of reactor
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when ``parent`` ends; end now if it already has."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent and os.getppid() != parent:
+        raise SystemExit(1)
+
+
+def confine() -> None:
+    """Bound memory, step behind the scan, leave Ctrl-C to the controller."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICE)
+
+
+def private_stdout() -> IO[str]:
+    """Return standard output as it was and send whatever else prints to stderr."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    return answers
+
+
+class Worker:
+    """Answers questions; keeps the problems it has built because building takes longer."""
+
+    def __init__(self) -> None:
+        self._optimisers: dict[str, Optimiser] = {}
+
+    def optimiser(self, settings: dict[str, Any]) -> Optimiser:
+        """Return the optimiser for ``settings``, built once."""
+        key = json.dumps(settings, sort_keys=True)
+        if key not in self._optimisers:
+            while len(self._optimisers) >= OPTIMISERS_MAX:
+                del self._optimisers[next(iter(self._optimisers))]
+            self._optimisers[key] = Optimiser(OptimiserSettings.from_json(settings))
+        return self._optimisers[key]
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Return what is to be said to ``question``; a wrong one is answered, not raised."""
+        number = question.get("id")
+        try:
+            if "warm" in question:
+                self.optimiser(question["warm"]).warm_up()
+                return {"id": number, "ready": True}
+            estimate = Estimate.from_state(question["estimate"])
+            situation = Situation.from_json(question["situation"])
+            plan = self.optimiser(question["settings"]).plan(estimate, situation)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return {"id": number, "plan": Plan("bad_input", math.nan, reason=reason).as_json()}
+        return {"id": number, "plan": plan.as_json()}
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    answers = private_stdout()
+    die_with(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    confine()
+    worker = Worker()
+    for line in sys.stdin:
+        question: Any = json.loads(line)
+        answers.write(json.dumps(worker.answer(cast(dict[str, Any], question))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
