@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 import yaml
 
@@ -17,7 +18,7 @@ from dashboards.grafana import build, queries
 from dashboards.grafana.panels import ABNORMAL, DATASOURCE, DOUBTFUL
 from dashboards.grafana.reactor import reactor
 from dashboards.grafana.texts import TEXTS
-from tests.dashboards.conftest import Influx
+from tests.system.influx_server import InfluxServer
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "dashboards/grafana"
@@ -222,13 +223,30 @@ def test_a_board_asks_only_for_fields_that_the_plant_writes() -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(influx: Influx) -> Influx:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
     """A minute of R1, one row a second; R2 and another site are there to be left out.
 
     DO is 30 % but BAD from 20 to 29 s (no value, quality 0), uncertain from 40 to 44 s; from 50 s
     on nothing came. The setpoint moves from 30 to 35 % at 5 s. Every other field holds 7, and
     every standard deviation 2.
     """
+    with InfluxServer(tmp_path_factory.mktemp("influx")) as server:
+        write(server, minute())
+        yield server
+
+
+def write(server: InfluxServer, lines: str) -> None:
+    answer = httpx.post(
+        f"{server.url}/api/v2/write",
+        params={"bucket": server.bucket, "precision": "s"},
+        headers={"Authorization": f"Token {server.token}"},
+        content=lines,
+        trust_env=False,
+    )
+    assert answer.status_code == 204, answer.text
+
+
+def minute() -> str:
     steady = sorted(plant_fields() - {"do", "do.sp"})
     values = ",".join(f"{name}={2 if name.endswith('.sd') else 7}" for name in steady)
     lines: list[str] = []
@@ -243,16 +261,15 @@ def filled(influx: Influx) -> Influx:
         lines.append(f"fermloop,site=demo,reactor=R1 {own} {START + second}")
         lines.append(f"fermloop,site=demo,reactor=R2 do=99,age=99 {START + second}")
         lines.append(f"fermloop,site=other,reactor=R1 do=98,age=98 {START + second}")
-    influx.write("\n".join(lines))
-    return influx
+    return "\n".join(lines)
 
 
-def values(influx: Influx, query: str) -> list[float | None]:
+def values(influx: InfluxServer, query: str) -> list[float | None]:
     (series,) = influx.query(as_grafana_asks(query))
     return [row[1] for row in series["values"]]
 
 
-def test_every_query_of_the_board_is_bounded_and_answered(filled: Influx) -> None:
+def test_every_query_of_the_board_is_bounded_and_answered(filled: InfluxServer) -> None:
     asked = [target["query"] for target in targets(reactor("en"))]
     assert len(asked) > 60
     for query in asked:
@@ -262,35 +279,37 @@ def test_every_query_of_the_board_is_bounded_and_answered(filled: Influx) -> Non
         assert not any(value in (98, 99) for value in answer), query
 
 
-def test_a_gap_stays_a_gap(filled: Influx) -> None:
+def test_a_gap_stays_a_gap(filled: InfluxServer) -> None:
     answer = values(filled, queries.trend("do"))
     assert answer == [30, 30, None, 30, 30, None]
 
 
-def test_a_setpoint_is_the_last_of_its_bucket(filled: Influx) -> None:
+def test_a_setpoint_is_the_last_of_its_bucket(filled: InfluxServer) -> None:
     assert values(filled, queries.trend("do.sp", "last")) == [35, 35, 35, 35, 35, None]
 
 
-def test_a_band_is_one_standard_deviation_to_each_side(filled: Influx) -> None:
+def test_a_band_is_one_standard_deviation_to_each_side(filled: InfluxServer) -> None:
     upper = values(filled, queries.band_edge("est.biomass", "+"))
     lower = values(filled, queries.band_edge("est.biomass", "-"))
     assert (upper[0], lower[0], upper[-1]) == (9, 5, None)
 
 
-def test_quality_is_the_worst_of_its_bucket_and_unknown_without_contact(filled: Influx) -> None:
+def test_quality_is_the_worst_of_its_bucket_and_unknown_without_contact(
+    filled: InfluxServer,
+) -> None:
     assert values(filled, queries.quality("do")) == [2, 2, 0, 2, 1, None]
 
 
-def test_a_tag_that_was_never_bad_is_good(filled: Influx) -> None:
+def test_a_tag_that_was_never_bad_is_good(filled: InfluxServer) -> None:
     assert values(filled, queries.quality("temperature")) == [2, 2, 2, 2, 2, None]
 
 
-def test_the_newest_value_comes_with_its_own_time(filled: Influx) -> None:
+def test_the_newest_value_comes_with_its_own_time(filled: InfluxServer) -> None:
     (series,) = filled.query(as_grafana_asks(queries.latest("do")))
-    assert series["values"] == [[(START + 49) * 1000, 30]]
+    assert series["values"] == [[(START + 49) * 1_000_000, 30]]
 
 
-def test_variables_list_what_was_written(filled: Influx) -> None:
+def test_variables_list_what_was_written(filled: InfluxServer) -> None:
     (sites,) = filled.query(as_grafana_asks(queries.SITES))
     (reactors,) = filled.query(as_grafana_asks(queries.REACTORS))
     assert [row[1] for row in sites["values"]] == ["demo", "other"]
