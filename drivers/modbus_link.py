@@ -76,14 +76,14 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def transact(self, unit: int, pdu: bytes) -> bytes:
-        """Send one PDU and return the reply to it."""
+    async def transact(self, tid: int, unit: int, pdu: bytes) -> bytes:
+        """Send one PDU as transaction ``tid`` and return the reply to it."""
         if self.failure or self._transport is None:
             raise LinkError(self.failure)
-        self._tid = self._tid % 0xFFFF + 1
+        self._tid = tid
         self._unit = unit
         self._reply = asyncio.get_running_loop().create_future()
-        self._transport.write(self._framer.encode(pdu, unit, self._tid))
+        self._transport.write(self._framer.encode(pdu, unit, tid))
         return await self._reply
 
 
@@ -111,6 +111,7 @@ class ModbusTcpLink:
         self._lock = asyncio.Lock()
         self._connection: _Connection | None = None
         self._connected = False
+        self._tid = 0
         self._delay = 0.0
         self._retry_at = 0.0
         self._why = ""
@@ -176,7 +177,8 @@ class ModbusTcpLink:
             _, self._connection = await loop.create_connection(_Connection, self._host, self._port)
         self._connected = True
         for request in requests:
-            reply = await self._connection.transact(unit, request)
+            self._tid = self._tid % 0xFFFF + 1  # goes on from connection to connection, never 0
+            reply = await self._connection.transact(self._tid, unit, request)
             replies.append(reply)
 
     def _failed(self, text: str, index: int = 0) -> LinkError:
