@@ -71,6 +71,11 @@ def busy(address: str) -> str:
     return ""
 
 
+def host_and_port(address: str) -> str:
+    """Return ``HOST:PORT`` of a device's address, with or without ``opc.tcp://`` and a path."""
+    return address.removeprefix("opc.tcp://").partition("/")[0]
+
+
 def free_address(address: str) -> str:
     """Return the same host with a port that is free now."""
     host = address.rpartition(":")[0]

@@ -1,0 +1,373 @@
+"""The command line, in a process engineer's words; each command is imported when it is used."""
+
+import math
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fermloop.failure import explained
+
+app = typer.Typer(
+    name="fermloop",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # boxes and colours for people; where piped, plain text and an error is one line
+    rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+    help=(
+        "Measures, controls, optimises and records fermentations in stirred vessels.\n\n"
+        "Start with fermloop demo: a simulated 5 L E. coli fed-batch on real "
+        "Modbus TCP and OPC UA sockets. Exit codes: 0 done, 1 the plant or the controller did "
+        "not do as asked, 2 wrong command line, plant file or recipe."
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
+WATCH, DO, ASK = "Run a plant", "Without a plant", "Speak to the running controller"
+
+
+class Optimiser(StrEnum):
+    """Who moves the feed."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    ON = "on"
+
+
+class Action(StrEnum):
+    """What can be done to a batch."""
+
+    START = "start"
+    HOLD = "hold"
+    RESUME = "resume"
+    ABORT = "abort"
+
+
+def speed(text: str) -> float:
+    """Return ``60`` or ``max`` as a speed; 0 means lock-step, as fast as the machine allows."""
+    if text == "max":
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value <= 1000:
+        raise typer.BadParameter(f"{text} is not allowed; a number from 1 to 1000, or max")
+    return value
+
+
+def loop_mode(text: str) -> str:
+    """Return a mode as the controller knows it."""
+    if text.upper() not in MODES:
+        raise typer.BadParameter(f"{text} is not allowed; one of {', '.join(MODES)}")
+    return text.upper()
+
+
+def finite(text: str) -> float:
+    """Return a number that can be a setpoint."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text} is not allowed; a number such as 35 or 6.95 is required")
+    return value
+
+
+PlantFile = Annotated[Path, typer.Argument(metavar="PLANT.toml", help="The plant file.")]
+Recipe = Annotated[
+    Path | None, typer.Option("--recipe", metavar="RECIPE.toml", help="The recipe to start.")
+]
+OptimiserMode = Annotated[
+    Optimiser,
+    typer.Option(
+        "--optimiser",
+        case_sensitive=False,
+        help="off: the recipe alone; shadow: plans are made and logged but change nothing; "
+        "on: plans move the feed and the DO setpoint.",
+    ),
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write the report there, as JSON.")
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        min=0, max=2**31 - 1, help="Draws the simulated plant: strain, kLa, probes, pumps."
+    ),
+]
+Speed = Annotated[
+    float,
+    typer.Option(
+        parser=speed,
+        metavar="N|max",
+        help="Plant seconds per second, 1 to 1000; max: the next scan as soon as one is done.",
+    ),
+]
+Hours = Annotated[float, typer.Option(min=0.001, max=1000, help="Batch time to run, h.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+Which = Annotated[
+    Path | None,
+    typer.Option("--plant", metavar="PLANT.toml", help="Which plant, where more than one runs."),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
+Loop = Annotated[str, typer.Argument(metavar="LOOP", help="Reactor and loop: R1.do")]
+Reactor = Annotated[str, typer.Argument(metavar="REACTOR", help="Reactor: R1")]
+
+
+def version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"fermloop {installed('fermloop')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command(
+    short_help="A simulated E. coli fed-batch, controlled and watched.", rich_help_panel=WATCH
+)
+def demo(
+    speed: Speed = 60.0,
+    hours: Hours = 24.0,
+    seed: Seed = 1,
+    optimiser: OptimiserMode = Optimiser.ON,
+    headless: Annotated[bool, typer.Option("--headless", help="Without the web console.")] = False,
+    report: Report = None,
+) -> None:
+    """Run a simulated 5 L E. coli fed-batch, controlled and watched as a real one would be.
+
+    Starts the simulated plant on real sockets, the controller, the store and the web console,
+    prints the console's address and a status line; ends after --hours of batch time or on Ctrl-C.
+
+    Example: fermloop demo --speed 60 --hours 24 --report demo.json
+    """
+    from fermloop.commands import demo as command
+
+    command.run(speed, hours, seed, optimiser, headless, report)
+
+
+@app.command(short_help="Control the plant of a plant file.", rich_help_panel=WATCH)
+def run(
+    plant: PlantFile,
+    recipe: Recipe = None,
+    optimiser: OptimiserMode = Optimiser.OFF,
+) -> None:
+    """Control the plant at the plant file's addresses until Ctrl-C or fermloop stop.
+
+    The plant file and the recipe are checked whole before any device is touched. A device that
+    does not answer is named and asked again for ever; nothing is written before all have answered.
+
+    Example: fermloop run plant.toml --recipe recipe.toml --optimiser shadow
+    """
+    from fermloop.commands import run as command
+
+    command.run(plant, recipe, optimiser)
+
+
+@app.command(short_help="Serve a simulated plant on its real addresses.", rich_help_panel=DO)
+def simulate(
+    plant: PlantFile,
+    speed: Speed = 1.0,
+    seed: Seed = 1,
+    report: Report = None,
+    ready: Annotated[Path | None, typer.Option("--ready", hidden=True)] = None,
+    hours: Annotated[float, typer.Option("--hours", hidden=True)] = 240.0,
+) -> None:
+    """Serve the plant of a plant file on its own Modbus TCP and OPC UA addresses, simulated.
+
+    Any client may use it. Only addresses of this machine are served. Ends on Ctrl-C.
+
+    Example: fermloop simulate sim/plants/ecoli_5l.toml --speed 60
+    """
+    from fermloop.commands import simulate as command
+
+    command.run(plant, speed, seed, report, ready, hours)
+
+
+@app.command(short_help="One batch on virtual time, with a report.", rich_help_panel=DO)
+def batch(
+    plant: PlantFile,
+    recipe: Annotated[Path, typer.Option("--recipe", metavar="RECIPE.toml", help="The recipe.")],
+    hours: Hours = 24.0,
+    seed: Seed = 1,
+    optimiser: OptimiserMode = Optimiser.OFF,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Run one batch against the simulated plant on virtual time: a day takes about a minute.
+
+    The same controller and drivers as on a real plant, in one process, without sockets. The same
+    seed gives the same result.
+
+    Example: fermloop batch plant.toml --recipe recipe.toml --seed 1 --report r.json
+    """
+    from fermloop.commands import batch as command
+
+    command.run(plant, recipe, hours, seed, optimiser, report, as_json)
+
+
+@app.command(short_help="Check a plant file and a recipe; touches nothing.", rich_help_panel=DO)
+def check(
+    plant: PlantFile,
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="RECIPE.toml", help="A recipe for this plant.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a plant file, and a recipe against it, without touching a device.
+
+    Each mistake is one line: file, key, value and what is allowed; the exit code is then 2.
+    """
+    from fermloop.commands import check as command
+
+    command.run(plant, recipe, as_json)
+
+
+@app.command(short_help="Devices, loops, batch, estimates and alarms now.", rich_help_panel=ASK)
+def status(plant: Which = None, as_json: Json = False) -> None:
+    """Show devices, loops, batch, estimates, optimiser and alarms as they are now."""
+    from fermloop.commands import remote
+
+    remote.status(plant, as_json)
+
+
+@app.command(short_help="Change a loop's mode.", rich_help_panel=ASK)
+def mode(
+    loop: Loop,
+    mode: Annotated[
+        str, typer.Argument(parser=loop_mode, metavar="|".join(MODES), help="The mode to go to.")
+    ],
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Change a loop's mode, without a bump.
+
+    OFF: output at its safe value. MANUAL: you set the output. AUTO: your setpoint. CASCADE:
+    another loop sets the setpoint. OPTIMISER: the optimiser does.
+
+    Example: fermloop mode R1.do AUTO --reason "probe recalibrated"
+    """
+    from fermloop.commands import remote
+
+    remote.mode(plant, as_json, loop, mode, reason)
+
+
+@app.command("set", short_help="Change a loop's setpoint.", rich_help_panel=ASK)
+def set_(
+    loop: Loop,
+    value: Annotated[
+        float,
+        typer.Argument(parser=finite, metavar="VALUE", help="In the unit that the loop measures."),
+    ],
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Change a loop's setpoint; prints old and new. A value outside its limits is refused.
+
+    Example: fermloop set R1.do 35 --reason "acetate rising"
+    (a negative value needs two dashes before it: fermloop set R1.cold -- -5)
+    """
+    from fermloop.commands import remote
+
+    remote.setpoint(plant, as_json, loop, value, reason)
+
+
+@app.command(short_help="Set the output of a loop in MANUAL.", rich_help_panel=ASK)
+def output(
+    loop: Loop,
+    value: Annotated[
+        float, typer.Argument(parser=finite, metavar="VALUE", help="In the output's own unit.")
+    ],
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Set the output of a loop that is in MANUAL.
+
+    Example: fermloop output R1.feed 12.5 --reason "pump test"
+    """
+    from fermloop.commands import remote
+
+    remote.output(plant, as_json, loop, value, reason)
+
+
+@app.command(short_help="Start, hold, resume or abort a batch.", rich_help_panel=ASK)
+def recipe(
+    action: Annotated[Action, typer.Argument(help="What to do with the batch.")],
+    reactor: Reactor,
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="RECIPE.toml", help="With start: another recipe than run's."),
+    ] = None,
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Start, hold, resume or abort the batch of a reactor.
+
+    Example: fermloop recipe hold R1 --reason "sampling"
+    """
+    from fermloop.commands import remote
+
+    remote.recipe(plant, as_json, action, reactor, recipe, reason)
+
+
+@app.command(short_help="Switch the optimiser off, to shadow or on.", rich_help_panel=ASK)
+def optimiser(
+    reactor: Reactor,
+    mode: Annotated[
+        Optimiser, typer.Argument(case_sensitive=False, help="off, shadow (plans only) or on.")
+    ],
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Switch the optimiser of a reactor.
+
+    Example: fermloop optimiser R1 shadow
+    """
+    from fermloop.commands import remote
+
+    remote.optimiser(plant, as_json, reactor, mode)
+
+
+@app.command(short_help="Stop the controller in order.", rich_help_panel=ASK)
+def stop(plant: Which = None, as_json: Json = False) -> None:
+    """Stop the controller in order: actuators to their safe values, every sample committed.
+
+    This is no emergency stop: hard-wired protection stays what protects people and vessel.
+    """
+    from fermloop.commands import remote
+
+    remote.stop(plant, as_json)
+
+
+def main() -> None:
+    """Run the command line; expected errors are lines on stderr, never a traceback."""
+    try:
+        app()
+    except Exception as error:
+        failure = explained(error)
+        if failure is None:
+            raise
+        for line in failure.lines:
+            print(line, file=sys.stderr)
+        sys.exit(failure.code)
+
+
+if __name__ == "__main__":
+    main()

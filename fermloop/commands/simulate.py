@@ -1,0 +1,100 @@
+"""``fermloop simulate``: the plant of a plant file on its own addresses, without hardware."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from controller.plant import Plant, load_plant
+from drivers.clock import wall
+from fermloop.commands import report
+from fermloop.commands.run import busy, host_and_port
+from fermloop.commands.simulated import vessels
+from fermloop.failure import USAGE, FailureError
+from sim.server import ListenError, PlantServer
+from sim.truth import Truth
+from sim.vessel import Vessel
+
+EVERY_S = 10.0  # wall s between two lines of values
+SHOWN = ("temperature", "ph", "do", "agitation", "weight")
+
+
+def run(
+    plant_file: Path,
+    speed: float,
+    seed: int,
+    report_file: Path | None,
+    ready_file: Path | None,
+    hours: float,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; then write what the plant really did.
+
+    Args:
+        plant_file: whose devices are served.
+        speed: plant seconds per wall second; 0 is lock-step.
+        seed: draws the simulated plant.
+        report_file: gets the true figures of each reactor, as JSON.
+        ready_file: is made when every device can be reached.
+        hours: how long it may run, plant h: a faster plant starts that far in the past, so that
+            no stamp lies in the future.
+    """
+    plant = load_plant(plant_file)
+    report.require_writable(report_file)
+    past = hours * 3600.0 * (1.0 - 1.0 / speed) if speed else hours * 3600.0
+    made = vessels(plant, seed, wall() - past)
+    limits = plant.settings.reactor
+    truths = {name: Truth.of(v, limits[name].volume_max_l) for name, v in made.items()}
+    _require_free(plant)
+    # asyncua warns of what insecure = true in the plant file already says
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
+    try:
+        asyncio.run(_serve(plant, made, speed, ready_file))
+    except ListenError as error:
+        raise FailureError(f"{plant_file.name}: {error}", USAGE) from None
+    if report_file is not None:
+        report.write({name: truth.as_report() for name, truth in truths.items()}, report_file)
+
+
+def _require_free(plant: Plant) -> None:
+    """Refuse every busy address at once, before anything is served."""
+    lines: list[str] = []
+    for name, device in plant.settings.device.items():
+        if why := busy(host_and_port(device.address)):
+            key = f"{plant.path.name}: device.{name}.address"
+            lines.append(f"{key}: {device.address} is not allowed; {why}")
+    if lines:
+        raise FailureError(lines, USAGE)
+
+
+async def _serve(
+    plant: Plant, made: Mapping[str, Vessel], speed: float, ready_file: Path | None
+) -> None:
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, over.set)
+    async with PlantServer(plant.settings.device, made, speed):
+        _announce(plant, speed, ready_file)
+        while not over.is_set():
+            if sys.stdout.isatty():
+                print("\n".join(_values(name, vessel) for name, vessel in made.items()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), EVERY_S)
+
+
+def _announce(plant: Plant, speed: float, ready_file: Path | None) -> None:
+    for name, device in plant.settings.device.items():
+        print(f"{name}: {device.driver} at {device.address}")
+    how = f"{speed:g} times real time" if speed else "in lock-step with its controller"
+    print(f"{plant.settings.site}: simulated, {how}; Ctrl-C ends it", flush=True)
+    if ready_file is not None:
+        ready_file.touch()
+
+
+def _values(name: str, vessel: Vessel) -> str:
+    age = vessel.truth["age_h"]
+    shown = "  ".join(f"{key} {vessel.read(f'{name}.{key}'):.4g}" for key in SHOWN)
+    return f"{name} {age:8.3f} h  {shown}"

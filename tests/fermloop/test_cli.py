@@ -1,0 +1,163 @@
+"""What a person types, what they get back, and with which exit code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drivers.clock import monotonic
+from fermloop.cli import main
+
+ROOT = Path(__file__).parents[2]
+PLANT = ROOT / "sim/plants/ecoli_5l.toml"
+RECIPE = ROOT / "sim/recipes/ecoli.toml"
+COMMANDS = [
+    "demo", "simulate", "run", "batch", "check", "status",
+    "mode", "set", "output", "recipe", "optimiser", "stop",
+]  # fmt: skip
+
+
+class Typed:
+    """Types a command line and keeps what came back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.out = ""
+        self.err = ""
+
+    def __call__(self, *words: str | Path) -> int:
+        self._monkeypatch.setattr(sys, "argv", ["fermloop", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        self.out, self.err = self._capsys.readouterr()
+        return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def fermloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    return Typed(monkeypatch, capsys)
+
+
+def test_help_lists_every_command(fermloop: Typed) -> None:
+    assert fermloop("--help") == 0
+    assert all(f" {command} " in fermloop.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(fermloop: Typed, command: str) -> None:
+    assert fermloop(command, "--help") == 0
+    assert f"fermloop {command}" in fermloop.out
+    assert len(fermloop.out.splitlines()) > 5
+
+
+def test_help_is_there_at_once() -> None:
+    """Loading the program for its help takes no numerics, no web and no wire."""
+    asked = "import sys; sys.argv = ['fermloop', '--help']\nimport fermloop.cli\ntry:\n"
+    asked += (
+        " fermloop.cli.main()\nexcept SystemExit:\n print(sorted(sys.modules), file=sys.stderr)"
+    )
+    began = monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert monotonic() - began < 5.0  # 0.2 s where nothing else runs
+    heavy = {"numpy", "casadi", "asyncua", "pymodbus", "starlette", "httpx", "pydantic", "scipy"}
+    assert not heavy & set(done.stderr.replace("'", "").strip("[]\n").split(", "))
+
+
+def test_version(fermloop: Typed) -> None:
+    assert fermloop("--version") == 0
+    assert fermloop.out.startswith("fermloop ")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("statsu",), "Did you mean 'status'?"),
+        (("demo", "--sped", "60"), "--speed"),
+        (("demo", "--speed", "0"), "a number from 1 to 1000, or"),
+        (("demo", "--speed", "fast"), "a number from 1 to 1000, or"),
+        (("demo", "--hours", "-1"), "--hours"),
+        (("demo", "--optimiser", "maybe"), "'off', 'shadow', 'on'"),
+        (("mode", "R1.do", "SOMEHOW"), "SOMEHOW is not allowed; one of OFF, MANUAL, AUTO"),
+        (("set", "R1.do", "much"), "much is not allowed; a number such as 35"),
+        (("set", "R1.do", "nan"), "nan is not allowed"),
+        (("set", "R1/do", "3"), "a name as in the plant file"),
+        (("recipe", "pause", "R1"), "'start', 'hold', 'resume', 'abort'"),
+        (("batch", "plant.toml"), "--recipe"),
+        (("run",), "PLANT.toml"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_says_what_is_allowed(
+    fermloop: Typed, words: tuple[str, ...], says: str
+) -> None:
+    assert fermloop(*words) == 2
+    # typer folds long errors into a box
+    assert says in " ".join(fermloop.err.replace("│", " ").split())
+    assert "Traceback" not in fermloop.err
+
+
+def test_check_says_what_the_files_hold(fermloop: Typed) -> None:
+    assert fermloop("check", PLANT, RECIPE) == 0
+    lines = dict(line.split(": ", 1) for line in fermloop.out.splitlines())
+    assert lines["site"] == "demo"
+    assert lines["tags"] == "21"
+    assert lines["phases"] == "batch, feed, induce, harvest"
+    assert "R1-io (modbus_tcp at 127.0.0.1:5020)" in lines["devices"]
+
+
+def test_check_answers_in_json(fermloop: Typed) -> None:
+    assert fermloop("check", PLANT, "--json") == 0
+    assert json.loads(fermloop.out)["R1 loops"][:3] == ["temperature", "ph", "do"]
+
+
+def test_check_names_every_mistake_in_a_line_of_its_own(fermloop: Typed, tmp_path: Path) -> None:
+    plant = tmp_path / "plant.toml"
+    text = PLANT.read_text().replace("scan_s = 1.0", "scan_s = -3", 1)
+    text = text.replace("[reactor.R1.loop.ph]\n", "[reactor.R1.loop.ph]\nti = 3\n")
+    plant.write_text(text)
+    assert fermloop("check", plant) == 2
+    assert fermloop.out == ""
+    lines = fermloop.err.splitlines()
+    assert len(lines) == 2
+    assert any(line.startswith("plant.toml: scan_s: -3 is not allowed; ") for line in lines)
+    assert any(line.startswith("plant.toml: reactor.R1.loop.ph.ti: no such key") for line in lines)
+
+
+def test_check_names_a_file_that_is_not_there(fermloop: Typed, tmp_path: Path) -> None:
+    assert fermloop("check", tmp_path / "no.toml") == 2
+    assert "no.toml: No such file or directory; a TOML file is required" in fermloop.err
+
+
+def test_a_wrong_recipe_is_refused_by_run_and_batch_too(fermloop: Typed, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.read_text().replace("max_h", "max_hours"))
+    for words in (
+        ("check", PLANT, recipe),
+        ("run", PLANT, "--recipe", recipe),
+        ("batch", PLANT, "--recipe", recipe),
+    ):
+        assert fermloop(*words) == 2
+        assert "recipe.toml: " in fermloop.err
+        assert "max_hours" in fermloop.err
+
+
+def test_importing_fermloop_costs_nothing() -> None:
+    asked = "import sys, fermloop; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    assert not {"casadi", "asyncua", "pydantic", "numpy", "typer"} & loaded
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    import fermloop
+
+    assert all(getattr(fermloop, name) is not None for name in fermloop.__all__)
+    assert dir(fermloop) == sorted(fermloop.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Tagg'"):
+        _ = fermloop.Tagg  # pyright: ignore[reportAttributeAccessIssue]
