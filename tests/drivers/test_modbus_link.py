@@ -72,7 +72,9 @@ async def server() -> AsyncIterator[RawServer]:
 
 @pytest.fixture
 async def link(server: RawServer) -> AsyncIterator[ModbusTcpLink]:
-    tcp = ModbusTcpLink("127.0.0.1", server.port, unit_id=9, timeout_s=0.15)
+    tcp = ModbusTcpLink(
+        "127.0.0.1", server.port, unit_id=9, timeout_s=20
+    )  # a busy machine is no failure
     yield tcp
     await tcp.close()
     await asyncio.sleep(0)
@@ -122,8 +124,8 @@ def _wrong() -> list[tuple[Answer, str]]:
         (lambda f: f[:4] + b"\0\2" + good(f)[6:], "no Modbus frame"),
         (lambda f: f[:4] + b"\xff\xff" + good(f)[6:], "no Modbus frame"),
         (lambda _: b"HTTP/1.1 400 Bad Request\r\n", "no Modbus frame but 48 54 54 50"),
-        (lambda f: good(f)[:-1], r"no reply to \{what\} within 0\.15 s"),
-        (lambda _: b"", r"no reply to \{what\} within 0\.15 s"),
+        (lambda f: good(f)[:-1], r"no reply to \{what\} within 0\.2 s"),
+        (lambda _: b"", r"no reply to \{what\} within 0\.2 s"),
         (lambda _: None, "the device closed the connection"),
     ]
 
@@ -137,8 +139,9 @@ async def test_every_wrong_frame_is_refused_and_the_next_exchange_is_clean(
     server: RawServer, link: ModbusTcpLink, answer: Answer, message: str
 ) -> None:
     server.answer = answer
+    limit = 0.2 if "within" in message else None  # only silence has to wait for its end
     with pytest.raises(LinkError, match=message):
-        await link.exchange([REQUEST])
+        await link.exchange([REQUEST], timeout_s=limit)
     server.answer = good
     link.reset()  # without waiting for the next try
     assert await link.exchange([REQUEST]) == [REPLY]
@@ -148,7 +151,7 @@ async def test_every_wrong_frame_is_refused_and_the_next_exchange_is_clean(
 async def test_the_failed_request_is_named(server: RawServer, link: ModbusTcpLink) -> None:
     server.answer = lambda f: good(f) if f[1] < 3 else b""
     with pytest.raises(LinkError) as error:
-        await link.exchange([REQUEST] * 4)
+        await link.exchange([REQUEST] * 4, timeout_s=0.5)
     assert error.value.index == 2
 
 
@@ -158,7 +161,7 @@ async def test_a_late_reply_is_never_taken_for_anothers(
     late: list[bytes] = []
     server.answer = lambda f: late.append(good(f)) or b""
     with pytest.raises(LinkError, match="no reply"):
-        await link.exchange([REQUEST])
+        await link.exchange([REQUEST], timeout_s=0.5)
     server.answer = lambda f: late[0] + good(f)  # the old transaction first, on any connection
     link.reset()
     with pytest.raises(LinkError, match=r"transaction 1 in reply to \{what\}, not 2"):
@@ -170,35 +173,32 @@ async def test_a_silent_device_costs_one_timeout_and_then_nothing(
 ) -> None:
     server.answer = lambda _: b""
     began = monotonic()
-    with pytest.raises(LinkError, match=r"within 0\.15 s"):
-        await link.exchange([REQUEST] * 5)
-    once = monotonic() - began
-    with pytest.raises(LinkError, match=r"within 0\.15 s; next try in 0\.0\d s"):
-        await link.exchange([REQUEST])
-    assert monotonic() - began - once < 0.05
-    assert once < 0.4
+    with pytest.raises(LinkError, match=r"within 0\.5 s"):
+        await link.exchange([REQUEST] * 5, timeout_s=0.5)
+    assert monotonic() - began < 2  # not 5 * 0.5 s
+    link._retry_at += 60  # pyright: ignore[reportPrivateUsage] (however slow this machine is)
+    for _ in range(100):
+        with pytest.raises(LinkError, match=r"within 0\.5 s; next try in 60\.\d\d s|59"):
+            await link.exchange([REQUEST])
+    assert len(server.frames) == 1
 
 
 async def test_the_wait_between_tries_doubles_up_to_a_second(server: RawServer) -> None:
     await server.stop()
-    link = ModbusTcpLink("127.0.0.1", server.port, timeout_s=0.5)
-    waits: list[str] = []
+    link = ModbusTcpLink("127.0.0.1", server.port, timeout_s=20)
+    waits: list[float] = []
     for _ in range(7):
         link._retry_at = 0.0  # pyright: ignore[reportPrivateUsage] (as if it had passed)
         with pytest.raises(LinkError, match=r"connection refused$"):
             await link.exchange([REQUEST])
-        with pytest.raises(LinkError, match="next try") as soon:
-            await link.exchange([REQUEST])
-        waits.append(str(soon.value).rpartition("in ")[2])
-    assert [round(float(w[:-2]), 1) for w in waits] == [0.1, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0] or [
-        round(float(w[:-2]), 1) for w in waits
-    ] == [0.0, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+        waits.append(link._delay)  # pyright: ignore[reportPrivateUsage]
+    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
     await server.start()  # the fixture stops it again
 
 
 async def test_it_connects_after_a_first_failure_and_after_later_ones(server: RawServer) -> None:
     await server.stop()
-    link = ModbusTcpLink("127.0.0.1", server.port, timeout_s=0.5)
+    link = ModbusTcpLink("127.0.0.1", server.port, timeout_s=20)
     with pytest.raises(LinkError, match="connection refused"):
         await link.exchange([REQUEST])
     await server.start()
