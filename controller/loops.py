@@ -287,7 +287,7 @@ class PidLoop(Loop):
         wanted = self.pid.update(self.setpoint, pv, dt)
         output = min(max(wanted, self.output_low), self.output_high)
         if output != wanted:
-            self.pid.track(self.setpoint, pv, output)
+            self.pid.limit(output)
         self.output = output
         self._lead(pv)
 

@@ -81,8 +81,8 @@ class Scan:
         A device that does not answer is named at once and asked again for ever. Nothing is written
         anywhere, not even a heartbeat, before all have answered.
         """
-        required = [d for d in self.devices if d.settings.required]
-        waiting = required
+        required: list[Device] = [d for d in self.devices if d.settings.required]
+        waiting: list[Device] = list(required)
         while waiting and not self.stopping:
             await asyncio.gather(*(self._reach(d) for d in waiting))
             waiting = [d for d in waiting if not d.answering]
