@@ -69,8 +69,8 @@ class Forwarder:
         while not stop.is_set():
             stop.wait(self.step())
         until = monotonic() + finish_s
-        while self._failed_at is None and self.status.behind_rows and monotonic() < until:
-            self.step()
+        while self._failed_at is None and monotonic() < until and self.step() == 0.0:
+            pass
         self._tell(now=True)
 
     def step(self) -> float:

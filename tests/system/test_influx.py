@@ -251,12 +251,12 @@ def test_a_forwarder_killed_again_and_again_loses_and_doubles_nothing(
     env = {**os.environ, "INFLUX_TOKEN": server.token}
     rows = 0
     for kill in range(4):
-        append(store, rows, rows + 4000)
+        append(store, rows, rows + 2000)
         with subprocess.Popen(command(store, server), env=env) as child:
-            while server.count("t0") <= rows + 700 * kill:
+            while server.count("t0") <= rows + 400 * kill:
                 assert child.poll() is None
             child.kill()
-        rows += 4000
+        rows += 2000
     append(store, rows, rows + 100)
     with subprocess.Popen(command(store, server), env=env) as child:
         while server.count("t0") < rows + 100:
