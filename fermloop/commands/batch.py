@@ -12,7 +12,9 @@ from drivers.clock import monotonic
 from fermloop.commands import report
 from fermloop.commands.check import recipe_for
 from fermloop.commands.closed_loop import run_batch
+from fermloop.commands.folder import fresh
 from fermloop.commands.simulated import simulation
+from historian.sqlite import SqliteStore
 
 
 def run(
@@ -29,8 +31,12 @@ def run(
     recipe = recipe_for(plant, recipe_file)
     report.require_writable(report_file)
     reactor = next(iter(simulation(plant)))
+    folder = fresh(plant.data_dir, "batch")
     began = monotonic()
-    with progress_bar(hours) as progress:
+    with (
+        SqliteStore(folder / "store.sqlite", wait_when_full=True) as store,
+        progress_bar(hours) as progress,
+    ):
         outcome = run_batch(
             plant,
             recipe,
@@ -38,24 +44,27 @@ def run(
             hours=hours,
             seed=seed,
             optimiser=cast("AdvisorMode", str(optimiser)),
+            store=store,
             progress=progress,
         )
+        store.flush()
+        stored = {"samples_stored": store.stored, "samples_lost": store.lost}
     took = monotonic() - began
     result = report.assemble(
         outcome.truth[reactor],
-        outcome.control,
+        outcome.control | stored,
         reactor=reactor,
         hours=hours,
         seed=seed,
         optimiser=str(optimiser),
     )
-    if report_file is not None:
-        report.write(result, report_file)
+    report.write(result, report_file or folder / "report.json")
     if as_json:
         print(report.text(result))
         return
     for line in report.summary(result):
         print(line)
+    print(f"data      {folder}")
     print(f"took      {took:.1f} s, {hours * 3600 / took:.0f} times as fast as the plant")
 
 

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from rich.text import Text
 
 from controller.plant import Plant, load_plant
 from controller.supervisor import Child, Supervisor
-from drivers.clock import monotonic, wall
+from drivers.clock import monotonic
 from fermloop.commands import live, report
 from fermloop.commands.check import recipe_for
+from fermloop.commands.folder import fresh
 from fermloop.commands.run import busy, free_address, host_and_port, processes
 from fermloop.failure import WORLD, FailureError
 
@@ -50,12 +50,10 @@ def run(
     """Run the demo until ``hours`` of batch time or Ctrl-C; print a summary and keep the report."""
     asked = Asked(speed, hours, seed, str(optimiser), headless)
     sim = Path(str(files("sim")))
-    day = datetime.fromtimestamp(wall(), UTC).strftime("%Y%m%d-%H%M%S")
-    folder = Path("data").absolute() / f"demo-{day}"
-    folder.mkdir(mode=0o700, parents=True)
+    report.require_writable(report_file)
+    folder = fresh(Path("data"), "demo")
     plant = derived(sim / PLANT, folder)
     recipe_for(plant, sim / RECIPE)
-    report.require_writable(report_file)
     out = Console(highlight=False)
     if not headless:
         out.print(f"console: http://{plant.settings.console.address}/")
