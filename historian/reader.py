@@ -323,7 +323,7 @@ def _from_rows(
         held, until = None, -math.inf
         for row in rows:
             low, high, mean, was_bad = row[4 * index + 1 : 4 * index + 5]
-            bucket = row[0] - first
+            bucket = min(max(row[0] - first, 0), last - first - 1)  # a quotient is rounded
             if mean is not None:
                 trend.low[bucket], trend.high[bucket], trend.mean[bucket] = low, high, mean
                 held, until = mean, bucket + _HOLD_S / width
@@ -342,15 +342,15 @@ def _from_rollups(
 ) -> None:
     """Combine finished minutes with the rows that came after the last roll."""
     first, last, width = axis
-    minutes = round(width / MINUTE_S)
+    minutes, seconds = round(width / MINUTE_S), round(width)
     aggregates = "".join(
         f", count({c}), min({c}), max({c}), avg({c})" for c in (quoted(f.col) for f in found)
     )
     tail = db.execute(
-        f"SELECT CAST(time / ? AS INTEGER) AS bucket{aggregates} FROM {row_table(reactor)}"
+        f"SELECT CAST(time AS INTEGER) / ? AS bucket{aggregates} FROM {row_table(reactor)}"
         " WHERE seq > (SELECT rolled FROM reactor WHERE name = ?) AND time >= ? AND time < ?"
         " GROUP BY bucket",
-        (width, reactor, first * width, last * width),
+        (seconds, reactor, first * seconds, last * seconds),
     ).fetchall()
     for index, column in enumerate(found):
         rolled = db.execute(

@@ -3,7 +3,6 @@
 Everything here runs on the writer's thread, inside its transaction.
 """
 
-import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -162,7 +161,7 @@ class RowWriter:
             make_table(self._db, reactor)
             table = _Table(reactor, {c.name: c for c in columns(self._db, reactor)})
             late = self._db.execute(
-                f"SELECT DISTINCT CAST(time / {MINUTE_S} AS INTEGER) FROM {row_table(reactor)}"
+                f"SELECT DISTINCT CAST(time AS INTEGER) / {MINUTE_S} FROM {row_table(reactor)}"
                 " WHERE seq > (SELECT rolled FROM reactor WHERE name = ?)",
                 (reactor,),
             )
@@ -228,7 +227,7 @@ class RowWriter:
 
 
 def _minute(time: float) -> int:
-    return math.floor(time / MINUTE_S)
+    return int(time // MINUTE_S)  # exact, unlike the quotient just below a whole minute
 
 
 def _picker(indices: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

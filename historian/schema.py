@@ -10,7 +10,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 APPLICATION_ID = int.from_bytes(b"ferm", "big")
-MINUTE_S = 60.0  # width of a rollup
+MINUTE_S = 60  # width of a rollup
 MISSING = "-"  # quality digit of a tag that the row does not have
 
 _MIGRATIONS = Path(__file__).with_name("migrations")

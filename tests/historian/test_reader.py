@@ -104,14 +104,26 @@ def test_windows_and_buckets_must_make_sense(tmp_path: Path) -> None:
             reader.series(["R1.do"], start, end, buckets)
 
 
-@settings(max_examples=40, deadline=None)
+def near_a_minute(minute: int, steps: int) -> float:
+    """Return a time as near to a whole minute as a float of this size can be."""
+    return minute * 60 + steps * 2.4e-7
+
+
+@settings(max_examples=25, deadline=None)
 @given(
-    times=st.lists(st.integers(0, 900), min_size=1, max_size=80),
+    times=st.lists(
+        st.one_of(
+            st.integers(0, 900),
+            st.builds(near_a_minute, st.integers(1, 15), st.integers(-2, 2)),
+        ),
+        min_size=1,
+        max_size=80,
+    ),
     group=st.integers(1, 30),
     restart=st.integers(0, 80),
 )
 def test_rollups_agree_with_the_rows_whatever_the_clock_does(
-    tmp_path_factory: pytest.TempPathFactory, times: list[int], group: int, restart: int
+    tmp_path_factory: pytest.TempPathFactory, times: list[float], group: int, restart: int
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "store.sqlite"
     rows = [[Sample(DO, T0 + t, i, Quality.GOOD)] for i, t in enumerate(times)]
@@ -119,9 +131,39 @@ def test_rollups_agree_with_the_rows_whatever_the_clock_does(
     write(path, rows[restart:], group)
     trend = SqliteReader(path).series(["R1.do"], T0, T0 + 960, 16).tags["R1.do"]
     for minute in range(16):
-        inside = [i for i, t in enumerate(times) if t // 60 == minute]
+        low, high = T0 + minute * 60, T0 + (minute + 1) * 60
+        inside = [i for i, t in enumerate(times) if low <= T0 + t < high]
         if not inside:
             assert trend.mean[minute] is None
         else:
             assert (trend.low[minute], trend.high[minute]) == (min(inside), max(inside))
             assert trend.mean[minute] == pytest.approx(sum(inside) / len(inside))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    start=st.floats(0, 1), length=st.floats(0.05, 40), buckets=st.integers(1, 300), data=st.data()
+)
+def test_every_value_of_a_window_is_in_some_bucket(
+    tmp_path_factory: pytest.TempPathFactory,
+    start: float,
+    length: float,
+    buckets: int,
+    data: st.DataObject,
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "store.sqlite"
+    first, last = T0 + start, T0 + start + length
+    times = data.draw(st.lists(st.floats(first, last), min_size=1, max_size=30))
+    write(path, [[Sample(DO, time, i, Quality.GOOD)] for i, time in enumerate(times)])
+    series = SqliteReader(path).series(["R1.do"], first, last, buckets)
+    trend = series.tags["R1.do"]
+    for i, time in enumerate(times):
+        near = [
+            (trend.low[b], trend.high[b])
+            for b, middle in enumerate(series.times)
+            if abs(middle - time) <= series.width_s * 0.5 + 1e-6
+        ]
+        inside = any(
+            low is not None and high is not None and low <= i <= high for low, high in near
+        )
+        assert inside or time >= series.times[-1] + series.width_s / 2 - 1e-6
