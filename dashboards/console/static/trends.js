@@ -5,7 +5,7 @@ import { el, show } from "./dom.js";
 import { language, t } from "./text.js";
 
 const WINDOWS = [1, 8, 24, "batch"];
-const POINTS = 600;
+const POINTS = 600; // as many as a chart has pixels, but a bucket spans at least two scans
 const FUTURE = 0.3; // the greatest share of a window that is given to what is foreseen
 const ESTIMATE = { biomass: "biomass_g_per_l", substrate: "substrate_g_per_l", acetate: "acetate_g_per_l", product: "product_g_per_l", volume: "volume_l" };
 
@@ -69,8 +69,9 @@ async function ask() {
   asked = performance.now();
   const wanted = [reactorId, chosen];
   const tags = needed().map((tag) => `${reactorId}.${tag}`);
+  const points = Math.max(10, Math.min(POINTS, Math.floor((hours() * 1800) / (snapshot.state.scan_s || 1))));
   try {
-    const query = new URLSearchParams({ tags: tags.join(), hours: hours().toFixed(3), points: POINTS });
+    const query = new URLSearchParams({ tags: tags.join(), hours: hours().toFixed(3), points });
     const reply = await fetch(`/api/series?${query}`);
     const body = await reply.json();
     if (!reply.ok) throw new Error(body.error);
