@@ -321,7 +321,9 @@ PIXELS = """
 (figure) => {
   const canvas = figure.querySelector("canvas");
   const { width, height } = canvas;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const copy = new OffscreenCanvas(width, height).getContext("2d");
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
   const columns = [];
   for (let x = 0; x < width; x++)
     for (let y = 0; y < height; y++) {
