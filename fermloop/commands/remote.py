@@ -63,6 +63,8 @@ def ask(socket: Path, path: str, body: Mapping[str, object] | None = None) -> di
     Raises:
         FailureError: it refused (its own words), is gone or does not answer.
     """
+    if not held(socket):
+        raise FailureError(f"{socket}: no controller runs there; {START}")
     transport = httpx.HTTPTransport(uds=str(socket))
     try:
         with httpx.Client(transport=transport, base_url="http://fermloop") as client:
