@@ -21,7 +21,7 @@ from drivers.opcua import DataValue, LinkError
 
 T = TypeVar("T")
 
-_CONNECT_S = 10.0  # wall s that connecting may take; calls meanwhile end within their own timeout
+_CONNECT_S = 5.0  # wall s that connecting may take; calls meanwhile end within their own timeout
 _FIRST_DELAY = 0.05  # wall s between two tries, doubling
 _LAST_DELAY = 1.0
 _NODE = re.compile(r"nsu=(.*);([sigb]=.*)")

@@ -1,0 +1,298 @@
+"""The OPC UA link against real asyncua servers on loopback."""
+
+import asyncio
+import math
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+import pytest_asyncio
+from asyncua import ua
+from asyncua.server.server import Server
+
+from drivers.clock import SystemClock, monotonic
+from drivers.driver import DeviceError
+from drivers.opcua import LinkError, Node, OpcUaDriver
+from drivers.opcua_link import OpcUaLink
+from drivers.point import Quality, Tag
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+URI = "urn:test:plant"
+
+
+def node(name: str, *, safe: float | None = None) -> Node:
+    return Node(Tag(f"R1.{name}", "1", -100, 100, safe), f"nsu={URI};s={name}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+class Plant:
+    """An asyncua server that can be started, stopped and started with other namespaces."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"opc.tcp://127.0.0.1:{self.port}/plant"
+        self.server: Server | None = None
+
+    async def start(self, *before: str) -> None:
+        server = Server()
+        await server.init()
+        server.set_endpoint(self.url)
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        for other in before:
+            await server.register_namespace(other)
+        index = await server.register_namespace(URI)
+        kinds = {"d": ua.VariantType.Double, "f": ua.VariantType.Float, "i": ua.VariantType.Int32}
+        for name, kind in kinds.items():
+            variable = await server.nodes.objects.add_variable(
+                ua.NodeId.from_string(f"ns={index};s={name}"), f"{index}:{name}", 1, kind
+            )
+            await variable.set_writable()
+        await server.start()
+        self.server = server
+
+    async def stop(self) -> None:
+        server, self.server = self.server, None
+        if server is not None:
+            await server.stop()
+
+    async def put(self, name: str, value: ua.DataValue) -> None:
+        assert self.server is not None
+        index = await self.server.get_namespace_index(URI)
+        await self.server.get_node(f"ns={index};s={name}").write_value(value)
+
+
+class Proxy:
+    """Stands before a server: passes on, keeps (as a frozen process does) or says rubbish."""
+
+    def __init__(self, port: int) -> None:
+        self.behind = port
+        self.port = 0
+        self.running = asyncio.Event()
+        self.running.set()
+        self.rubbish = b""
+        self.connections = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Proxy":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        await asyncio.sleep(0)
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}/plant"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        there: asyncio.StreamWriter | None = None
+        try:
+            if self.rubbish:
+                await reader.read(100)
+                writer.write(self.rubbish)
+                await writer.drain()
+                return
+            back, there = await asyncio.open_connection("127.0.0.1", self.behind)
+            await asyncio.gather(self._pass(reader, there), self._pass(back, writer))
+        except OSError:
+            return
+        finally:
+            for end in (there, writer):
+                if end is not None:
+                    end.transport.abort()
+            await asyncio.sleep(0)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self.running.wait()
+            writer.write(data)
+        raise ConnectionError("one end has closed")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def plant() -> AsyncIterator[Plant]:
+    """One server for all that only read and write: it takes a second of CPU to start."""
+    served = Plant()
+    await served.start()
+    yield served
+    await served.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def link(plant: Plant) -> AsyncIterator[OpcUaLink]:
+    tcp = OpcUaLink(plant.url, 20.0, insecure=True)  # a busy machine is no failure
+    yield tcp
+    await tcp.close()
+    assert not [t for t in asyncio.all_tasks() if "OPC UA" in t.get_name()]
+
+
+def double(value: float, status: int = 0) -> ua.DataValue:
+    return ua.DataValue(ua.Variant(value, ua.VariantType.Double), ua.StatusCode(ua.UInt32(status)))
+
+
+async def test_quality_comes_with_every_value(plant: Plant, link: OpcUaLink) -> None:
+    driver = OpcUaDriver(
+        "R1-gas", [node("d"), node("f"), node("i"), node("x")], link, SystemClock()
+    )
+    for value, status, quality in [
+        (2.5, 0, Quality.GOOD),
+        (2.5, 0x40900000, Quality.UNCERTAIN),
+        (2.5, 0x808C0000, Quality.BAD),
+        (math.nan, 0, Quality.BAD),
+        (100.5, 0, Quality.BAD),
+        (3.5, 0, Quality.GOOD),
+    ]:
+        await plant.put("d", double(value, status))
+        samples = await driver.read()
+        assert samples["R1.d"].quality is quality
+        if quality is not Quality.BAD:
+            assert samples["R1.d"].value == value
+        assert samples["R1.i"].value == samples["R1.f"].value == 1.0
+        assert samples["R1.x"].quality is Quality.BAD  # no such node
+
+
+async def test_a_write_is_sent_in_the_nodes_own_type(plant: Plant, link: OpcUaLink) -> None:
+    nodes = [node("d", safe=0), node("f", safe=0), node("i", safe=0)]
+    driver = OpcUaDriver("R1-gas", nodes, link, SystemClock())
+    held = await driver.write({"R1.d": 3.3, "R1.f": 3.3, "R1.i": 3})
+    assert held["R1.d"].value == 3.3
+    assert held["R1.f"].value == pytest.approx(3.3, rel=1e-6)
+    assert held["R1.i"].value == 3.0
+    with pytest.raises(DeviceError, match=r"R1\.i reads back 3 1 .* after 3\.4 was written"):
+        await driver.write({"R1.i": 3.4})
+
+
+async def test_the_source_time_is_in_seconds_utc(plant: Plant, link: OpcUaLink) -> None:
+    stamp = datetime(2026, 3, 1, tzinfo=UTC)
+    await plant.put("d", ua.DataValue(ua.Variant(1.0), SourceTimestamp=cast(ua.DateTime, stamp)))
+    (value,) = await link.read([node("d").node])
+    assert value.source_time == stamp.timestamp()
+
+
+async def read_again(driver: OpcUaDriver) -> float:
+    """Return the value of R1.d once the driver has found its server again."""
+    while True:
+        try:
+            return (await driver.read())["R1.d"].value
+        except DeviceError:
+            await asyncio.sleep(0.01)
+
+
+async def test_it_finds_its_nodes_after_a_restart_that_moves_the_namespace() -> None:
+    served = Plant()
+    link = OpcUaLink(served.url, 20.0, insecure=True)
+    driver = OpcUaDriver("R1-gas", [node("d", safe=0)], link, SystemClock())
+    with pytest.raises(DeviceError, match="connection refused"):  # the first connect fails
+        await driver.read()
+    await served.start()
+    assert await read_again(driver) == 1.0
+    await served.stop()
+    with pytest.raises(DeviceError, match=r"R1-gas at opc\.tcp:.*last good .* s ago"):
+        await driver.read()
+    await served.start("urn:other:1", "urn:other:2")
+    await served.put("d", double(42.0))
+    assert await read_again(driver) == 42.0
+    assert (await driver.write({"R1.d": 7}))["R1.d"].value == 7
+    await link.close()
+    await served.stop()
+
+
+async def test_a_namespace_that_does_not_exist_is_an_unknown_node(link: OpcUaLink) -> None:
+    strange = "nsu=urn:nobody;s=d"
+    values = await link.read([strange, node("d").node])
+    assert (values[0].status, values[1].status) == (0x80340000, 0)
+    assert await link.write([strange, node("d").node], [1, 2]) == [0x80340000, 0]
+    assert await link.call(strange, 1.0, 20.0) == 0x80340000
+    assert (await link.read([strange]))[0].value is None
+
+
+async def test_a_server_that_freezes_and_thaws_is_read_again(plant: Plant) -> None:
+    async with Proxy(plant.port) as proxy:
+        link = OpcUaLink(proxy.url, 20.0, insecure=True)
+        driver = OpcUaDriver("R1-gas", [node("d")], link, SystemClock())
+        await read_again(driver)
+        link._timeout_s = 0.2  # pyright: ignore[reportPrivateUsage] (nothing will answer now)
+        proxy.running.clear()
+        for text in ("no reply to 1 nodes within 0.2 s", "next try in", "no connection within"):
+            if text == "no connection within":
+                await asyncio.sleep(0.06)
+            began = monotonic()
+            with pytest.raises(DeviceError, match=text):
+                await driver.read()
+            assert monotonic() - began < 5
+        proxy.running.set()
+        link._timeout_s = 20.0  # pyright: ignore[reportPrivateUsage]
+        await read_again(driver)
+        await link.close()
+
+
+async def test_a_connection_that_takes_longer_than_a_call_is_made_all_the_same(
+    plant: Plant,
+) -> None:
+    async with Proxy(plant.port) as proxy:
+        link = OpcUaLink(proxy.url, 0.05, insecure=True)
+        proxy.running.clear()
+        for _ in range(3):
+            with pytest.raises(LinkError, match=r"no connection within 0\.05 s"):
+                await link.read([node("d").node])
+        proxy.running.set()
+        link._timeout_s = 20.0  # pyright: ignore[reportPrivateUsage] (a busy machine is no failure)
+        assert len(await link.read([node("d").node])) == 1
+        assert proxy.connections == 1
+        await link.close()
+
+
+async def test_rubbish_is_an_error_and_no_crash(plant: Plant) -> None:
+    async with Proxy(plant.port) as proxy:
+        link = OpcUaLink(proxy.url, 20.0, insecure=True)
+        driver = OpcUaDriver("R1-gas", [node("d")], link, SystemClock())
+        for rubbish in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ACKF\x08\0\0\0", b"MSGF" * 9):
+            proxy.rubbish = rubbish
+            with pytest.raises(DeviceError):
+                await driver.read()
+            link._retry_at = 0.0  # pyright: ignore[reportPrivateUsage]
+        proxy.rubbish = b""
+        await read_again(driver)
+        await link.close()
+
+
+async def test_cancelling_leaves_no_broken_state(plant: Plant, link: OpcUaLink) -> None:
+    asked = [node("d").node]
+    assert (await link.read(asked))[0].value == 1.0
+    for turns in range(6):  # at each step of a request
+        task = asyncio.create_task(link.read(asked))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (await link.read(asked))[0].value == 1.0
+
+
+async def test_calls_at_once_share_one_connection(plant: Plant, link: OpcUaLink) -> None:
+    found = await asyncio.gather(*(link.read([node("d").node]) for _ in range(5)))
+    assert [v[0].value for v in found] == [1.0] * 5
+    await link.close()
+    assert (await link.read([node("d").node]))[0].value == 1.0  # it may be used again
+
+
+async def test_no_security_must_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="security arrives with certificates"):
+        OpcUaLink("opc.tcp://127.0.0.1:4840")
