@@ -23,14 +23,16 @@ async def relay(listen: tuple[str, int], to: tuple[str, int]) -> asyncio.Server:
     """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with _closing(writer):
-            try:
-                there, back = await asyncio.open_connection(*to)
-            except OSError:
-                return  # nobody there yet: the caller sees its connection end
-            async with _closing(back), asyncio.TaskGroup() as both:
-                both.create_task(_pump(reader, back))
-                both.create_task(_pump(there, writer))
+        # Cancelled only at the end of the process: nothing to say about it then.
+        with contextlib.suppress(asyncio.CancelledError):
+            async with _closing(writer):
+                try:
+                    there, back = await asyncio.open_connection(*to)
+                except OSError:
+                    return  # nobody there yet: the caller sees its connection end
+                async with _closing(back), asyncio.TaskGroup() as both:
+                    both.create_task(_pump(reader, back))
+                    both.create_task(_pump(there, writer))
 
     return await asyncio.start_server(serve, *listen)
 
@@ -43,6 +45,7 @@ async def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     host, _, port = chosen.to.rpartition(":")
     server = await relay(("0.0.0.0", chosen.port), (host, int(port)))
+    print(f"relay: port {chosen.port} to {chosen.to}", flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -52,11 +55,15 @@ async def main(arguments: list[str] | None = None) -> int:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while chunk := await reader.read(CHUNK):
-            writer.write(chunk)
-            await writer.drain()
-        writer.write_eof()
+    try:
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(CHUNK):
+                writer.write(chunk)
+                await writer.drain()
+    finally:
+        if not writer.is_closing():
+            with contextlib.suppress(OSError):  # the other end may be gone already
+                writer.write_eof()
 
 
 @contextlib.asynccontextmanager
