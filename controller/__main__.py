@@ -58,23 +58,29 @@ def main() -> int:
 async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser: str) -> None:
     """Run the plant until somebody stops it, then make it safe."""
     plant.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = SqliteStore(plant.store)
+    loop = asyncio.get_running_loop()
+
+    def store_alarm(text: str, on: bool) -> None:  # from the writer's thread too
+        loop.call_soon_threadsafe(controller.store_alarm, text, on)
+
+    store = SqliteStore(plant.store, on_alarm=store_alarm)
     clock = PlantClock()
     devices = [
         Device(name, s, build(name, s, wire(s), clock), plant.settings.scan_s)
         for name, s in plant.settings.device.items()
     ]
     heartbeat = Heartbeat()
-    pool = WorkerPool(optimiser_settings(plant))
+    optimisers = optimiser_settings(plant)
+    pool = WorkerPool(optimisers) if optimisers else None
     controller = Controller(
         plant, devices, clock, store, pool, memory=Memory(store), beat=heartbeat.beat
     )
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, controller.stop, f"signal {signal.Signals(number).name}")
     try:
         async with CommandServer(controller, plant.socket, plant.path):
-            await pool.start()
+            if pool is not None:
+                await pool.start()
             await controller.connect()
             if not controller.scan.stopping:
                 begin(controller, recipe, path, optimiser)
@@ -82,10 +88,12 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
                 gc.freeze()  # what is here now stays; a full collection must not stop a scan
                 await controller.run()
             await controller.shut(safe=True)
+            store.flush()
             report = plant.data_dir / "report.json"
             report.write_text(json.dumps(controller.report(), indent=1))
     finally:
-        await pool.close()
+        if pool is not None:
+            await pool.close()
         store.close()
 
 

@@ -87,6 +87,9 @@ class Controller:
             for reactor in self.reactors.values():
                 if reactor.advisor is not None:
                     reactor.advisor.lock_step = self.clock.lock_step
+        simulated = any(d.identity.simulated for d in self.devices)
+        for reactor in self.reactors.values():
+            reactor.derived.simulated = simulated
         for device in self.devices:
             text = f"{device.name}: no encryption and no authentication (insecure = true)"
             self.alarms.set(
@@ -133,6 +136,10 @@ class Controller:
             await self.scan.make_safe()
         for device in self.devices:
             await device.close()
+
+    def store_alarm(self, text: str, on: bool) -> None:
+        """Raise or clear the alarm that samples are being lost or cannot be committed."""
+        self.alarms.set("store", on, self.clock.now(), "store", text)
 
     async def _settle(self, now: float) -> None:
         """In lock-step, wait (bounded by the planner's own deadline) for the plans that are due."""

@@ -42,6 +42,8 @@ class Derived:
             )
         self._age = Tag(f"{reactor}.age", "h", 0, _WIDE)
         self._phase = Tag(f"{reactor}.phase", "1", 0, _WIDE)
+        self._simulated = Tag(f"{reactor}.simulated", "1", 0, 1)
+        self.simulated = False  # whether its devices are our simulator: shown wherever values are
         self._estimates: list[tuple[str, Tag, Tag]] = []
         for key, (suffix, unit) in ESTIMATES.items() if estimates else ():
             name = f"{reactor}.est.{suffix}"
@@ -53,7 +55,13 @@ class Derived:
     def tags(self) -> list[Tag]:
         """Every tag that ``samples`` may hold."""
         loops = [t for row in self._loops for t in row[1:]]
-        return [*loops, self._age, self._phase, *(t for row in self._estimates for t in row[1:])]
+        return [
+            *loops,
+            self._age,
+            self._phase,
+            self._simulated,
+            *(t for row in self._estimates for t in row[1:]),
+        ]
 
     def samples(
         self,
@@ -77,6 +85,7 @@ class Derived:
             add(Sample(sp, now, loop.setpoint, good))
             add(Sample(op, now, loop.output, good))
             add(Sample(mode, now, float(loop.actual), good))
+        add(Sample(self._simulated, now, float(self.simulated), good))
         running = phase >= 0 and age_h == age_h
         quality = good if running else bad
         add(Sample(self._age, now, age_h, quality))

@@ -76,7 +76,7 @@ def run_batch(
         if optimiser != "off":
             from controller.assemble import optimiser_settings
 
-            planner = InProcessPlanner(optimiser_settings(plant), clock)
+            planner = InProcessPlanner(optimiser_settings(plant), clock, latency_s=0.0)
             await planner.start()
         keeper = store or NullHistorian()
         controller = Controller(

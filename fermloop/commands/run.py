@@ -55,6 +55,23 @@ def checked(plant_file: Path, recipe_file: Path | None, *, console: bool = True)
     return plant
 
 
+def _forwarder(plant: Plant) -> list[str]:
+    """Return the forwarder's module and arguments; the token itself is never among them."""
+    s, data = plant.settings.influx, plant.data_dir.absolute()
+    token = ("--token-env", s.token_env) if s.token_file is None else ("--token-file", s.token_file)
+    pairs = (
+        ("--store", plant.store.absolute()),
+        ("--site", plant.settings.site),
+        ("--url", s.url),
+        ("--org", s.org),
+        ("--bucket", s.bucket),
+        token,
+        ("--cursor", data / "cursor.json"),
+        ("--status", data / "forwarder.json"),
+    )
+    return ["historian.influx", *(str(part) for pair in pairs for part in pair)]
+
+
 def busy(address: str) -> str:
     """Return why nothing can listen at ``HOST:PORT``, or nothing if it is free."""
     host, _, port = address.rpartition(":")
@@ -108,7 +125,7 @@ def processes(
     file = str(plant.path.absolute())
     children: list[Child] = []
     if plant.settings.influx.enabled:
-        children.append(Child("forwarder", (*python, "historian.influx", file), log=log))
+        children.append(Child("forwarder", [*python, *_forwarder(plant)], log=log))
     argv = [*python, "controller", file, "--optimiser", optimiser]
     if recipe_file is not None:
         argv += ["--recipe", str(recipe_file.absolute())]
