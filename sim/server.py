@@ -6,6 +6,7 @@ register or node holds is computed when somebody asks (sim/image.py).
 
 import asyncio
 import math
+import os
 import socket
 from collections.abc import Mapping
 from functools import partial
@@ -83,10 +84,10 @@ class PlantServer:
         self._clock = SystemClock(speed, start) if speed else None
         self.plant = SimulatedPlant(vessels, self._clock, speed)
         self._watchdogs: list[DeviceWatchdog] = []
-        self._servers: list[_Served] = []
+        self._servers: dict[str, _Served] = {}
         self._pace: asyncio.Task[None] | None = None
         make = {"modbus_tcp": self._modbus, "opcua": self._opcua}
-        self._made = [make[s.driver](name, s) for name, s in devices.items()]
+        self._made = {name: make[s.driver](name, s) for name, s in devices.items()}
 
     async def start(self) -> None:
         """Listen on every address.
@@ -95,9 +96,8 @@ class PlantServer:
             ListenError: one cannot be had; none is left open.
         """
         try:
-            for server in self._made:
-                await server.start()
-                self._servers.append(server)
+            for name in self._made:
+                await self.open(name)
         except BaseException:
             await self.stop()
             raise
@@ -109,9 +109,22 @@ class PlantServer:
             self._pace.cancel()
             await asyncio.gather(self._pace, return_exceptions=True)
             self._pace = None
-        for server in self._servers:
-            await server.stop()
-        self._servers.clear()
+        for name in list(self._servers):
+            await self.close(name)
+
+    async def open(self, device: str) -> None:
+        """Listen for one device again, after ``close``.
+
+        Raises:
+            ListenError: its address cannot be had.
+        """
+        server = self._made[device]
+        await server.start()
+        self._servers[device] = server
+
+    async def close(self, device: str) -> None:
+        """Cut the connections of one device and stop listening; vessels and watchdogs go on."""
+        await self._servers.pop(device).stop()
 
     async def __aenter__(self) -> "PlantServer":
         await self.start()
@@ -345,5 +358,5 @@ def _require_free(name: str, host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise ListenError(f"{name}: cannot listen on {host}:{port}: {reason}") from None
