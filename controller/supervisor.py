@@ -24,7 +24,7 @@ REASON = "FERMLOOP_RESTART_REASON"  # environment: why the last one ended
 USAGE = 2  # exit code of a wrong plant file or argument: starting again would not help
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 10.0
-SETTLED_S = 60.0  # a process that lived this long starts again with the first backoff
+SETTLED_S = 5.0  # a process that lived this long starts again with the first backoff
 LOOK_S = 0.25  # how often a process that must beat is looked at
 
 _PR_SET_PDEATHSIG = 1
