@@ -1,8 +1,4 @@
-"""The panels of a board in our words; the one file that knows grafanalib and what it gets wrong.
-
-grafanalib 0.7.1 writes schema 12 with nulls and keys of panels that Grafana no longer has.
-``plain`` turns that into classic JSON, as Grafana itself would export it.
-"""
+"""The panels of a board in our words; the one file that imports grafanalib."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,10 +9,10 @@ import grafanalib._gen as _gen  # pyright: ignore[reportMissingTypeStubs]
 import grafanalib.core as _core  # pyright: ignore[reportMissingTypeStubs]
 import grafanalib.influxdb as _influxdb  # pyright: ignore[reportMissingTypeStubs]
 
+from dashboards.grafana.plain import Json, plain
+
 # It has no types; what leaves this file is plain JSON.
 core, influxdb = cast(Any, _core), cast(Any, _influxdb)
-
-Json = dict[str, Any]
 
 DATASOURCE = {"type": "influxdb", "uid": "fermloop-influxdb"}
 SCHEMA = 41
@@ -25,16 +21,6 @@ SCHEMA = 41
 PV, SP, OP = "text", "#8f959c", "#a3927c"
 GREYS = ("text", "#8f959c", "#a3927c", "#6f8297")
 ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
-
-_LEGACY = frozenset(
-    ("__inputs", "rows", "hideControls", "sharedCrosshair", "style", "gnetId", "id")
-)
-_LEGACY_PANEL = frozenset(
-    ("editable", "error", "height", "span", "minSpan", "maxPerRow", "hideTimeOverride")
-) | frozenset(("fontSize", "columns", "mappings", "color"))
-_LEGACY_VARIABLE = frozenset(
-    ("useTags", "tagsQuery", "tagValuesQuery", "auto", "auto_min", "auto_count", "allValue")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +187,8 @@ def table(
         maxDataPoints=None,
         targets=[_target(n, query, text) for n, (query, text) in enumerate(rows)],
         colorMode="fixed",
+        # the transformation puts the newest first, so rows would change places all the time
+        sortBy=[core.TableSortByField(displayName=name, desc=False)],
         transformations=[
             {"id": "seriesToRows", "options": {}},
             {
@@ -292,57 +280,6 @@ def board(
     return plain(json.loads(json.dumps(made.to_json_data(), cls=_gen.DashboardEncoder)))
 
 
-def plain(raw: Json) -> Json:
-    """Return a board without nulls and without the keys of panels that are gone."""
-    top = {k: v for k, v in raw.items() if k not in _LEGACY}
-    top["panels"] = [_plain_panel(panel) for panel in raw["panels"]]
-    top["templating"] = {"list": [_plain_variable(v) for v in raw["templating"]["list"]]}
-    top["timepicker"] = {"refresh_intervals": raw["timepicker"]["refresh_intervals"]}
-    return cast(Json, _without_nulls(top))
-
-
-def _plain_panel(raw: Json) -> Json:
-    panel = {k: v for k, v in raw.items() if k not in _LEGACY_PANEL}
-    if panel["type"] == "row":
-        kept = ("id", "type", "title", "collapsed", "gridPos", "panels")
-        return {k: panel[k] for k in kept}
-    defaults = panel["fieldConfig"]["defaults"]
-    if not defaults["thresholds"]["steps"]:
-        del defaults["thresholds"]
-    scale = defaults.get("custom", {}).get("scaleDistribution", {})
-    if scale.get("type") == "linear":
-        del scale["log"]  # has a base only when logarithmic
-    custom = defaults.get("custom", {})
-    custom.pop("displayMode", None)  # of a table; cellOptions now
-    if custom.get("stacking") == {}:
-        del custom["stacking"]
-    for key in ("repeat", "repeatDirection", "cacheTimeout", "timeFrom", "timeShift"):
-        if not panel.get(key):
-            panel.pop(key, None)
-    return panel
-
-
-def _plain_variable(raw: Json) -> Json:
-    variable = {k: v for k, v in raw.items() if k not in _LEGACY_VARIABLE}
-    variable["current"].pop("tags", None)
-    if variable["type"] == "textbox":
-        for key in ("datasource", "refresh", "sort", "regex"):
-            variable.pop(key, None)
-        chosen = {"selected": True, "text": raw["query"], "value": raw["query"]}
-        return variable | {"current": chosen, "options": [chosen]}
-    del variable["current"]  # the first value found, once Grafana has asked
-    return variable
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        items = cast(dict[str, object], value).items()
-        return {k: _without_nulls(v) for k, v in items if v is not None}
-    if isinstance(value, list):
-        return [_without_nulls(v) for v in cast(list[object], value)]
-    return value
-
-
 def _grid(place: Place) -> Any:
     return core.GridPos(h=place.h, w=place.w, x=place.x, y=place.y)
 
@@ -367,7 +304,6 @@ def _style(n: int, series: Series, limit: Limit | None) -> Json:
         put("color", {"mode": "thresholds"})
         put("custom.gradientMode", "scheme")
         put("thresholds", _thresholds(limit, series.colour))
-        put("custom.thresholdsStyle", {"mode": "dashed"})
     if series.dashed:
         put("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
     if series.steps:

@@ -11,7 +11,6 @@ from dashboards.grafana.panels import (
     OP,
     PV,
     SP,
-    Json,
     Limit,
     Place,
     Series,
@@ -24,6 +23,7 @@ from dashboards.grafana.panels import (
     trend,
     variable,
 )
+from dashboards.grafana.plain import Json
 from dashboards.grafana.texts import TEXTS
 
 # Two seconds would do for a scan of 1 s; five also carry a scan that is late or coarser.

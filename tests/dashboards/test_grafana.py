@@ -160,6 +160,13 @@ def test_each_board_leads_to_the_other_and_to_the_console(board: Board) -> None:
     )
 
 
+def test_the_rows_of_the_table_keep_their_places(board: Board) -> None:
+    (table,) = [p for p in panels(board) if p["type"] == "table"]
+    renamed = table["transformations"][1]["options"]["renameByName"]
+    assert table["options"]["sortBy"] == [{"displayName": renamed["Metric"], "desc": False}]
+    assert table["fieldConfig"]["overrides"][0]["matcher"]["options"] == renamed["Time"]
+
+
 # One definition, two languages
 
 
