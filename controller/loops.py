@@ -15,6 +15,9 @@ from controller.settings import LoopSettings, OutputSettings
 from drivers.point import Quality, RangeError, Sample, Tag
 
 
+AT_REST = 0.01  # % of a loop's output: nearer to the beginning of a stretch is at it
+
+
 class Mode(IntEnum):
     """Who decides: nobody, a person, the loop, another loop or the recipe, the optimiser."""
 
@@ -54,6 +57,7 @@ class Loop:
         self.leader = Mode.CASCADE  # who sets ``remote``
         self.why = ""  # why the optimiser does not lead, where it should
         self.output = 0.0
+        self.hand: float | None = None  # what a person set in MANUAL; ``None``: stay where it is
         self.output_low = low
         self.output_high = high
 
@@ -67,7 +71,7 @@ class Loop:
             allowed = ", ".join(m.name for m in self.modes)
             raise RefusedError(f"{self.name}: mode {mode.name} is not allowed; {allowed}")
         if mode is Mode.MANUAL and self.target is not Mode.MANUAL:
-            self.reason = ""
+            self.reason, self.hand = "", None
         self.target = mode
 
     def set_setpoint(self, value: float) -> None:
@@ -100,7 +104,7 @@ class Loop:
                 f"{self.name}: output {value:g} is outside "
                 f"{self.output_low:g} to {self.output_high:g}"
             )
-        self.output = value
+        self.hand = value
 
     def as_state(self) -> dict[str, Any]:
         """Return what a restart needs, as JSON."""
@@ -168,6 +172,12 @@ class Station(Loop):
         self.safe = tag.safe
         self.output = tag.safe
         self.hold = ""  # a reason from outside to run on the fall-back: the recipe is held
+        self.forced = False  # an interlock or a device that cannot be reached decides
+
+    @property
+    def listens(self) -> bool:
+        """Whether a master that leads it moves anything."""
+        return self.target is Mode.CASCADE and not self.forced
 
     def step(self, samples: Mapping[str, Sample], dt: float) -> float:
         """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
@@ -178,23 +188,33 @@ class Station(Loop):
             return self._at_once(Mode.MANUAL, self.safe, f"{lost} is BAD")
         if target is Mode.MANUAL:
             self.actual, self.reason = Mode.MANUAL, ""
-            return self.output
-        wanted = self._wanted(samples)
+            return self.output if self.hand is None else self.hand
+        fallback = self._fallback(samples)
+        if fallback is not None and fallback <= self.output:
+            return fallback  # less at once, more by the ramp
+        wanted = self._wanted() if fallback is None else fallback
         rate = self.settings.rate_per_s
         if rate is None:
             return wanted
         step = rate * dt
         return min(max(wanted, self.output - step), self.output + step)
 
-    def _wanted(self, samples: Mapping[str, Sample]) -> float:
-        """Return where the actuator should go, before its ramp."""
+    def _fallback(self, samples: Mapping[str, Sample]) -> float | None:
+        """Return its reduced value if something that it needs is missing, else ``None``."""
+        if self.settings.fallback is None:
+            return None
         lost = _first_bad(self.settings.needs, samples)
-        if (lost or self.hold) and self.settings.fallback is not None:
-            self.actual = Mode.AUTO
-            self.reason = f"fall-back: {lost} is BAD" if lost else f"fall-back: {self.hold}"
-            wanted = self.local if self.remote is None else self.remote
-            self.setpoint = min(self.settings.fallback, max(wanted, 0.0))
-            return self.setpoint
+        hold = self.hold if self.target is not Mode.AUTO else ""  # a person's word is above it
+        if not (lost or hold):
+            return None
+        self.actual = Mode.AUTO
+        self.reason = f"fall-back: {lost} is BAD" if lost else f"fall-back: {hold}"
+        asked = self.local if self.target is Mode.AUTO or self.remote is None else self.remote
+        self.setpoint = min(self.settings.fallback, max(asked, 0.0))
+        return self.setpoint
+
+    def _wanted(self) -> float:
+        """Return where the actuator should go, before its ramp."""
         self.actual, self.reason = Mode.AUTO, ""
         if self.target is not Mode.AUTO:
             if self.remote is None:  # the master is gone: stay at the last good setpoint
@@ -208,14 +228,27 @@ class Station(Loop):
         return self.setpoint
 
     def _at_once(self, mode: Mode, value: float, reason: str) -> float:
-        self.actual, self.reason = mode, reason
+        self.actual, self.reason, self.hand = mode, reason, None
         return value
 
-    def applied(self, value: float, limit: str) -> None:
-        """Take over what the Guard let through, or what the device really holds."""
+    def applied(self, value: float, limit: str, *, ramping: bool = False) -> None:
+        """Take over what the Guard let through, or what the device goes on holding.
+
+        Args:
+            value: in the actuator's unit.
+            limit: who decided it, shown as the reason; empty if it is what was asked for.
+            ramping: it is only on its way to what was asked for.
+        """
         self.output = value
+        self.forced = bool(limit) and not ramping
+        if self.forced:
+            self.hand = None  # what was forced stays when the force ends
         if limit and self.actual is not Mode.OFF:
             self.reason = limit
+
+    def take_over(self, held: Mapping[str, float]) -> None:
+        """Continue from what the device holds: it has changed by itself."""
+        self.output, self.hand = held.get(self.tag.name, self.output), None
 
 
 class PidLoop(Loop):
@@ -274,22 +307,27 @@ class PidLoop(Loop):
             self.actual, self.reason, self._fallen = self.target, "", self.target is Mode.OFF
             if self._fallen:
                 self.output = self._resting
+                self._let_go()
+            elif not self._by_hand():
+                self._follow(pv)
             return
         self.setpoint, led = self.local, self.target is Mode.OPTIMISER and self.remote is not None
         if led and self.remote is not None:
             s = self.settings
             self.setpoint = min(max(self.remote, s.setpoint_low), s.setpoint_high)
-        if self.actual < Mode.AUTO:  # the first automatic scan continues from where the output is
-            self._fallen = False
+        mode = Mode.OPTIMISER if led else Mode.AUTO
+        if self.actual is not mode:  # whoever leads now continues from where the output is
+            self.actual, self._fallen = mode, False
             self.pid.track(self.setpoint, pv, self.output)
-        self.actual = Mode.OPTIMISER if led else Mode.AUTO
         self.reason = self.why if self.target is Mode.OPTIMISER and not led else ""
         wanted = self.pid.update(self.setpoint, pv, dt)
-        output = min(max(wanted, self.output_low), self.output_high)
+        low, high = self._reach() if self.slaves else (self.output_low, self.output_high)
+        output = min(max(wanted, low), high)
         if output != wanted:
             self.pid.limit(output)
         self.output = output
-        self._lead(pv)
+        if self.slaves and not self._lead():
+            self._follow(pv)
 
     def _without_measurement(self, now: float) -> None:
         """Leave AUTO at once; dosing stops in this scan, the rest holds for a while."""
@@ -304,24 +342,53 @@ class PidLoop(Loop):
             self.output = self._resting
         elif self.target is Mode.OFF:
             self._fallen = True
+        if self.target is Mode.MANUAL:
+            self._by_hand()
+        else:
+            self._let_go()
+
+    def _by_hand(self) -> bool:
+        """Take the output that a person set; return whether it moves anything."""
+        if self.hand is not None:
+            self.output = self.hand
+        return not self.slaves or self._lead()
+
+    def _lead(self) -> bool:
+        """Set the setpoints of the slaves; return whether one listens."""
+        heard = False
+        for out, station in self.slaves:
+            station.remote = out.value(self.output)
+            heard = heard or station.listens
+        return heard
+
+    def _let_go(self) -> None:
+        """Leave the slaves at their last setpoints."""
         for _, station in self.slaves:
             station.remote = None
 
-    def _lead(self, pv: float) -> None:
-        """Set the setpoints of the slaves, or follow them when none listens."""
-        if not self.slaves:
-            return
-        led = False
+    def _reach(self) -> tuple[float, float]:
+        """Return the least and the greatest output that moves a slave, or is where one stays.
+
+        So nothing winds up behind a slave that does not listen.
+        """
+        low, high = self.output_high, self.output_low
         for out, station in self.slaves:
-            station.remote = out.value(self.output)
-            led = led or station.target is Mode.CASCADE
-        if not led:
-            out, station = next(
-                (pair for pair in self.slaves if pair[0].inside(self.output)), self.slaves[0]
-            )
-            self.output = out.inverse(station.output)
-            self.pid.track(self.setpoint, pv, self.output)
-            self.reason = f"tracking: {station.name} is in {station.target.name}"
+            if station.listens:
+                low, high = min(low, out.start, out.end), max(high, out.start, out.end)
+            else:
+                at = out.inverse(station.output)
+                low, high = min(low, at), max(high, at)
+        return low, high
+
+    def _follow(self, pv: float) -> None:
+        """Be where the slaves are, for none listens."""
+        out, station = next(
+            (pair for pair in self.slaves if pair[0].inside(self.output)), self.slaves[0]
+        )
+        self.output, self.hand = out.inverse(station.output), None
+        self.pid.track(self.setpoint, pv, self.output)
+        why = station.reason if station.forced else f"is in {station.target.name}"
+        self.reason = f"tracking: {station.name} {why}"
 
     def wanted(self) -> list[tuple[Tag, float]]:
         """Return each own actuator with the value asked for."""
@@ -330,7 +397,12 @@ class PidLoop(Loop):
         return [(tag, out.value(self.output)) for out, tag in self.actuators]
 
     def applied(
-        self, values: Mapping[str, float], samples: Mapping[str, Sample], limit: str
+        self,
+        values: Mapping[str, float],
+        samples: Mapping[str, Sample],
+        limit: str,
+        *,
+        ramping: bool = False,
     ) -> None:
         """Continue from what was really applied; called only when it is not what was asked for.
 
@@ -338,7 +410,10 @@ class PidLoop(Loop):
             values: each own actuator's applied value, by tag name.
             samples: this scan's samples.
             limit: who limited it, shown as the reason.
+            ramping: it is only on its way to what was asked for.
         """
+        if not ramping:
+            self.hand = None  # what was forced stays when the force ends
         for out, tag in self.actuators:
             value = values[tag.name]
             asked = out.value(self.output)
@@ -350,19 +425,21 @@ class PidLoop(Loop):
         if self.actual >= Mode.AUTO and sample is not None and sample.quality is not Quality.BAD:
             self.pid.track(self.setpoint, sample.value, self.output)
 
-    def take_over(self, values: Mapping[str, float]) -> None:
-        """Start from what the device holds: the output that gives the largest of its actuators."""
-        self.output = self._resting
-        reach = 0.0
-        for out, tag in self.actuators:
-            op = out.inverse(values[tag.name])
-            if abs(op - self._resting) > reach:
-                reach, self.output = abs(op - self._resting), op
-        for out, station in self.slaves:
-            op = out.inverse(station.output)
-            if abs(op - self._resting) > reach:
-                reach, self.output = abs(op - self._resting), op
-        self.actual = Mode.MANUAL if self.actual > Mode.MANUAL else self.actual
+    def take_over(self, held: Mapping[str, float]) -> None:
+        """Continue from what the devices hold: it has changed by itself.
+
+        The actuator farthest from rest says where the output is; one that stands at the beginning
+        of its stretch says nothing.
+        """
+        ends = [(out, held.get(tag.name)) for out, tag in self.actuators]
+        ends += [(out, station.output) for out, station in self.slaves]
+        self.output, self.hand = self._resting, None
+        for out, value in ends:
+            at = out.inverse(out.low if value is None else value)
+            moved = abs(at - out.start) > AT_REST
+            if moved and abs(at - self._resting) > abs(self.output - self._resting):
+                self.output = at
+        self.actual = min(self.actual, Mode.MANUAL)
 
 
 def _first_bad(names: Sequence[str], samples: Mapping[str, Sample]) -> str:
