@@ -11,6 +11,8 @@ from models.fn import SCALARS
 
 FINE_H, COARSE_H = 1.0 / 60.0, 0.05  # steps: of the first half hour, and later
 GONE = 0.05  # g/L of substrate that counts as eaten up
+OVERSHOOT = 0.01  # g/L by which a step may move the substrate beside half of what there is
+SHORTEST_H = 1.0 / 3600.0
 SETTLE_H = 0.3  # what the past has done to the first minutes is not the plan's fault
 SUBSTRATE_MAX = 1.0  # g/L while feeding: more has run away
 PROMISE = 0.05  # share by which product may differ from what the problem promised
@@ -103,7 +105,7 @@ class Rollout:
             until_gone: end as soon as the substrate is eaten up.
         """
         call = self._step
-        x, u, p, h = call.arguments
+        x, u, p, _ = call.arguments
         for i, value in enumerate((*self._defaults, *factors)):
             p[i] = value
         at, base = 0.0, 0.0
@@ -118,8 +120,7 @@ class Rollout:
             inputs = (feed, feed_g_per_l, base, do / 100.0 * self._calibration, induced, 1.0)
             for i, value in enumerate(inputs):
                 u[i] = value
-            h[0] = step
-            call()
+            step = self._take(step)
             after = call.results[0]
             at += step
             mu, our = call.results[1][0], call.results[1][1]
@@ -128,6 +129,21 @@ class Rollout:
             if not math.isfinite(sum(after)) or (until_gone and after[1] < GONE):
                 break
         return points
+
+    def _take(self, step: float) -> float:
+        """Take the longest step up to ``step``, in h, in which the substrate moves by half at most.
+
+        Where it runs out within a step, the linearisation of its start overshoots, and uptake has
+        a pole just below zero.
+        """
+        call = self._step
+        while True:
+            call.arguments[3][0] = step
+            call()
+            before, after = call.arguments[0][1], call.results[0][1]
+            if abs(after - before) <= 0.5 * before + OVERSHOOT or step < SHORTEST_H:
+                return step
+            step *= 0.5
 
     def broken(
         self,
