@@ -37,11 +37,13 @@ class LinkError(Exception):
     Args:
         text: what happened; ``{what}`` in it stands for what had been asked.
         index: which of the requests it happened to.
+        silent: there is a connection, but no reply came.
     """
 
-    def __init__(self, text: str, index: int = 0) -> None:
+    def __init__(self, text: str, index: int = 0, *, silent: bool = False) -> None:
         super().__init__(text)
         self.index = index
+        self.silent = silent
 
 
 class Link(Protocol):
@@ -137,13 +139,15 @@ class ModbusDriver:
         self._ask(MAX_GAP)
 
     async def identify(self) -> Identity:
-        try:
-            (reply,) = await self._link.exchange([_IDENTIFY])
-        except LinkError:
-            # Some devices keep silent where they should refuse; if it answers a read, it is real.
-            self._link.reset()
+        reply = await self._who()
+        if reply is None:
+            # Some devices keep silent where they should refuse. One that answers a read and then
+            # keeps silent again is such a one, and not our simulator on a busy machine.
             await self.read()
-            return Identity()
+            reply = await self._who()
+            if reply is None:
+                self._lock_step = False
+                return Identity()
         vendor, product = _identification(reply)
         if (vendor, product) != (VENDOR, PRODUCT):
             self._lock_step = False
@@ -153,6 +157,17 @@ class ModbusDriver:
         speed, plant_time = struct.unpack(">2x2d", reply)
         self._lock_step = speed == 0
         return Identity(f"{vendor} {product}", speed, plant_time)
+
+    async def _who(self) -> bytes | None:
+        """Ask for the identification; return ``None`` if a connected device keeps silent."""
+        try:
+            (reply,) = await self._link.exchange([_IDENTIFY])
+        except LinkError as error:
+            if error.silent:
+                self._link.reset()  # silence to this is no reason to wait before the next request
+                return None
+            self._fail(str(error).replace("{what}", "the device identification"))
+        return reply
 
     async def read(self) -> dict[str, Sample]:
         replies = await self._read()

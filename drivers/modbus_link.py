@@ -132,8 +132,9 @@ class ModbusTcpLink:
             async with asyncio.timeout(limit), self._lock:
                 await self._attempt(requests, self._unit if unit is None else unit, replies)
         except TimeoutError:
-            asked = "no reply to {what}" if self._connected else "no connection"
-            raise self._failed(f"{asked} within {limit:g} s", len(replies)) from None
+            silent = self._connected
+            asked = "no reply to {what}" if silent else "no connection"
+            raise self._failed(f"{asked} within {limit:g} s", len(replies), silent) from None
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
             raise self._failed(reason) from None
@@ -181,11 +182,11 @@ class ModbusTcpLink:
             reply = await self._connection.transact(self._tid, unit, request)
             replies.append(reply)
 
-    def _failed(self, text: str, index: int = 0) -> LinkError:
+    def _failed(self, text: str, index: int = 0, silent: bool = False) -> LinkError:
         self._delay = min(max(2 * self._delay, _FIRST_DELAY), _LAST_DELAY)
         self._retry_at = monotonic() + self._delay
         self._why = text
-        return LinkError(text, index)
+        return LinkError(text, index, silent=silent)
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from drivers import modbus, opcua
 from drivers.clock import Clock
@@ -238,7 +238,8 @@ def modbus_link(
     return VesselModbusLink(plant, image, unit_id)
 
 
-_PLANTS: "WeakKeyDictionary[Device, SimulatedPlant]" = WeakKeyDictionary()
+# The plant behind a vessel, by the vessel's id, for as long as a link to it lives.
+_PLANTS: "WeakValueDictionary[int, SimulatedPlant]" = WeakValueDictionary()
 
 
 def vessel_link(
@@ -255,10 +256,11 @@ def vessel_link(
     """
     from controller.devices import register
 
-    plant = next((_PLANTS[v] for v in vessels.values() if v in _PLANTS), None)
+    ids = [id(v) for v in vessels.values()]
+    plant = next((p for p in map(_PLANTS.get, ids) if p is not None), None)
     if plant is None:
         plant = SimulatedPlant(vessels, clock)
-        _PLANTS.update(dict.fromkeys(vessels.values(), plant))
+        _PLANTS.update(dict.fromkeys(ids, plant))
     if settings.driver == "opcua":
         return VesselOpcUaLink(plant, [Node(t.tag(), t.node or "") for t in settings.tags])
     dog = settings.watchdog

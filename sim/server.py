@@ -5,6 +5,7 @@ register or node holds is computed when somebody asks (sim/image.py).
 """
 
 import asyncio
+import logging
 import math
 import os
 import socket
@@ -41,6 +42,7 @@ from sim.motion import Device, DeviceWatchdog, SimulatedPlant
 if TYPE_CHECKING:
     from controller.settings import DeviceSettings
 
+_LOG = logging.getLogger(__name__)
 _TICK_S = 0.01  # wall s between two looks at the clock and the watchdogs
 _TABLES: dict[int, Table] = {
     **dict.fromkeys((1, 5, 15), cast(Table, "coil")),
@@ -104,13 +106,19 @@ class PlantServer:
         self._pace = asyncio.create_task(self._run(), name="pace of the simulated plant")
 
     async def stop(self) -> None:
-        """Close every connection and stop listening."""
-        if self._pace is not None:
-            self._pace.cancel()
-            await asyncio.gather(self._pace, return_exceptions=True)
-            self._pace = None
+        """Close every connection and stop listening.
+
+        Raises:
+            FloatingPointError: the simulation had failed, and the servers with it.
+        """
+        pace, self._pace = self._pace, None
+        if pace is not None:
+            pace.cancel()
+            await asyncio.wait({pace})
         for name in list(self._servers):
             await self.close(name)
+        if pace is not None and not pace.cancelled():
+            pace.result()
 
     async def open(self, device: str) -> None:
         """Listen for one device again, after ``close``.
@@ -140,10 +148,16 @@ class PlantServer:
         self.plant.advance(time)
 
     async def _run(self) -> None:
-        while self._clock is not None:
-            self._watch()
-            self.plant.catch_up()
-            await asyncio.sleep(_TICK_S)
+        try:
+            while self._clock is not None:
+                self._watch()
+                self.plant.catch_up()
+                await asyncio.sleep(_TICK_S)
+        except Exception:
+            _LOG.exception("the simulated plant has failed; it no longer answers")
+            for name in list(self._servers):  # frozen values would look like a plant that is well
+                await self.close(name)
+            raise
 
     def _watch(self) -> None:
         now = monotonic()

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from drivers.driver import DeviceError, Identity
 from drivers.modbus import LinkError, ModbusDriver, Watchdog
@@ -191,6 +193,22 @@ async def test_every_malformed_reply_to_a_read_is_refused(
     assert plc.resets == resets
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reply=st.binary(max_size=40) | st.binary(max_size=14).map(lambda b: b"\x03\x0c" + b))
+async def test_whatever_a_device_says_is_a_whole_answer_or_an_error(reply: bytes) -> None:
+    """A reply is believed only if function code, byte count and length all fit the request."""
+    plc = Plc()
+    plc.replies[3] = reply or b"?"
+    driver = ModbusDriver("R1-io", [STIRRER, HEATER, ACID], plc, At())
+    try:
+        samples = await driver.read()
+    except DeviceError:
+        return
+    assert reply[:2] == b"\x03\x0c"
+    assert len(reply) == 14
+    assert all(s.quality is Quality.BAD or s.value in s.tag for s in samples.values())
+
+
 def _row(start: int, count: int) -> list[Register]:
     return [Register(Tag(f"R1.x{a}", "1", 0, 9), "holding", a) for a in range(start, start + count)]
 
@@ -278,11 +296,40 @@ async def test_a_device_that_is_silent_on_fc43_but_answers_reads_is_real(
 
     def mute(request: bytes, unit: int | None) -> bytes:
         if request[0] == 0x2B:
-            raise LinkError("no reply to {what} within 0.5 s")
+            raise LinkError("no reply to {what} within 0.5 s", silent=True)
         return answer(request, unit)
 
     monkeypatch.setattr(plc, "answer", mute)
     assert await driver.identify() == Identity()
+
+
+async def test_no_connection_is_never_taken_for_a_real_device(
+    driver: ModbusDriver, plc: Plc
+) -> None:
+    """A simulator taken for a plant in real time would be controlled at the wrong speed."""
+    plc.error = LinkError("connection refused; next try in 0.05 s")
+    with pytest.raises(DeviceError, match="connection refused"):
+        await driver.identify()
+
+
+async def test_a_simulator_that_misses_one_question_is_still_known(
+    driver: ModbusDriver, plc: Plc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = plc.answer, 0
+
+    def busy(request: bytes, unit: int | None) -> bytes:
+        nonlocal asked
+        if request[0] == 0x2B:
+            asked += 1
+            if asked == 1:
+                raise LinkError("no reply to {what} within 0.5 s", silent=True)
+            return bytes.fromhex("2B 0E 01 01 00 00 02 00 08") + b"fermloop\x01\x09simulator"
+        if unit == 247:
+            return b"\x03\x10" + struct.pack(">2d", 60.0, 5.0)
+        return answer(request, unit)
+
+    monkeypatch.setattr(plc, "answer", busy)
+    assert await driver.identify() == Identity("fermloop simulator", 60.0, 5.0)
 
 
 async def test_a_device_says_who_it_is(driver: ModbusDriver, plc: Plc) -> None:

@@ -1,8 +1,10 @@
 """The vessel behind the drivers' links, and the registers it shows."""
 
+import gc
 import math
 import struct
 import tomllib
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -232,6 +234,22 @@ def test_a_cut_wire_is_a_device_error_and_the_watchdog_still_acts() -> None:
         assert (await io.read())["R1.pump"].value == 0.0
 
     node = Node(LEVEL, "nsu=urn:t;s=level")
+    run_virtual(main())
+
+
+def test_links_to_the_same_vessels_share_a_plant_and_let_it_go() -> None:
+    async def main() -> None:
+        devices = tomllib.loads(PLANT.read_text("utf-8"))["device"]
+        gas = DeviceSettings(**devices["R1-gas"])
+        vessels = {"R1": Tank()}
+        links = [vessel_link(gas, vessels, SimClock()) for _ in range(2)]
+        plants = {id(link._plant) for link in links}  # pyright: ignore[reportPrivateUsage]
+        assert len(plants) == 1
+        forgotten = weakref.ref(vessels["R1"])
+        del links, vessels
+        gc.collect()
+        assert forgotten() is None  # a search runs thousands of batches in one process
+
     run_virtual(main())
 
 

@@ -259,6 +259,50 @@ async def test_drivers_outlive_a_plant_that_is_killed_and_started_again() -> Non
                         await asyncio.sleep(0.01)
 
 
+async def for_ever(driver: Driver) -> None:
+    while True:
+        await driver.read()
+
+
+async def test_a_plant_whose_numbers_fail_falls_silent_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = io_only()
+    reactor = vessel()
+    server = PlantServer(settings, {"R1": reactor}, 1.0)
+    driver = build("R1-io", settings["R1-io"], wire(settings["R1-io"]), SystemClock())
+    await server.start()
+    await driver.read()
+    reactor._x[0] = float("nan")  # pyright: ignore[reportPrivateUsage]
+    async with asyncio.timeout(30):
+        with pytest.raises(DeviceError):
+            await for_ever(driver)
+    with pytest.raises(FloatingPointError):
+        await server.stop()
+    assert "the simulated plant has failed" in caplog.text
+    await driver.close()
+
+
+async def test_one_device_can_be_cut_off_while_the_plant_goes_on() -> None:
+    async with Wired(io_only(), {"R1": vessel()}, 600.0) as wired:
+        (io,) = wired.drivers.values()
+        before = (await io.identify()).plant_time
+        assert before is not None
+        await wired.server.close("R1-io")
+        with pytest.raises(DeviceError, match="connection refused"):
+            await io.read()
+        await wired.server.open("R1-io")
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    after = (await io.identify()).plant_time
+                    break
+                except DeviceError:
+                    await asyncio.sleep(0.01)
+        assert after is not None
+        assert after > before
+
+
 class Panel:
     """A device of bits: two lamps that show two switches."""
 
