@@ -91,10 +91,9 @@ class Controller:
         for reactor in self.reactors.values():
             reactor.derived.simulated = simulated
         for device in self.devices:
-            text = f"{device.name}: no encryption and no authentication (insecure = true)"
-            self.alarms.set(
-                f"insecure {device.name}", device.settings.insecure, now, device.name, text
-            )
+            if device.settings.insecure:  # the console shows it all the time; it is no alarm
+                text = f"{device.name}: no encryption and no authentication (insecure = true)"
+                self.store.record(Event(now, "system", Kind.NOTE, device.name, text))
 
     def begin(self, recipe: Recipe, path: str, optimiser: AdvisorMode, reactor: str = "") -> None:
         """Start a batch in ``reactor``, or in the only one.
