@@ -184,7 +184,15 @@ def simulate(
     seed: Seed = 1,
     report: Report = None,
     ready: Annotated[Path | None, typer.Option("--ready", hidden=True)] = None,
-    hours: Annotated[float, typer.Option("--hours", hidden=True)] = 240.0,
+    hours: Annotated[
+        float,
+        typer.Option(
+            min=0.001,
+            max=10000,
+            help="How long it may run, plant h: a fast plant's clock starts that far in the past, "
+            "so that no time stamp lies in the future.",
+        ),
+    ] = 240.0,
 ) -> None:
     """Serve the plant of a plant file on its own Modbus TCP and OPC UA addresses, simulated.
 

@@ -9,25 +9,33 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+
 from controller.plant import Plant, load_plant
 from controller.registry import AlreadyRunningError, held, holder
 from controller.settings import influx_token
 from controller.supervisor import Child, Supervisor
+from fermloop.commands.watch import Watch
 from fermloop.failure import USAGE, FailureError
 
 BEAT_S = 3.0  # wall; a controller silent for longer, or for 2.5 scans, is frozen
+PLAIN_S = 600.0  # wall s between two lines of state where nobody sits at a terminal
 
 
 def run(plant_file: Path, recipe_file: Path | None, optimiser: str) -> None:
     """Check everything, then run until Ctrl-C, SIGTERM or ``fermloop stop``."""
     plant = checked(plant_file, recipe_file)
     children = processes(plant, recipe_file, optimiser)
-    supervisor = Supervisor(children, lambda line: print(line, file=sys.stderr, flush=True))
-    names = ", ".join(child.name for child in children)
-    print(f"{plant.settings.site}: starting {names}", flush=True)
-    code = asyncio.run(supervisor.run())
+    out = Console(stderr=True, highlight=False)
+    watch = Watch(plant.socket, out, PLAIN_S, "run")
+    watch.say(f"{plant.settings.site}: starting {', '.join(child.name for child in children)}")
+    code = asyncio.run(_supervise(children, watch))
     if code:
         raise FailureError([], code)
+
+
+async def _supervise(children: list[Child], watch: Watch) -> int:
+    return await watch.over(Supervisor(children, watch.say))
 
 
 def checked(plant_file: Path, recipe_file: Path | None, *, console: bool = True) -> Plant:

@@ -131,6 +131,7 @@ def test_a_silent_device_is_named_and_waited_for_and_ctrl_c_ends_it(desk: Desk) 
         )
         shown = desk.type("status", "--plant", desk.plant).stdout
         assert "device R1-io: SILENT R1-io at 127.0.0.1:" in shown
+        until(lambda: "ALARM R1-io" in desk.said("run"), "telling the terminal")
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0, desk.said("run")
 
