@@ -14,7 +14,6 @@ from controller.pid import Pid
 from controller.settings import LoopSettings, OutputSettings
 from drivers.point import Quality, RangeError, Sample, Tag
 
-
 AT_REST = 0.01  # % of a loop's output: nearer to the beginning of a stretch is at it
 
 
@@ -362,9 +361,11 @@ class PidLoop(Loop):
         return heard
 
     def _let_go(self) -> None:
-        """Leave the slaves at their last setpoints."""
+        """Leave the slaves at their last setpoints, and be where they are."""
         for _, station in self.slaves:
             station.remote = None
+        if self.slaves:
+            self.output = self._position({})
 
     def _reach(self) -> tuple[float, float]:
         """Return the least and the greatest output that moves a slave, or is where one stays.
@@ -426,20 +427,24 @@ class PidLoop(Loop):
             self.pid.track(self.setpoint, sample.value, self.output)
 
     def take_over(self, held: Mapping[str, float]) -> None:
-        """Continue from what the devices hold: it has changed by itself.
-
-        The actuator farthest from rest says where the output is; one that stands at the beginning
-        of its stretch says nothing.
-        """
-        ends = [(out, held.get(tag.name)) for out, tag in self.actuators]
-        ends += [(out, station.output) for out, station in self.slaves]
-        self.output, self.hand = self._resting, None
-        for out, value in ends:
-            at = out.inverse(out.low if value is None else value)
-            moved = abs(at - out.start) > AT_REST
-            if moved and abs(at - self._resting) > abs(self.output - self._resting):
-                self.output = at
+        """Continue from what the devices hold: it has changed by itself."""
+        self.output, self.hand = self._position(held), None
         self.actual = min(self.actual, Mode.MANUAL)
+
+    def _position(self, held: Mapping[str, float]) -> float:
+        """Return the output that fits what the actuators hold and what the slaves have.
+
+        The one farthest from rest says it; one at the beginning of its stretch says nothing.
+        """
+        ends = [(out, held.get(tag.name, out.low)) for out, tag in self.actuators]
+        ends += [(out, station.output) for out, station in self.slaves]
+        found = self._resting
+        for out, value in ends:
+            at = out.inverse(value)
+            moved = abs(at - out.start) > AT_REST
+            if moved and abs(at - self._resting) > abs(found - self._resting):
+                found = at
+        return found
 
 
 def _first_bad(names: Sequence[str], samples: Mapping[str, Sample]) -> str:
