@@ -1,14 +1,31 @@
 """The command line, in a process engineer's words; each command is imported when it is used."""
 
-import math
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fermloop.failure import explained
+from fermloop.options import (
+    MODES,
+    Action,
+    Hours,
+    Json,
+    Loop,
+    Optimiser,
+    OptimiserMode,
+    PlantFile,
+    Reactor,
+    Reason,
+    Recipe,
+    Report,
+    Seed,
+    Speed,
+    Which,
+    finite,
+    loop_mode,
+)
 
 app = typer.Typer(
     name="fermloop",
@@ -25,97 +42,7 @@ app = typer.Typer(
     ),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
 WATCH, DO, ASK = "Run a plant", "Without a plant", "Speak to the running controller"
-
-
-class Optimiser(StrEnum):
-    """Who moves the feed."""
-
-    OFF = "off"
-    SHADOW = "shadow"
-    ON = "on"
-
-
-class Action(StrEnum):
-    """What can be done to a batch."""
-
-    START = "start"
-    HOLD = "hold"
-    RESUME = "resume"
-    ABORT = "abort"
-
-
-def speed(text: str) -> float:
-    """Return ``60`` or ``max`` as a speed; 0 means lock-step, as fast as the machine allows."""
-    if text == "max":
-        return 0.0
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1 <= value <= 1000:
-        raise typer.BadParameter(f"{text} is not allowed; a number from 1 to 1000, or max")
-    return value
-
-
-def loop_mode(text: str) -> str:
-    """Return a mode as the controller knows it."""
-    if text.upper() not in MODES:
-        raise typer.BadParameter(f"{text} is not allowed; one of {', '.join(MODES)}")
-    return text.upper()
-
-
-def finite(text: str) -> float:
-    """Return a number that can be a setpoint."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{text} is not allowed; a number such as 35 or 6.95 is required")
-    return value
-
-
-PlantFile = Annotated[Path, typer.Argument(metavar="PLANT.toml", help="The plant file.")]
-Recipe = Annotated[
-    Path | None, typer.Option("--recipe", metavar="RECIPE.toml", help="The recipe to start.")
-]
-OptimiserMode = Annotated[
-    Optimiser,
-    typer.Option(
-        "--optimiser",
-        case_sensitive=False,
-        help="off: the recipe alone; shadow: plans are made and logged but change nothing; "
-        "on: plans move the feed and the DO setpoint.",
-    ),
-]
-Report = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE", help="Write the report there, as JSON.")
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        min=0, max=2**31 - 1, help="Draws the simulated plant: strain, kLa, probes, pumps."
-    ),
-]
-Speed = Annotated[
-    float,
-    typer.Option(
-        parser=speed,
-        metavar="N|max",
-        help="Plant seconds per second, 1 to 1000; max: the next scan as soon as one is done.",
-    ),
-]
-Hours = Annotated[float, typer.Option(min=0.001, max=1000, help="Batch time to run, h.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-Which = Annotated[
-    Path | None,
-    typer.Option("--plant", metavar="PLANT.toml", help="Which plant, where more than one runs."),
-]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
-Loop = Annotated[str, typer.Argument(metavar="LOOP", help="Reactor and loop: R1.do")]
-Reactor = Annotated[str, typer.Argument(metavar="REACTOR", help="Reactor: R1")]
 
 
 def version(wanted: bool) -> None:

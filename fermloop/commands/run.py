@@ -19,6 +19,7 @@ from fermloop.commands.watch import Watch
 from fermloop.failure import USAGE, FailureError
 
 BEAT_S = 3.0  # wall; a controller silent for longer, or for 2.5 scans, is frozen
+GRACE_S = 10.0  # wall s from SIGTERM to SIGKILL of the controller, and two time-outs of a device
 PLAIN_S = 600.0  # wall s between two lines of state where nobody sits at a terminal
 
 
@@ -134,6 +135,8 @@ def processes(
     children: list[Child] = []
     if plant.settings.influx.enabled:
         children.append(Child("forwarder", [*python, *_forwarder(plant)], log=log))
+    # its end writes every actuator's safe value and waits for the confirmation
+    grace = GRACE_S + 2.0 * max(device.timeout_s for device in plant.settings.device.values())
     argv = [*python, "controller", file, "--optimiser", optimiser]
     if recipe_file is not None:
         argv += ["--recipe", str(recipe_file.absolute())]
@@ -145,7 +148,7 @@ def processes(
             critical=True,
             after=after,
             beat_s=max(BEAT_S, 2.5 * plant.settings.scan_s),
-            grace_s=10.0,
+            grace_s=grace,
         )
     )
     if console:

@@ -81,7 +81,7 @@ class Watch:
             self.hours = max(self.hours, _age(state))
             self._tell_alarms(state)
             if self._out.is_terminal:
-                text = Text("\n".join(self._lines(state)), overflow="ellipsis", no_wrap=True)
+                text = Text("\n".join(self._lines(state)))
                 screen.update(text, refresh=True)
             elif now - shown >= self._plain_s or (_measures(state) and not measuring):
                 shown, measuring = now, measuring or _measures(state)
