@@ -19,7 +19,7 @@ _FIRST_DELAY = 0.05  # wall s between two tries, doubling
 _LAST_DELAY = 1.0
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One TCP connection with at most one request under way."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class ModbusTcpLink:
         self._unit = unit_id
         self._timeout_s = timeout_s
         self._lock = asyncio.Lock()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._connected = False
         self._tid = 0
         self._delay = 0.0
@@ -175,7 +175,7 @@ class ModbusTcpLink:
         if self._connection is None:
             self._connected = False
             loop = asyncio.get_running_loop()
-            _, self._connection = await loop.create_connection(_Connection, self._host, self._port)
+            _, self._connection = await loop.create_connection(Connection, self._host, self._port)
         self._connected = True
         for request in requests:
             self._tid = self._tid % 0xFFFF + 1  # goes on from connection to connection, never 0

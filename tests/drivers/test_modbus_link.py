@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.clock import monotonic
 from drivers.modbus import LinkError
-from drivers.modbus_link import ModbusTcpLink
+from drivers.modbus_link import (
+    Connection,
+    ModbusTcpLink,
+)
 
 REQUEST = bytes.fromhex("03 0000 0001")
 REPLY = bytes.fromhex("03 02 0007")
@@ -146,6 +151,53 @@ async def test_every_wrong_frame_is_refused_and_the_next_exchange_is_clean(
     link.reset()  # without waiting for the next try
     assert await link.exchange([REQUEST]) == [REPLY]
     assert server.connections == 2
+
+
+HEAD = bytes.fromhex("0001 0000")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pieces=st.lists(
+        st.binary(max_size=20)
+        | st.binary(max_size=12).map(lambda b: HEAD + b)
+        | st.binary(min_size=2, max_size=9).map(
+            lambda b: HEAD + (len(b) + 1).to_bytes(2, "big") + b"\x09" + b
+        ),
+        max_size=6,
+    )
+)
+async def test_no_bytes_make_it_crash_and_only_a_whole_frame_is_a_reply(
+    pieces: list[bytes],
+) -> None:
+    """Anything may come in any pieces; a reply is unit 9's answer to transaction 1 or none."""
+
+    class Pipe(asyncio.Transport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            sent.append(bytes(data))
+
+        def abort(self) -> None:
+            closed.append(True)
+
+    sent: list[bytes] = []
+    closed: list[bool] = []
+    connection = Connection()
+    connection.connection_made(Pipe())
+    asking = asyncio.ensure_future(connection.transact(1, 9, REQUEST))
+    await asyncio.sleep(0)
+    for piece in pieces:
+        connection.data_received(piece)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert sent == [HEAD + b"\0\6\x09" + REQUEST]
+    if asking.done() and asking.exception() is None:
+        reply = asking.result()
+        frame = HEAD + (len(reply) + 1).to_bytes(2, "big") + b"\x09" + reply
+        assert b"".join(pieces).startswith(frame)
+    elif asking.done():
+        assert isinstance(asking.exception(), LinkError)
+        assert closed
+    asking.cancel()
 
 
 async def test_the_failed_request_is_named(server: RawServer, link: ModbusTcpLink) -> None:
