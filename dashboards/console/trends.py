@@ -18,6 +18,7 @@ HOURS_MAX = 2400.0  # a hundred days
 POINTS_MIN, POINTS_MAX = 10, 5000
 _KEEP_S = 1.0  # wall seconds for which browsers with the same question share one answer
 _KEEP_MAX = 16
+_KEYS = ("tags", "bands", "hours", "points", "end")
 _TAG = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 
 __all__ = ["Query", "QueryError", "StoreError", "Trends"]
@@ -32,12 +33,14 @@ class Query(NamedTuple):
 
     Attributes:
         tags: names, ``R1.do``, ``R1.do.sp``.
+        bands: those of ``tags`` of which least and greatest are wanted as well.
         hours: length of the window, > 0.
         points: how many the browser can show.
         end: its right edge, s since 1970 UTC in plant time.
     """
 
     tags: tuple[str, ...]
+    bands: tuple[str, ...]
     hours: float
     points: int
     end: float
@@ -69,8 +72,8 @@ class Trends:
         """
         found: dict[str, str] = {}
         for key, value in items:
-            if key not in ("tags", "hours", "points", "end"):
-                raise QueryError(f"{key}: no such key; allowed are tags, hours, points and end")
+            if key not in _KEYS:
+                raise QueryError(f"{key}: no such key; allowed are {', '.join(_KEYS)}")
             if key in found:
                 raise QueryError(f"{key}: given twice")
             found[key] = value
@@ -80,22 +83,33 @@ class Trends:
                 raise QueryError(f"tags: {tag[:80]!r} is no tag name; R1.do,R1.do.sp are")
         if len(tags) > TAGS_MAX:
             raise QueryError(f"tags: {len(tags)} are given; at most {TAGS_MAX} are allowed")
+        bands = tuple(filter(None, found.get("bands", "").split(",")))
+        for tag in bands:
+            if tag not in tags:
+                raise QueryError(f"bands: {tag[:80]!r} is not among the tags")
         hours = _number("hours", found.get("hours", "1"), 1 / 3600, HOURS_MAX)
         points = _number("points", found.get("points", "600"), POINTS_MIN, POINTS_MAX)
         given = found.get("end")
         end = (now or wall()) if given is None else _number("end", given, 0, 1e11)
-        return Query(tags, hours, round(points), end)
+        return Query(tags, bands, hours, round(points), end)
 
     async def text(self, query: Query) -> str:
-        """Return ``width_s``, ``time``, and by tag ``values``, ``low`` and ``high``, as JSON.
+        """Return ``width_s``, ``time`` and, by tag, ``values``, ``low`` and ``high`` as JSON.
 
-        ``values`` are the means of the buckets, ``null`` is a gap.
+        ``values`` are the means of the buckets, ``low`` and ``high`` their least and greatest, of
+        the bands only; ``null`` is a gap.
 
         Raises:
             StoreError: the store cannot be read.
         """
         # browsers' windows end a moment apart; the same tags and length are one question
-        key = (query.tags, query.hours, query.points, round(query.end / (query.hours * 3.6)))
+        key = (
+            query.tags,
+            query.bands,
+            query.hours,
+            query.points,
+            round(query.end / (query.hours * 3.6)),
+        )
         async with self._lock:
             kept = self._kept.get(key)
             if kept is None or monotonic() - kept[0] > _KEEP_S:
@@ -113,7 +127,7 @@ class Trends:
         try:
             stat = self._path.stat()
         except FileNotFoundError:
-            return _answer(Series(1.0, [], {}), query.tags)
+            return _answer(Series(1.0, [], {}), query)
         except OSError as error:
             raise StoreError(f"{self._path}: {error.strerror}") from error
         if self._file != (stat.st_dev, stat.st_ino):  # the store was made anew
@@ -121,11 +135,10 @@ class Trends:
             self._file = (stat.st_dev, stat.st_ino)
         start = query.end - query.hours * 3600
         try:
-            return _answer(
-                self._reader.series(query.tags, start, query.end, query.points), query.tags
-            )
+            found = self._reader.series(query.tags, start, query.end, query.points)
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
+        return _answer(found, query)
 
 
 def _number(key: str, text: str, low: float, high: float) -> float:
@@ -138,25 +151,23 @@ def _number(key: str, text: str, low: float, high: float) -> float:
     return value
 
 
-def _answer(series: Series, tags: tuple[str, ...]) -> str:
+def _answer(series: Series, query: Query) -> str:
     """Return a series as JSON without the empty buckets at its end, which are not stored yet."""
     count = max((_length(trend.mean) for trend in series.tags.values()), default=0)
 
-    def column(kind: str) -> dict[str, list[float | None]]:
-        return {
-            tag: [_short(v) for v in getattr(series.tags[tag], kind)[:count]]
-            if tag in series.tags
-            else []
-            for tag in tags
-        }
+    def columns(tags: tuple[str, ...], kind: str) -> dict[str, list[float | None]]:
+        known = (tag for tag in tags if tag in series.tags)
+        none: dict[str, list[float | None]] = {tag: [] for tag in tags}
+        found = {t: [_short(v) for v in getattr(series.tags[t], kind)[:count]] for t in known}
+        return none | found
 
     return json.dumps(
         {
             "width_s": series.width_s,
             "time": [round(t, 2) for t in series.times[:count]],
-            "values": column("mean"),
-            "low": column("low"),
-            "high": column("high"),
+            "values": columns(query.tags, "mean"),
+            "low": columns(query.bands, "low"),
+            "high": columns(query.bands, "high"),
         },
         allow_nan=False,
         separators=(",", ":"),

@@ -53,6 +53,7 @@ def curves(time: float) -> dict[str, float]:
     do = max(30.0, 98 - 12 * x) + 0.9 * wave if h < 8 else 30 + 1.4 * wave
     volume = 3.0 + max(0.0, h - 7.5) * 0.02
     return {
+        "phase": float(h >= 7.5),
         "temperature": 37 + 0.05 * wave,
         "temperature.sp": 37.0,
         "temperature.op": 18 - 2.2 * x + 3 * wave,

@@ -238,7 +238,9 @@ async def ask(browser: httpx.AsyncClient, **query: Any) -> httpx.Response:
 async def test_trends_come_from_the_store_with_gaps_as_null(
     browser: httpx.AsyncClient, store: Path
 ) -> None:
-    answer = (await ask(browser, tags="R1.do,R1.do.sp", hours=1, points=60, end=NOW)).json()
+    answer = (
+        await ask(browser, tags="R1.do,R1.do.sp", bands="R1.do", hours=1, points=60, end=NOW)
+    ).json()
     assert answer["width_s"] == 60
     values = answer["values"]["R1.do"]
     assert len(values) == len(answer["time"])
@@ -247,6 +249,7 @@ async def test_trends_come_from_the_store_with_gaps_as_null(
     assert not any(gap)
     assert sum(v is not None for v in values) > 45
     assert {v for v in answer["values"]["R1.do.sp"] if v is not None} == {30.0}
+    assert set(answer["low"]) == set(answer["high"]) == {"R1.do"}
     lows = [v for v in answer["low"]["R1.do"] if v is not None]
     highs = [v for v in answer["high"]["R1.do"] if v is not None]
     assert all(low <= high for low, high in zip(lows, highs, strict=True))
@@ -321,7 +324,8 @@ async def test_a_foreign_database_is_503_and_named(
         ("tags=R1.do&points=1e7", "points: '1e7' is not allowed"),
         ("tags=R1.do&end=inf", "end: 'inf' is not allowed"),
         ("tags=R1.do&hours=1&hours=2", "hours: given twice"),
-        ("tags=R1.do&window=1", "window: no such key; allowed are tags, hours, points and end"),
+        ("tags=R1.do&window=1", "window: no such key; allowed are tags, bands, hours, points, end"),
+        ("tags=R1.do&bands=R1.ph", "bands: 'R1.ph' is not among the tags"),
         ("tags=" + ",".join(f"R1.t{i}" for i in range(65)), "65 are given; at most 64"),
     ],
 )

@@ -23,6 +23,7 @@ FLAGS = (
     "--disable-component-update --disable-quic"
 )
 NOW = START + 10.4 * 3600
+expect.set_options(timeout=20_000)  # ms; a limit on a busy machine, not a wait
 PHONE, DESK, WALL = (390, 844), (1280, 800), (1600, 1000)
 
 
@@ -155,7 +156,7 @@ def test_values_are_shown_in_english_with_their_units(chromium: Browser, url: st
         loops = {
             "temperature": ("Temperature", "°C", "37.00"),
             "ph": ("pH", "SP\n7.00"),
-            "do": ("Dissolved oxygen", "% air sat.", "30.0\u202f%", "good", "Auto"),
+            "do": ("Dissolved O₂", "% air sat.", "30.0\u202f%", "good", "Auto"),
             "agitation": ("Agitation", "r/min", "Cascade"),
             "air": ("Air", "L/min"),
             "feed": ("Feed", "mL/h", "Optimiser"),
@@ -365,6 +366,10 @@ def test_the_window_is_chosen_by_keyboard(chromium: Browser, url: str) -> None:
         assert asked.value.status == 200
         expect(shift).to_have_attribute("aria-pressed", "true")
         expect(shift).to_be_focused()
+        charts = page.locator("#charts")
+        expect(charts).to_have_attribute("data-phases", "feed")  # it began 2.9 h ago
+        hour.click()
+        expect(charts).to_have_attribute("data-phases", "")
         page.get_by_role("button", name="Clock").click()
         expect(page.get_by_role("button", name="Clock")).to_have_attribute("aria-pressed", "true")
 
@@ -440,6 +445,14 @@ def test_without_a_store_the_page_says_that_there_is_no_history(
 ) -> None:
     with console(far_end, tmp_path / "none.sqlite") as url, watch(chromium, url) as w:
         expect(w.page.locator("#trend-note")).to_have_text("No history yet")
+        # and is drawn from what comes in, which the next empty answer does not take away
+        chart = w.page.locator("[data-chart=do]")
+        expect(chart).to_have_attribute("data-points", "1")
+        far_end.state = state(NOW + 20)
+        expect(chart).to_have_attribute("data-points", "2")
+        w.page.wait_for_event("response", lambda r: "/api/series" in r.url)
+        far_end.state = state(NOW + 40)
+        expect(chart).to_have_attribute("data-points", "3")
         assert "°C" in plate(w.page, "temperature")
 
 
@@ -453,7 +466,7 @@ def test_it_fits_the_screen(
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= size[0]
         cut = page.evaluate(
-            "[...document.querySelectorAll('.pv, .row, .badge, button, .mode, #link, li')]"
+            "[...document.querySelectorAll('.pv, h3, .row, .badge, button, .mode, #link, li')]"
             ".filter((n) => n.offsetParent && n.scrollWidth > n.clientWidth + 1)"
             ".map((n) => n.className + ': ' + n.textContent)"
         )

@@ -27,6 +27,7 @@ export const CHARTS = [
     title: ["trends", "air_agitation"],
     unit: "{r}/min",
     least: 200,
+    leastRight: 1,
     lines: [
       line("trend.agitation", "agitation", "pv", "{r}/min", { band: true }),
       line("trend.sp", "agitation.sp", "sp", "{r}/min"),
@@ -41,6 +42,8 @@ export const CHARTS = [
     unit: "g/L",
     least: 2,
     floor: 0,
+    leastRight: 0.5,
+    floorRight: 0,
     lines: [
       line("trend.biomass", "est.biomass", "pv", "g/L", { band: true }),
       line("trend.acetate", "est.acetate", "second", "g/L", { right: true, band: true }),
@@ -62,6 +65,8 @@ export const CHARTS = [
     title: ["trends", "offgas"],
     unit: "%",
     least: 1,
+    leastRight: 1,
+    floorRight: 0,
     lines: [line("trend.o2", "offgas_o2", "pv", "%", { band: true }), line("trend.co2", "offgas_co2", "second", "%", { right: true })],
   },
 ];
@@ -108,8 +113,9 @@ function range(least, floor) {
   return (_, low, high) => {
     if (low == null || high == null) return [floor ?? 0, (floor ?? 0) + least];
     const pad = Math.max((high - low) * 0.08, (least - (high - low)) / 2);
-    const bottom = low - pad;
-    return [floor != null && bottom < floor ? floor - (high - low + pad) * 0.02 : bottom, high + pad];
+    if (floor == null || low - pad > floor) return [low - pad, high + pad];
+    const top = Math.max(high + (high - low) * 0.08, floor + least);
+    return [floor - (top - floor) * 0.02, top]; // a line on the floor stays visible
   };
 }
 
@@ -128,7 +134,7 @@ function tickText(time) {
   return (_, splits) => {
     const step = splits.length > 1 ? splits[1] - splits[0] : 3600;
     const digits = step % 3600 === 0 ? 0 : step % 1800 === 0 ? 1 : 2;
-    return splits.map((x) => (time.byAge() ? `${((x - time.zero()) / 3600).toFixed(digits)} h` : timeOfDay(x)));
+    return splits.map((x) => (time.byAge() ? `${((x - time.zero()) / 3600).toFixed(digits).replace("-", "−")} h` : timeOfDay(x)));
   };
 }
 
@@ -148,6 +154,32 @@ function beyondNow(time) {
   };
 }
 
+/** Vertical lines with a name where a phase of the recipe began. */
+function phaseMarks(time) {
+  return (u) => {
+    const { ctx } = u;
+    const { left, top, width, height } = u.bbox;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, top, width, height);
+    ctx.clip();
+    ctx.fillStyle = ctx.strokeStyle = colour("--ink-2");
+    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textBaseline = "top";
+    ctx.textAlign = "left";
+    ctx.setLineDash([devicePixelRatio, 3 * devicePixelRatio]);
+    for (const [at, name] of time.marks()) {
+      const x = Math.round(u.valToPos(at, "x", true)) + 0.5;
+      ctx.beginPath();
+      ctx.moveTo(x, top);
+      ctx.lineTo(x, top + height);
+      ctx.stroke();
+      ctx.fillText(word("phase", name), x + 3 * devicePixelRatio, top + 1);
+    }
+    ctx.restore();
+  };
+}
+
 function options(chart, rows, size, time, picked) {
   const font = "12px system-ui, sans-serif";
   const axis = { font, stroke: () => colour("--ink-2"), grid: { stroke: () => colour("--grid"), width: 1 }, ticks: { show: false } };
@@ -159,14 +191,14 @@ function options(chart, rows, size, time, picked) {
     series: [{}, ...rows.map(series)],
     bands: bands(chart, rows),
     legend: { show: false },
-    scales: { x: { time: false, range: () => time.range() }, y: { range: range(chart.least, chart.floor) }, r: { range: range(right?.unit === "%" ? 10 : 0.5, null) } },
+    scales: { x: { time: false, range: () => time.range() }, y: { range: range(chart.least, chart.floor) }, r: { range: range(chart.leastRight ?? 10, chart.floorRight) } },
     axes: [
       { ...axis, size: 24, gap: 4, splits: ticks(time), values: tickText(time) },
       { ...axis, size: 46, gap: 4, space: 28, values: tidy },
       ...(right ? [{ ...axis, scale: "r", side: 1, size: 40, gap: 4, space: 28, values: tidy, grid: { show: false } }] : []),
     ],
     cursor: { drag: { x: false, y: false }, sync: { key: "fermloop" }, points: { size: 6 }, y: false },
-    hooks: { drawClear: [beyondNow(time)], setCursor: [(u) => picked(u.cursor.idx)] },
+    hooks: { drawClear: [beyondNow(time)], draw: [phaseMarks(time)], setCursor: [(u) => picked(u.cursor.idx)] },
   };
 }
 

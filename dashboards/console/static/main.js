@@ -34,7 +34,7 @@ function render() {
   panels.optimiser(reactor.optimiser, state);
   panels.estimate(reactor.estimate);
   panels.interlocks(reactor.interlocks);
-  panels.alarms(state.alarms);
+  panels.alarms(state);
   panels.devices(state.devices);
   panels.tags(reactor.tags, state.time);
   panels.footer(state);

@@ -83,13 +83,17 @@ function troubles(state, reactor) {
   for (const [name, i] of Object.entries(reactor.interlocks ?? {}))
     if (i.tripped) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
   const said = silent.map(([name]) => name); // their alarms would say the same once more
-  for (const a of state.alarms ?? []) if (a.active && !said.includes(a.subject)) found.push(["alarm", t("attention.alarm"), a.subject, a.text]);
+  for (const a of state.alarms ?? [])
+    if (a.active && !said.includes(a.subject) && !standing(a, state.devices)) found.push(["alarm", t("attention.alarm"), a.subject, a.text]);
   const b = reactor.batch ?? {};
   if (b.state === "HELD") found.push(["held", t("attention.held"), b.id, b.message]);
   if (b.state === "ABORTED") found.push(["held", t("attention.aborted"), b.id, b.message]);
   if (state.samples_lost > 0) found.push(["alarm", t("attention.lost"), t("attention.lost_samples", { n: count(state.samples_lost) }), ""]);
   return found;
 }
+
+/** Whether an alarm only says what the header already does, for as long as the plant file says so. */
+const standing = (a, devices) => devices?.[a.subject]?.insecure && a.text.includes("insecure = true");
 
 /** Everything abnormal, worst first, in one strip that is not there when there is nothing. */
 export function attention(state, reactor) {
@@ -104,16 +108,17 @@ export function attention(state, reactor) {
 }
 
 /** Active alarms first, then those that have ended. */
-export function alarms(list) {
-  const sorted = [...(list ?? [])].sort((a, b) => b.active - a.active || b.time - a.time).slice(0, 12);
+export function alarms({ alarms: list, devices }) {
+  const all = (list ?? []).map((a) => ({ ...a, standing: standing(a, devices) }));
+  const sorted = all.sort((a, b) => b.active - a.active || a.standing - b.standing || b.time - a.time).slice(0, 12);
   show(node("alarms"), [sorted, language()], () => [
     title("alarms.title"),
-    sorted.some((a) => a.active) ? null : el("p", { class: "quiet" }, t("alarms.none")),
+    sorted.some((a) => a.active && !a.standing) ? null : el("p", { class: "quiet" }, t("alarms.none")),
     ...sorted.map((a) =>
       el(
         "div",
         { class: a.active ? "alarm" : "alarm ended" },
-        a.active ? shape("alarm") : null,
+        a.active ? shape(a.standing ? "warn" : "alarm") : null,
         el("small", {}, dateTime(a.time)),
         el("b", {}, a.subject),
         el("span", { lang: "en" }, a.text),

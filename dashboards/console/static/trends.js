@@ -15,6 +15,8 @@ let byAge = true;
 let reactorId = null;
 let snapshot = null;
 let history = null; // { time: [...], values: { tag: [...] } }
+let begun = []; // phases that began in the window
+let empty = false; // nothing is stored in the window
 let failure = null;
 let asked = -Infinity; // when the store was last asked, ms
 let busy = false;
@@ -29,6 +31,7 @@ function hours() {
 
 const time = {
   now,
+  marks: () => begun,
   byAge: () => byAge,
   // ticks are counted from the inoculation, or from local midnight
   zero() {
@@ -51,14 +54,18 @@ function needed() {
     tags.add(base);
     if (band) tags.add(`${base}.sd`);
   }
-  tags.add("est.volume");
+  tags.add("est.volume").add("phase");
   return [...tags];
 }
+
+/** Short tags of which the least and greatest are drawn too. */
+const banded = () => CHARTS.flatMap((c) => c.lines).filter((l) => l.band && !l.tag.startsWith("est.")).map((l) => l.tag);
 
 /** The value of a short tag in the live state; undefined where the state does not tell it. */
 function liveValue(tag) {
   const r = reactor();
   const [first, second, third] = tag.split(".");
+  if (first === "phase") return r.batch?.phases?.indexOf(r.batch.phase);
   if (first === "est") return third === "sd" ? r.estimate?.[ESTIMATE[second]]?.sd : r.estimate?.[ESTIMATE[second]]?.value;
   if (second) return r.loops?.[first]?.[second];
   return (r.tags?.[`${reactorId}.${first}`] ?? { value: r.loops?.[first]?.pv }).value;
@@ -68,14 +75,16 @@ async function ask() {
   busy = true;
   asked = performance.now();
   const wanted = [reactorId, chosen];
-  const tags = needed().map((tag) => `${reactorId}.${tag}`);
+  const names = (tags) => tags.map((tag) => `${reactorId}.${tag}`).join();
   const points = Math.max(10, Math.min(POINTS, Math.floor((hours() * 1800) / (snapshot.state.scan_s || 1))));
   try {
-    const query = new URLSearchParams({ tags: tags.join(), hours: hours().toFixed(3), points });
+    const query = new URLSearchParams({ tags: names(needed()), bands: names(banded()), hours: hours().toFixed(3), points });
     const reply = await fetch(`/api/series?${query}`);
     const body = await reply.json();
     if (!reply.ok) throw new Error(body.error);
-    if (wanted.join() === [reactorId, chosen].join()) history = body;
+    empty = body.time.length === 0;
+    // without a store the live values that have been drawn so far are all there is
+    if (wanted.join() === [reactorId, chosen].join() && !(empty && history?.time.length)) history = body;
     failure = null;
   } catch (error) {
     failure = error.message; // the state stream says whether the console itself is gone
@@ -128,6 +137,19 @@ function foreseen(plan, field) {
   return ahead;
 }
 
+/** Where a phase began: [plant time, name]. */
+function marks() {
+  const names = reactor()?.batch?.phases ?? [];
+  const found = [];
+  let before = null;
+  column("phase").forEach((value, i) => {
+    const phase = value == null ? before : Math.ceil(value); // a bucket's mean, between two phases
+    if (before !== null && phase !== before && names[phase]) found.push([history.time[i], names[phase]]);
+    before = phase;
+  });
+  return found;
+}
+
 function columns(chart) {
   const plan = reactor()?.optimiser?.plan;
   const rows = rowsOf(chart);
@@ -153,10 +175,11 @@ function columns(chart) {
 }
 
 function redraw() {
-  const empty = !history?.time.length;
   show(document.getElementById("trend-note"), [failure, empty, language()], () => [
     failure ? t("trends.failed", { error: failure }) : empty ? t("trends.empty") : "",
   ]);
+  begun = history ? marks() : [];
+  document.getElementById("charts").dataset.phases = begun.map(([, name]) => name).join();
   const shadow = reactor()?.optimiser?.mode === "shadow";
   if (history) for (const chart of charts) chart.draw(columns(chart.chart), shadow);
 }
