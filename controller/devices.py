@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from controller.settings import DeviceSettings, TagSettings
 from drivers.clock import Clock, monotonic
@@ -12,6 +12,8 @@ from drivers.modbus import ModbusDriver, Watchdog
 from drivers.opcua import Node, OpcUaDriver
 from drivers.point import Quality, Sample
 from drivers.registers import Register
+
+T = TypeVar("T")
 
 UNCERTAIN_SCANS = 3  # a value older than this is UNCERTAIN
 BAD_SCANS = 5  # and older than this, or than BAD_S if that is longer, BAD
@@ -60,6 +62,18 @@ class Device:
         self._beat_at = -math.inf
         self._beats = 0
         self._reading: asyncio.Task[dict[str, Sample]] | None = None
+        self._late: asyncio.Task[Any] | None = None  # a write or a beat that took too long
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is written now would arrive and stay: it answers in time and is armed."""
+        return self.answering and self.armed and self._reading is None and self._late is None
+
+    @property
+    def safe_by_now(self) -> bool:
+        """Whether its watchdog must have moved its actuators to their safe values by now."""
+        dog = self.settings.watchdog
+        return dog is not None and self._timer() - self._beat_at > dog.within_s + self._beat_s
 
     async def connect(self) -> None:
         """Ask the device what it is and read it once; writes nothing.
@@ -70,8 +84,11 @@ class Device:
         self.identity = await self.driver.identify()
         self._samples = await self.driver.read()
 
-    async def read(self, now: float, budget: float) -> None:
-        """Read once, waiting at most ``budget`` wall seconds; a slow device delays nobody else."""
+    async def read(self, now: float, budget: float | None) -> None:
+        """Read once, waiting at most ``budget`` wall seconds; a slow device delays nobody else.
+
+        It is waited for once: while its answer is overdue, later scans only look whether it came.
+        """
         if self.immediate:
             try:
                 self._take(await self.driver.read(), now)
@@ -80,6 +97,8 @@ class Device:
             return
         if self._reading is None:
             self._reading = asyncio.create_task(self.driver.read(), name=f"read {self.name}")
+        else:
+            budget = 0.0
         await asyncio.wait({self._reading}, timeout=budget)
         if not self._reading.done():
             return
@@ -101,39 +120,58 @@ class Device:
             n: s._replace(value=math.nan, quality=Quality.BAD) for n, s in self._samples.items()
         }
 
-    async def write(self, values: dict[str, float]) -> dict[str, Sample]:
-        """Write actuators and return what the device confirmed.
+    async def write(
+        self, values: dict[str, float], budget: float | None = None
+    ) -> dict[str, Sample]:
+        """Write actuators and return what the device confirmed within ``budget`` wall seconds.
 
         Raises:
             DeviceError: it was not confirmed; what the device holds is unknown until it is read.
         """
-        held = await self.driver.write(values)
+        held = await self._in_time(self.driver.write(values), budget, "a write")
         self._samples = {**self._samples, **held}
         return held
 
-    async def beat(self, *, at_once: bool = False) -> None:
-        """Feed the watchdog when it is due, or ``at_once``.
+    async def beat(self, budget: float | None = None, *, at_once: bool = False) -> None:
+        """Feed the watchdog when it is due, not armed, or ``at_once``.
 
         Raises:
-            DeviceError: the device did not take it.
+            DeviceError: the device did not take it within ``budget`` wall seconds.
         """
         if self.settings.watchdog is None:
             self.armed = True
             return
         time = self._timer()
-        if time - self._beat_at < self._beat_s and not at_once:
+        if self.armed and time - self._beat_at < self._beat_s and not at_once:
             return
         self._beats = (self._beats + 1) & 0xFFFF
-        self.armed = await self.driver.heartbeat(self._beats)
+        self.armed = await self._in_time(self.driver.heartbeat(self._beats), budget, "a heartbeat")
         self._beat_at = time
 
     async def close(self) -> None:
         """End what is under way and close the connection."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
-            self._reading = None
+        for task in filter(None, (self._reading, self._late)):
+            task.cancel()
+            await asyncio.wait({task})
+        self._reading = None
         await self.driver.close()
+
+    async def _in_time(self, work: Coroutine[Any, Any, T], budget: float | None, what: str) -> T:
+        """Return what ``work`` gives; after ``budget`` s it goes on alone and counts as failed."""
+        if self.immediate or budget is None:
+            return await work
+        task = asyncio.create_task(work, name=f"{what} to {self.name}")
+        await asyncio.wait({task}, timeout=budget)
+        if task.done():
+            return task.result()
+        self._late = task
+        task.add_done_callback(self._ended)
+        raise DeviceError(f"{self.name}: {what} is not confirmed after {budget:.2g} s")
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._late = None
+        if not task.cancelled():
+            task.exception()  # it has been told already
 
     def _take(self, samples: dict[str, Sample], now: float) -> None:
         self._samples = samples

@@ -304,6 +304,7 @@ class PidLoop(Loop):
         pv = sample.value
         if self.target is Mode.OFF or self.target is Mode.MANUAL:
             self.actual, self.reason, self._fallen = self.target, "", self.target is Mode.OFF
+            self.pid.pause()
             if self._fallen:
                 self.output = self._resting
                 self._let_go()
@@ -330,6 +331,7 @@ class PidLoop(Loop):
 
     def _without_measurement(self, now: float) -> None:
         """Leave AUTO at once; dosing stops in this scan, the rest holds for a while."""
+        self.pid.pause()
         if math.isnan(self._bad_since):
             self._bad_since = now
         self.actual = Mode.OFF if self.target is Mode.OFF else Mode.MANUAL

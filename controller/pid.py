@@ -162,6 +162,10 @@ class Pid:
         self._pid.setpoint = setpoint
         self._continue_from(applied)
 
+    def pause(self) -> None:
+        """Say that nothing was measured or that nobody asked; ``track`` then starts anew."""
+        self._seen = False
+
     def retune(
         self,
         kp: float,

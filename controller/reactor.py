@@ -4,13 +4,14 @@ Pure but for its state: samples in, actuator values out. It never touches a devi
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from controller.advisor import Advisor, AdvisorMode
 from controller.assemble import build_guard, build_loops
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import facts_of
+from controller.guard import Limited
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station
 from controller.plan import Plan, Situation
@@ -62,15 +63,12 @@ class Reactor:
         self.batch_id = ""
         self.recipe_path = ""
         self.held: dict[str, float] = {}  # what each actuator holds, as the device confirmed
+        self.unreachable: Mapping[str, str] = {}  # actuators that cannot be moved now, and why
         self.estimate: Estimate | None = None
         self.advisor: Advisor | None = None
         if self.settings.optimiser is not None and planner is not None:
             self.advisor = Advisor(name, self.settings.optimiser, planner, lock_step=lock_step)
-        self.kpis = {
-            n: LoopKpi(loop.settings.band)
-            for n, loop in self.loops.items()
-            if loop.settings.band is not None
-        }
+        self.kpis = self._new_kpis()
         self._tell = tell
         self._period = self.settings.model.estimator_period_s if self.settings.model else math.inf
         self._estimator = self._new_estimator()
@@ -82,10 +80,11 @@ class Reactor:
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
         self._started = -math.inf
-        self._waiting: dict[str, Mode] = {}  # modes to come back to when an operator resumes
+        self.waiting: dict[str, Mode] = {}  # modes to come back to when an operator resumes
         self.now = 0.0
         self.fed_ml = 0.0
         self._optimiser_loops = self._led_by_optimiser()
+        self._unsure: set[str] = set()  # actuators whose last write was not confirmed
 
     # -- one scan ------------------------------------------------------------------------------
 
@@ -121,12 +120,15 @@ class Reactor:
             if sample is None or sample.quality is not Quality.GOOD:
                 continue
             held = self.held.get(name)
-            if held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low):
+            sure = name not in self._unsure or name in self.unreachable
+            near = held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low)
+            if near and sure:
                 continue
             moved = True
+            self._unsure.discard(name)
             self.held[name] = sample.value
             self.guard.adopt(tag, sample.value)
-            if held is not None:
+            if held is not None and not near:
                 text = f"{name} holds {sample.value:g} {tag.unit}, not {held:g}; continuing from it"
                 self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
         if moved and len(self.held) == len(self.actuators):
@@ -206,26 +208,51 @@ class Reactor:
         check = self.guard.check
         for pid in self.pids:
             pid.step(samples, dt, now)
-            limit = ""
-            wanted = pid.wanted()
-            for tag, value in wanted:
+            limit, ramping = "", True
+            for tag, value in pid.wanted():
                 checked = check(tag, value, now)
                 values[tag.name] = checked.value
-                limit = limit or checked.reason
+                if tag.name in self.unreachable:
+                    values[tag.name], limit = self._stays(tag, checked.value)
+                    ramping = False
+                elif checked.limited:
+                    limit = limit or checked.reason
+                    ramping = ramping and checked.limited is Limited.RATE
             if limit:
-                pid.applied(values, samples, limit)
+                pid.applied(values, samples, limit, ramping=ramping)
         for station in self.stations:
             tag = station.tag
             checked = check(tag, station.step(samples, dt), now)
-            values[tag.name] = checked.value
-            station.applied(checked.value, checked.reason)
+            value, limit, ramping = checked.value, checked.reason, checked.limited is Limited.RATE
+            if tag.name in self.unreachable:
+                value, limit = self._stays(tag, value)
+                ramping = False
+            values[tag.name] = value
+            station.applied(value, limit, ramping=ramping)
         return values
+
+    def _stays(self, tag: Tag, wanted: float) -> tuple[float, str]:
+        """Return what an actuator that cannot be reached goes on holding, and why."""
+        held = self.held.get(tag.name, wanted)
+        self.guard.adopt(tag, held)
+        return held, self.unreachable[tag.name]
 
     def confirmed(self, held: Mapping[str, Sample]) -> None:
         """Take what a device confirmed after a write."""
         for name, sample in held.items():
             if sample.quality is Quality.GOOD:
                 self.held[name] = sample.value
+
+    def unconfirmed(self, names: Iterable[str]) -> None:
+        """Take note that a write failed: continue from what the device next says it holds."""
+        self._unsure.update(names)
+
+    def presume_safe(self, names: Iterable[str]) -> None:
+        """Take the safe values as held: the device's own watchdog has seen to it."""
+        for name in names:
+            tag = self.actuators.get(name)
+            if tag is not None and tag.safe is not None:
+                self.held[name] = tag.safe
 
     # -- batch ---------------------------------------------------------------------------------
 
@@ -235,20 +262,24 @@ class Reactor:
         Raises:
             RefusedError: one is running.
         """
-        if self.runner is not None and self.runner.state in (State.RUNNING, State.HELD):
+        if self.runner is not None and self.under_way:
             raise RefusedError(f"{self.name}: batch {self.batch_id} is {self.runner.state}")
         if lines := check(recipe, self.facts):
             raise RecipeError(lines)
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
-        self._dosing = {}
-        self._estimator = self._new_estimator()
+        self._dosing, self.waiting = {}, {}
+        self._estimator, self._estimate_at = self._new_estimator(), -math.inf
         self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
         self._started, self.fed_ml = now, 0.0
+        self._flow_ml, self._flow_s = dict.fromkeys(self._flow_ml, 0.0), 0.0
+        self.kpis = self._new_kpis()
         self.runner.start(now)
         self.set_optimiser(optimiser)
 
     def set_optimiser(self, mode: AdvisorMode) -> None:
         """Switch the optimiser; ``on`` puts its loops in OPTIMISER, otherwise the recipe leads.
+
+        Where no batch is under way it moves no loop: the next batch begins with it.
 
         Raises:
             RefusedError: the plant file gives this reactor none.
@@ -259,7 +290,7 @@ class Reactor:
             raise RefusedError(f"{self.name}: the plant file has no optimiser for it")
         self.advisor.set_mode(mode, self.now)
         for loop, _ in self._optimiser_loops:
-            if mode == "on":
+            if mode == "on" and self.under_way:
                 loop.target = Mode.OPTIMISER
             elif loop.target is Mode.OPTIMISER:
                 loop.target = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
@@ -279,7 +310,7 @@ class Reactor:
             runner.resume(now)
             self._dosing = {}
             for loop in self.loops.values():
-                loop.target = self._waiting.pop(loop.name, loop.target)
+                loop.target = self.waiting.pop(loop.name, loop.target)
         else:
             runner.abort(now, reason)
 
@@ -349,51 +380,88 @@ class Reactor:
 
         Doses are never replayed: what doses starts at 0. The feed goes to its fall-back, the recipe
         is HELD and the optimiser in shadow until an operator resumes. The other loops go back to
-        AUTO from what the devices hold, if the outage was short; else they wait in MANUAL.
+        AUTO from what the devices hold, if the outage was short; else they wait, what doses in OFF
+        and the rest in MANUAL.
+
+        Raises:
+            ValueError: the state is damaged; nothing of it has been taken.
         """
+        try:
+            return self._restore(state, now)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.name}: {error!r}") from None
+
+    def _restore(self, state: Mapping[str, Any], now: float) -> str:
         outage = max(0.0, now - float(state["time"]))
         short = outage <= RESTART_S
-        self.batch_id, self.fed_ml = state["batch_id"], float(state["fed_ml"])
-        self._induced = bool(state["induced"])
-        self.guard = build_guard(self.name, self._plant, state["guard"], now)
-        for name, kept in state["loops"].items():
-            loop = self.loops.get(name)
-            if loop is not None:
-                self._restore_loop(loop, kept, short=short)
-        if state["recipe"] is None:
-            return f"{self.name}: back after {outage:.0f} s without a batch"
-        self.runner = RecipeRunner.from_state(self.facts, state["recipe"], now)
-        self._started = float(state["started"] or now)
-        if self._estimator is not None and state["estimate"] is not None:
-            self._estimator.resume(state["estimate"], now)
+        guard = build_guard(self.name, self._plant, state["guard"], now)
+        runner = estimator = None
+        if state["recipe"] is not None:
+            runner = RecipeRunner.from_state(self.facts, state["recipe"], now)
+        if state["estimate"] is not None and (estimator := self._new_estimator()) is not None:
+            estimator.resume(state["estimate"], now)
+        loops = {n: (Mode[s["mode"]], float(s["setpoint"])) for n, s in state["loops"].items()}
+        started = now if state["started"] is None else float(state["started"])
+        fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
+        # Everything could be read: now take it.
+        self.now, self.guard, self.runner, self._started = now, guard, runner, started
+        self.batch_id, self.fed_ml, self._induced = str(state["batch_id"]), fed_ml, induced
+        self._estimator = estimator or self._estimator
+        for name, (mode, setpoint) in loops.items():
+            if name in self.loops:
+                self._restore_loop(self.loops[name], mode, setpoint, short=short)
+        text = f"{self.name}: back after {outage:.0f} s"
+        if self.waiting:
+            text += f": {', '.join(self.waiting)} wait for an operator"
+        else:
+            text += ": loops back in their modes"
+        if runner is None or runner.state is not State.HELD:
+            return f"{text}, no batch under way"
         if self.advisor is not None and state["optimiser"] != "off":
             self.advisor.set_mode("shadow", now)
-        loops = "loops back to AUTO" if short else "loops wait in MANUAL for an operator"
         return (
-            f"{self.name}: back after {outage:.0f} s: {loops}, feed on its fall-back, "
-            f"recipe HELD in phase {self.runner.phase}, optimiser {self._optimiser_mode}; "
-            "resume the recipe when the vessel is as it should be"
+            f"{text}, feed on its fall-back, recipe HELD in phase {runner.phase}, "
+            f"optimiser {self._optimiser_mode}; resume the recipe when the vessel is right"
         )
 
-    def _restore_loop(self, loop: Loop, kept: Mapping[str, Any], *, short: bool) -> None:
-        mode = Mode[kept["mode"]]
-        loop.local = float(kept["setpoint"])
+    def _restore_loop(self, loop: Loop, mode: Mode, setpoint: float, *, short: bool) -> None:
+        s = loop.settings
+        if s.setpoint_low <= setpoint <= s.setpoint_high:
+            loop.local = setpoint
         if mode is Mode.OPTIMISER:
             mode = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
-        if isinstance(loop, Station) and loop.settings.dosing:
-            loop.local = min(loop.local, max(0.0, loop.settings.setpoint_low))
+        if mode not in loop.modes:
+            mode = Mode.OFF  # the plant file has changed
+        if isinstance(loop, Station) and (s.dosing or loop.safe == loop.tag.low):
+            # What is safe when it stands still starts so, and never stays in a hand that is gone.
+            loop.local = max(0.0, s.setpoint_low)
             loop.target = mode if mode is not Mode.MANUAL else Mode.AUTO
         elif short or mode < Mode.AUTO:
             loop.target = mode
         else:
-            self._waiting[loop.name] = mode
-            loop.target = Mode.MANUAL
+            self.waiting[loop.name] = mode
+            loop.target = Mode.OFF if s.dosing else Mode.MANUAL
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a batch is running or HELD."""
+        return self.runner is not None and self.runner.state in (State.RUNNING, State.HELD)
+
+    @property
+    def waits(self) -> bool:
+        """Whether something stands still until a person says so."""
+        held = self.runner is not None and self.runner.state is State.HELD
+        return held or bool(self.waiting)
 
     # -- helpers -------------------------------------------------------------------------------
 
     @property
     def _optimiser_mode(self) -> AdvisorMode:
         return "off" if self.advisor is None else self.advisor.mode
+
+    def _new_kpis(self) -> dict[str, LoopKpi]:
+        bands = {n: loop.settings.band for n, loop in self.loops.items()}
+        return {n: LoopKpi(band) for n, band in bands.items() if band is not None}
 
     def _new_estimator(self) -> Estimator | None:
         model = self.settings.model

@@ -74,6 +74,8 @@ class Scan:
         self._device = {t: d for d in devices for t in d.actuators}
         self._span = {n: t.high - t.low for n, t in plant.tags.items()}
         self._immediate = all(d.immediate for d in devices)
+        self._budget: float | None = None
+        self._connected = False
 
     async def connect(self) -> None:
         """Return when every required device has answered and its watchdog is armed.
@@ -98,7 +100,10 @@ class Scan:
             for device in required:
                 await self._heartbeat(device, now, at_once=True)
                 await device.read(now, RETRY_S)
+                if device.changed:
+                    self._device_alarms(device, self.clock.now())
             if all(d.armed for d in required):
+                self._connected = True
                 return
             self._beat()
             await asyncio.sleep(0.05)
@@ -136,10 +141,12 @@ class Scan:
         for device in self.devices:
             samples.update(device.samples(now))
         self.samples = samples
+        unreachable = self._unreachable()
         if self._settle is not None:
             await self._settle(now)
         row = list(samples.values())
         for reactor in self.reactors:
+            reactor.unreachable = unreachable
             values = reactor.step(now, min(max(dt, 1e-3), LONGEST_STEP_S), samples)
             await self._write(reactor, values, now)
             row += reactor.record(now)
@@ -153,12 +160,28 @@ class Scan:
             for device in self.devices:
                 await device.read(now, 0.0)
         else:
-            speed = getattr(self.clock, "speed", 1.0) or 1.0
-            budget = max(LEAST_BUDGET_S, 0.5 * self.scan_s / speed)
-            await asyncio.gather(*(d.read(now, budget) for d in self.devices))
+            speed: float = getattr(self.clock, "speed", 1.0)
+            # in lock-step the plant stands still meanwhile: only the device's own timeout counts
+            self._budget = max(LEAST_BUDGET_S, 0.5 * self.scan_s / speed) if speed else None
+            await asyncio.gather(*(d.read(now, self._budget) for d in self.devices))
         for device in self.devices:
             if device.changed:
                 self._device_alarms(device, now)
+
+    def _unreachable(self) -> Mapping[str, str]:
+        """Return the actuators that cannot be moved now, with why; what they hold stays."""
+        found: dict[str, str] = {}
+        for device in self.devices:
+            if device.writable:
+                continue
+            why = f"{device.name} does not answer"
+            if device.answering and not device.armed:
+                why = f"{device.name} is not armed"
+            found |= dict.fromkeys(device.actuators, why)
+            if not device.answering and device.safe_by_now:
+                for reactor in self.reactors:
+                    reactor.presume_safe(device.actuators)
+        return found
 
     async def _write(self, reactor: Reactor, values: Mapping[str, float], now: float) -> None:
         """Write what differs from what the device holds, and take what it confirms."""
@@ -168,12 +191,13 @@ class Scan:
             if abs(value - held.get(name, math.inf)) > 1e-4 * self._span[name]:
                 due.setdefault(self._device[name], {})[name] = value
         for device, outputs in due.items():
-            if not device.answering:
+            if not device.writable:
                 continue
             try:
-                reactor.confirmed(await device.write(outputs))
+                reactor.confirmed(await device.write(outputs, self._budget))
                 self._write_alarm(device, False, now, "")
             except DeviceError as error:
+                reactor.unconfirmed(outputs)
                 self._write_alarm(device, True, now, str(error))
 
     async def _heartbeat(self, device: Device, now: float, *, at_once: bool = False) -> None:
@@ -181,11 +205,13 @@ class Scan:
             return
         was = device.armed
         try:
-            await device.beat(at_once=at_once)
+            await device.beat(self._budget, at_once=at_once)
         except DeviceError as error:
             device.armed, device.error = False, str(error)
-        if was != device.armed:
-            self._device_alarms(device, now)
+        if was != device.armed or not device.armed:
+            text = f"{device.name}: its watchdog is not armed; it holds its safe values"
+            on = not device.armed and self._connected
+            self.alarms.set(f"watchdog {device.name}", on, now, device.name, text)
 
     def _write_alarm(self, device: Device, on: bool, now: float, text: str) -> None:
         self.alarms.set(
@@ -196,14 +222,18 @@ class Scan:
         device.changed = False
         down = not device.answering
         self.alarms.set(f"device {device.name}", down, now, device.name, device.error)
-        tripped = device.answering and not device.armed and self.counts.scans > 1
-        text = f"{device.name}: its watchdog is not armed; it holds its safe values"
-        self.alarms.set(f"watchdog {device.name}", tripped, now, device.name, text)
+        if down:  # nobody knows
+            self.alarms.set(f"watchdog {device.name}", False, now, device.name, "")
 
     async def make_safe(self) -> None:
-        """Write every actuator's safe value, past all loops, and wait for the confirmation."""
+        """Write every actuator's safe value, past all loops, and wait for the confirmation.
+
+        Nothing is written where not every required device has answered yet.
+        """
         for reactor in self.reactors:
             reactor.safe_stop()
+            if not self._connected:
+                continue
             safe = {n: t.safe for n, t in reactor.actuators.items() if t.safe is not None}
             for device in self.devices:
                 mine = {n: v for n, v in safe.items() if n in device.actuators}
