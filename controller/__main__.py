@@ -21,6 +21,7 @@ from controller.devices import Device, build, wire
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
 from controller.pool import WorkerPool
+from controller.priority import scan_first
 from controller.recipe import Recipe, load_recipe
 from controller.registry import SocketError
 from controller.restart import Memory
@@ -41,6 +42,7 @@ def main() -> int:
     asked = parser.parse_args()
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("asyncua").setLevel(logging.WARNING)  # it tells each step of a connection
     try:
         plant = load_plant(asked.plant, data_dir=asked.data_dir)
         recipe = load_recipe(asked.recipe) if asked.recipe else None
@@ -64,6 +66,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
         loop.call_soon_threadsafe(controller.store_alarm, text, on)
 
     store = SqliteStore(plant.store, on_alarm=store_alarm)
+    if not scan_first():
+        _log.info("no real-time priority here: on a busy machine a scan may be late")
     clock = PlantClock()
     devices = [
         Device(name, s, build(name, s, wire(s), clock), plant.settings.scan_s)
