@@ -1,8 +1,10 @@
 """The soft sensor: what no probe shows, from what every vessel has.
 
-An extended Kalman filter on the control model. Off-gas gives oxygen uptake and CO2, dissolved
-oxygen gives the transfer coefficient, the balances give volume and the true feed. Where readings
-are BAD the model runs on alone, the spread grows, and ``stale_s`` says since when.
+A Kalman filter on the control model, by points instead of slopes (``models.kalman``): where uptake
+ends within a standard deviation of substrate or acetate, a slope sees nothing. Off-gas gives
+oxygen uptake and CO2, dissolved oxygen gives the transfer coefficient, the balances give volume
+and the true feed. Where readings are BAD the model runs on alone, the spread grows, and
+``stale_s`` says since when.
 """
 
 import math
@@ -40,7 +42,7 @@ from models.bioreactor import DENSITY
 from models.ecoli import EColi
 from models.fedbatch import Aeration, SoftSensor
 from models.fn import SCALARS
-from models.kalman import filter_step
+from models.kalman import sigma_step
 from models.symbolic import Compiled, compiled
 from models.vessels import VESSELS
 
@@ -51,12 +53,13 @@ GAP_MAX_S = 6 * 3600.0  # of time without an update that is predicted through
 RESUME_S = 60.0  # outage after which a stored estimate is only a start
 CHI2_99 = 6.63  # one degree of freedom
 CLOSED = 0.05  # L/min of oxygen that a closed flow controller may show
-ALWAYS = 1e12  # a gate that lets everything in
 REJECTED_MAX = 12  # in a row, after which the filter and not the instrument is doubted
+MEMORY_H = 30.0  # in which a factor that nothing excites goes back to what strains usually are
+SURPRISE_S = 300.0  # over which squared innovations are averaged
+FADE = 0.02  # of the covariance per update and unit of surprise above 1
+FADE_MAX = 0.1
 SLOPE_S = 40.0  # filter of the DO probe's slope
-EMPTY_S = 60.0  # of too little oxygen uptake, after which the substrate must be gone
-EMPTY_SHARE = 0.65  # of the uptake that the model expects
-O2, CO2, DEFICIT, VOLUME, SUBSTRATE = range(5)  # outputs of ``SoftSensor``
+O2, CO2, DEFICIT, VOLUME = range(4)  # outputs of ``SoftSensor``
 
 
 class Estimator:
@@ -93,7 +96,7 @@ class Estimator:
         self._stirrer, self._air = 300.0, 1.0  # last good
         self._rise = 0.0
         self._rejections = [0] * len(SoftSensor.outputs)
-        self._empty_s = 0.0
+        self._surprise = 0.0  # squared innovations of oxygen in units of their variance
         self._base_ml = self._grown_g = 0.0
 
     def _prior(self) -> "array[float]":
@@ -169,7 +172,7 @@ class Estimator:
         transfer = self._inputs(seen, flows, feed, induced)
         steps = max(1, math.ceil(span / STEP_MAX_S))
         line = self.settings.offgas_delay_s + self.settings.offgas_lag_s
-        _put(call.arguments[3], (*self._p, line / 3600.0))
+        _put(call.arguments[3], (*self._p, MEMORY_H, line / 3600.0))
         call.arguments[4][0] = span / steps / 3600.0
         _put(call.arguments[5], self._noise(induced))
         rejected: tuple[str, ...] = ()
@@ -177,9 +180,11 @@ class Estimator:
             for buffer, value in zip(call.arguments[6:9], (0.0, 1.0, 0.0), strict=True):
                 _fill(buffer, value)
             if i == steps - 1:
-                self._measure(now, span, seen, transfer)
+                self._measure(seen, transfer)
             _put(call.arguments[0], self._x)
             call.arguments[1][:] = self._cov
+            if self._surprise > 1.0:
+                self._widen(min(FADE * (self._surprise - 1.0), FADE_MAX))
             call()
             if not all(map(math.isfinite, (*call.results[0], *call.results[1]))):
                 self._cov = self._prior()
@@ -188,7 +193,7 @@ class Estimator:
             self._x = list(call.results[0])
             self._cov[:] = call.results[1]
         else:
-            rejected = self._judge(now)
+            rejected = self._judge(now, span)
         return self._report(now, span, flows, rejected)
 
     def _watch_oxygen(self, do: float | None, span: float) -> None:
@@ -243,7 +248,7 @@ class Estimator:
     def _noise(self, induced: bool) -> list[float]:
         """Return the variance that each state gains an hour."""
         q = [0.0] * N_STATES
-        x, cov = self._x, self._cov
+        x = self._x
         q[X] = (0.01 * x[X]) ** 2
         q[S] = 0.02**2
         q[A] = 0.03**2
@@ -251,20 +256,18 @@ class Estimator:
         q[V] = 0.003**2
         q[YO], q[YC], q[DIC] = 0.05**2, 0.05**2, 0.1**2
         q[SO] = q[SC] = 0.02**2
-        # a factor may wander, but no wider than strains differ: unexcited, it stays what it was
         s = self.settings
-        for i, most, pace in (
-            (LQ, s.qomax_sd, 0.01),
-            (LS, s.qsmax_sd, 0.01),
-            (LY, s.yem_sd, 0.005),
-            (LK, s.kla_sd, 0.035),
+        for i, sd, hours in (
+            (LQ, s.qomax_sd, MEMORY_H),
+            (LY, s.yem_sd, MEMORY_H),
+            (LP, s.qpm_sd, MEMORY_H),
+            (LS, s.qsmax_sd, MEMORY_H),
+            (LK, s.kla_sd, MEMORY_H),
         ):
-            q[i] = pace**2 * max(0.0, 1.0 - cov[i * N_STATES + i] / (most * most + 1e-12))
+            q[i] = 2.0 * sd * sd / hours  # what keeps its spread at ``sd`` while unexcited
         return q
 
-    def _measure(
-        self, now: float, span: float, seen: Mapping[str, float | None], transfer: float
-    ) -> None:
+    def _measure(self, seen: Mapping[str, float | None], transfer: float) -> None:
         """Fill measurements, variances and gates of those that are there."""
         s = self.settings
         z, r, gate = self._filter.arguments[6:9]
@@ -279,7 +282,6 @@ class Estimator:
                 gate[i] = CHI2_99
         if math.isfinite(transfer):
             self._measure_transfer(transfer, z, r, gate)
-            self._watch_substrate(span, transfer, z, r, gate)
         weight = seen.get("weight")
         if weight is not None:
             z[VOLUME] = (weight - (s.feed_kg_per_l - DENSITY) * self._meter.fed_l) / DENSITY
@@ -301,35 +303,19 @@ class Estimator:
         )
         gate[DEFICIT] = CHI2_99
 
-    def _watch_substrate(
-        self,
-        span: float,
-        transfer: float,
-        z: "array[float]",
-        r: "array[float]",
-        gate: "array[float]",
-    ) -> None:
-        """Say that the substrate is gone when cells that should feast hardly breathe.
+    def _widen(self, share: float) -> None:
+        """Trust the model less: the readings keep disagreeing by more than they may."""
+        cov, prior = self._filter.arguments[1], self._prior()
+        prior[A * N_STATES + A] = 0.2**2
+        by = [1.0] * N_STATES
+        for i in range(N_STATES):
+            k = i * N_STATES + i
+            if cov[k] < prior[k]:
+                by[i] = min(math.sqrt(1.0 + share), math.sqrt(prior[k] / max(cov[k], 1e-30)))
+        for k in range(len(cov)):
+            cov[k] *= by[k // N_STATES] * by[k % N_STATES]
 
-        The filter cannot find that out itself: far above KS the uptake does not tell how much
-        substrate there is, so the slope that it follows is nil until it is too late.
-        """
-        x, expected = self._x, self._estimate
-        spread = math.sqrt(max(self._cov[S * N_STATES + S], 0.0))
-        breathing = transfer * math.exp(x[LK]) - self._rise
-        hungry = (
-            expected is not None
-            and x[S] > 0.05
-            and x[S] < 4.0 * spread + 1.0
-            and breathing < EMPTY_SHARE * expected.our_mmol_per_l_h
-        )
-        self._empty_s = self._empty_s + span if hungry else 0.0
-        if self._empty_s >= EMPTY_S:
-            self._empty_s = 0.0
-            z[SUBSTRATE], r[SUBSTRATE], gate[SUBSTRATE] = 0.02, 0.02**2, ALWAYS
-            gate[O2] = gate[CO2] = gate[DEFICIT] = 0.0  # taken in as the model catches up
-
-    def _judge(self, now: float) -> tuple[str, ...]:
+    def _judge(self, now: float, span: float) -> tuple[str, ...]:
         """Count what the gate refused and say why."""
         innovation, spread = self._filter.results[2:4]
         gate = self._filter.arguments[8]
@@ -337,6 +323,9 @@ class Estimator:
         for i, output in enumerate(SoftSensor.outputs):
             if gate[i] <= 0:
                 continue
+            if i in (O2, DEFICIT):
+                size = min(innovation[i] * innovation[i] / spread[i], 25.0)
+                self._surprise += (size - self._surprise) * min(span / SURPRISE_S, 1.0)
             if innovation[i] * innovation[i] <= gate[i] * spread[i]:
                 self._rejections[i] = 0
                 if i in (O2, DEFICIT):
@@ -387,7 +376,7 @@ _filters: dict[str, Compiled] = {}
 def _compiled_filter(organism: EColi) -> Compiled:
     """Return the filter's machine code, made once a process; its buffers hold nothing between."""
     if organism.name not in _filters:
-        function = filter_step(SoftSensor(organism), name=f"fl_{organism.name}_filter")
+        function = sigma_step(SoftSensor(organism), name=f"fl_{organism.name}_filter")
         _filters[organism.name] = compiled([function])[function.name()]
     return _filters[organism.name]
 

@@ -15,13 +15,15 @@ from models.fn import SCALARS
 from models.model import Functions, Variable
 from models.vessels import Stirred
 
-LOG_FACTOR_MAX = 0.7  # of every factor: e^0.7 is twice; beyond it something else is wrong
-
 FACTORS = (  # what is learned of a batch, and which parameter of the organism it multiplies
     ("qomax_factor", "qOmax"),
     ("yem_factor", "Yem"),
     ("qpm_factor", "qPm"),
     ("qsmax_factor", "qSmax"),
+)
+LOG_MAX = (  # of each factor, and of kLa's: three spreads; beyond, something else is wrong
+    *(0.4, 0.16, 0.4, 0.3),
+    0.6,
 )
 
 
@@ -165,7 +167,8 @@ class Aeration:
 class SoftSensor:
     """``FedBatch`` with what a filter learns as states and what instruments see as outputs.
 
-    The logarithms of the factors do not move by themselves; the filter lets them. Gas space,
+    The logarithms of the factors go back to 0 slowly, so that what a strain is usually like is
+    never forgotten; the filter moves them. Gas space,
     dissolved carbon and the off-gas line (its dead time as a lag) are states because they are
     minutes long at low flow, and a filter that takes their lag for slow cells never finds the
     biomass again.
@@ -178,8 +181,10 @@ class SoftSensor:
             for v in FedBatch.states
         ),
         *(
-            Variable(f"log_{name}", "1", 0.0, -LOG_FACTOR_MAX, LOG_FACTOR_MAX, f"of {name}")
-            for name in (*(name for name, _ in FACTORS), "kla_factor")
+            Variable(f"log_{name}", "1", 0.0, -most, most, f"of {name}")
+            for name, most in zip(
+                (*(name for name, _ in FACTORS), "kla_factor"), LOG_MAX, strict=True
+            )
         ),
         Variable("yO2", "%", 100.0 * oxygen.AIR_O2, 0.0, 100.0, doc="O2 in the gas, dry"),
         Variable("yCO2", "%", 100.0 * oxygen.AIR_CO2, 0.0, 100.0, doc="CO2 in the gas, dry"),
@@ -203,13 +208,13 @@ class SoftSensor:
         Variable("yCO2", "%", doc="CO2 in the off-gas"),
         Variable("deficit", "mmol/(L.h)", doc="oxygen uptake less transfer, by the DO probe"),
         Variable("V", "L", doc="volume by the balance"),
-        Variable("S", "g/L", doc="substrate"),
     )
 
     def __init__(self, organism: EColi | None = None) -> None:
         self.model = FedBatch(organism)
         self.parameters = (
             *self.model.organism.parameters,
+            Variable("memory", "h", 30.0, 0.1, doc="time in which a factor forgets, unexcited"),
             Variable("line", "h", 55.0 / 3600.0, 1e-4, doc="delay and lag of the off-gas line"),
         )
 
@@ -217,12 +222,12 @@ class SoftSensor:
         self, x: Sequence[Any], u: Sequence[Any], p: Sequence[Any], fn: Functions
     ) -> tuple[list[Any], Any, Any]:
         factors = [fn.exp(value) for value in x[6 : 6 + len(FACTORS)]]
-        return self.model.balances(x[:6], u[:6], self.model.strain([*p[:-1], *factors]), fn)
+        return self.model.balances(x[:6], u[:6], self.model.strain([*p[:-2], *factors]), fn)
 
     def rhs(
         self, t: Any, x: Sequence[Any], u: Sequence[Any], p: Sequence[Any], fn: Functions
     ) -> Sequence[Any]:
-        """Return ``dx/dt`` per hour; the factors stay."""
+        """Return ``dx/dt`` per hour."""
         slopes, our, cer = self._balances(x, u, p, fn)
         V, (log_kla, y_o2, y_co2, dic, s_o2, s_co2) = x[5], x[-6:]
         rise, _, kla, air, pure, gas, co2_sat, bound = u[6:]
@@ -230,10 +235,10 @@ class SoftSensor:
         d_o2, d_co2 = offgas.gas_rates(
             y_o2 / 100.0, y_co2 / 100.0, air, pure, (our + rise) * V / 1e3, stripped * V / 1e3, gas
         )
-        still = [0.0 * V] * (len(FACTORS) + 1)
+        back = [-value / p[-2] for value in x[6 : 7 + len(FACTORS)]]
         line = p[-1]
         return [
-            *(*slopes, *still, 100.0 * d_o2, 100.0 * d_co2, cer - stripped),
+            *(*slopes, *back, 100.0 * d_o2, 100.0 * d_co2, cer - stripped),
             *((y_o2 - s_o2) / line, (y_co2 - s_co2) / line),
         ]
 
@@ -244,4 +249,4 @@ class SoftSensor:
         _, our, _ = self._balances(x, u, p, fn)
         log_kla, _, _, _, s_o2, s_co2 = x[-6:]
         rise, transfer = u[6:8]
-        return s_o2, s_co2, our + rise - transfer * fn.exp(log_kla), x[5], x[1]
+        return s_o2, s_co2, our + rise - transfer * fn.exp(log_kla), x[5]

@@ -1,67 +1,120 @@
-"""One step of an extended Kalman filter on a model, as a CasADi function to be compiled."""
+"""One step of a Kalman filter on a model, as a CasADi function to be compiled."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from models.model import Model
-from models.symbolic import ca, rosenbrock, trace
+from models.symbolic import Traced, ca, rosenbrock, trace
+
+SPREAD = 3.0**0.5  # of the points, in standard deviations
 
 
-def filter_step(model: Model, substeps: int = 1, name: str = "") -> Any:
+def sigma_step(model: Model, substeps: int = 1, name: str = "") -> Any:
     """Return a CasADi function that predicts over ``h`` and takes in the measurements.
 
     ``(x, P, u, p, h, q, z, r, gate) -> (x, P, innovation, spread)``, with n states, m outputs:
 
     * ``q`` (n): variance that each state gains per unit of model time, beside the propagated one;
     * ``z`` (m): what was measured of ``model.output``;
-    * ``r`` (m): variance of each measurement; measurements are taken one after another;
+    * ``r`` (m): variance of each measurement;
     * ``gate`` (m): greatest squared innovation in units of its variance that is taken in; 0
-      leaves the measurement out, a huge number always takes it;
+      leaves the measurement out;
     * ``innovation`` (m) and ``spread`` (m): difference and its variance, as gated.
 
-    The prediction is the model's Rosenbrock step with the exact Jacobian of that very step, so
-    that stiff substrate neither explodes nor leaves the covariance behind. The update is in
-    Joseph's form. Afterwards states are put inside their bounds; a covariance row is kept.
+    Stirling interpolation of second order: the mean and 2 n points on the axes of the covariance
+    take the model's Rosenbrock step and are looked at; means and covariances come from first and
+    second differences. Where uptake ends within a standard deviation of substrate or acetate the
+    points see it, and a slope does not. Covariances are sums of squares and cannot lose their
+    sign. Points are put inside the states' bounds.
+
+    Measurements are taken one after another by conditioning states and the measurements that
+    are still to come, so that each can be gated by itself.
 
     Args:
         model: its outputs are the measurements.
         substeps: of the prediction.
-        name: of the function; ``fl_MODEL_filter`` if not given.
+        name: of the function; ``fl_MODEL_sigma`` if not given.
+
+    Source: M. Norgaard, N. K. Poulsen, O. Ravn, Automatica 36 (2000) 1627-1638 (DD2).
     """
     traced = trace(model)
     n, m = traced.x.shape[0], traced.output.shape[0]
-    step = rosenbrock(traced, substeps, f"fl_{traced.name}_filter_step")
+    move = _moved(model, traced, substeps)
+    factor = _factor(n)
+    condition = _conditioned(model, n, m)
+    x, big_p = ca.MX.sym("x", n), ca.MX.sym("P", n, n)
+    u, p = ca.MX.sym("u", traced.u.shape[0]), ca.MX.sym("p", traced.p.shape[0])
+    h, q = ca.MX.sym("h"), ca.MX.sym("q", n)
+    z, r, gate = ca.MX.sym("z", m), ca.MX.sym("r", m), ca.MX.sym("gate", m)
+
+    root = SPREAD * factor(big_p)
+    middle = ca.repmat(x, 1, n)
+    points = ca.horzcat(x, middle + root, middle - root)
+    moved = move.map(2 * n + 1)(points, u, p, h)
+    centre = moved[:, 0]
+    plus, minus = moved[:, 1 : n + 1], moved[:, n + 1 :]
+    first = (plus - minus) / (2.0 * SPREAD)
+    second = plus + minus - 2.0 * ca.repmat(centre, 1, n)
+    mean = centre + ca.sum2(second) / (2.0 * SPREAD**2)
+    bend = (SPREAD**2 - 1.0) / (4.0 * SPREAD**4)
+    joint = first @ first.T + bend * (second @ second.T)
+    after, covariance, innovations, spreads = condition(mean, joint, q * h, z, r, gate)
+    return ca.Function(
+        name or f"fl_{traced.name}_sigma",
+        [x, big_p, u, p, h, q, z, r, gate],
+        [after, covariance, innovations, spreads],
+    )
+
+
+def _moved(model: Model, traced: Traced, substeps: int) -> Any:
+    """Return ``(x, u, p, h) -> (x, y)`` after the step, stacked; ``x`` is put inside first."""
     x, u, p, h = traced.x, traced.u, traced.p, ca.SX.sym("h")
-    big_p, q = ca.SX.sym("P", n, n), ca.SX.sym("q", n)
+    after = rosenbrock(traced, substeps, "inner")(_inside(x, model), u, p, h)
+    after = _inside(after, model)
+    seen = ca.Function("look", [x, u, p], [ca.substitute(traced.output, traced.t, 0.0)])
+    return ca.Function("moved", [x, u, p, h], [ca.vertcat(after, seen(after, u, p))])
+
+
+def _factor(n: int) -> Any:
+    """Return ``P -> L`` with ``L L' = P``, also of a covariance that has lost a direction."""
+    p = ca.SX.sym("P", n, n)
+    rows: list[list[Any]] = [[ca.SX(0.0)] * n for _ in range(n)]
+    for j in range(n):
+        left = p[j, j] - sum((rows[j][k] ** 2 for k in range(j)), ca.SX(0.0))
+        least = 1e-9 * p[j, j] + 1e-16
+        rows[j][j] = ca.sqrt(ca.fmax(left, least))
+        for i in range(j + 1, n):
+            dot = sum((rows[i][k] * rows[j][k] for k in range(j)), ca.SX(0.0))
+            rows[i][j] = (p[i, j] - dot) / rows[j][j]
+    return ca.Function("factor", [p], [ca.vertcat(*(ca.horzcat(*row) for row in rows))])
+
+
+def _conditioned(model: Model, n: int, m: int) -> Any:
+    """Return the update: states and measurements are jointly normal, and some are now known."""
+    mean, joint = ca.SX.sym("mean", n + m), ca.SX.sym("joint", n + m, n + m)
+    gained = ca.SX.sym("gained", n)
     z, r, gate = ca.SX.sym("z", m), ca.SX.sym("r", m), ca.SX.sym("gate", m)
-
-    after = step(x, u, p, h)
-    slope = ca.Function("slope", [x, u, p, h], [after, ca.jacobian(after, x)])
-    mean, transition = slope(x, u, p, h)
-    covariance = transition @ big_p @ transition.T + ca.diag(q * h)
-
-    seen = ca.substitute(traced.output, traced.t, 0.0)
+    inputs = [mean, joint, gained, z, r, gate]
+    added = ca.vertcat(gained, ca.SX.zeros(m))
+    state, spread = mean, joint + ca.diag(added)
     innovations: list[Any] = []
     spreads: list[Any] = []
     for i in range(m):
-        look = ca.Function("look", [x, u, p], [seen[i], ca.jacobian(seen[i], x)])
-        value, row = look(mean, u, p)
-        column = covariance @ row.T
-        innovation = z[i] - value
-        spread = (row @ column)[0, 0] + r[i]
-        taken = ca.if_else(innovation * innovation <= gate[i] * spread, 1.0, 0.0)
+        column = spread[:, n + i]
+        innovation, variance = z[i] - state[n + i], spread[n + i, n + i] + r[i]
+        taken = ca.if_else(innovation * innovation <= gate[i] * variance, 1.0, 0.0)
         taken = taken * ca.if_else(gate[i] > 0, 1.0, 0.0)
-        gain = taken * column / spread
-        mean = mean + gain * innovation
-        joseph = ca.SX.eye(n) - gain @ row
-        covariance = joseph @ covariance @ joseph.T + gain @ gain.T * r[i]
+        gain = taken * column / variance
+        state = state + gain * innovation
+        cross = gain @ column.T
+        spread = spread - cross - cross.T + gain @ gain.T * variance
         innovations.append(innovation)
-        spreads.append(spread)
-    bounded = _inside(mean, model)
-    covariance = 0.5 * (covariance + covariance.T)
+        spreads.append(variance)
+    covariance = 0.5 * (spread[:n, :n] + spread[:n, :n].T)
+    bounded = _inside(state[:n], model)
     return ca.Function(
-        name or f"fl_{traced.name}_filter",
-        [x, big_p, u, p, h, q, z, r, gate],
+        "conditioned",
+        inputs,
         [bounded, ca.densify(covariance), ca.vertcat(*innovations), ca.vertcat(*spreads)],
     )
 
