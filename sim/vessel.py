@@ -21,6 +21,8 @@ BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, ti
 SAFE: Final = {"stirrer": 300.0, "air": 1.0}  # every other actuator: 0
 FEED: Final = DRIVES.index("feed")
 NOISE_BLOCK: Final = 2048
+SCARCE_O2: Final = 6e-4  # g/L, 3 KO, 9 % of air: below it one step of 1 s overshoots without end
+FINER: Final = 16  # steps in place of one there
 _AT: Final = {name: k for k, name in enumerate(State._fields)}  # where each state stands
 X, S, A, P, V, M = (_AT[name] for name in ("X", "S", "A", "P", "V", "M"))
 O2, CO2, HCO3, NH3, PH = (_AT[name] for name in ("O", "CO2", "HCO3", "NH3", "pH"))
@@ -172,20 +174,36 @@ class Vessel:
             u[k] = drive.move(self._wanted[k], age, dt)
         if self._feed_volume_l >= self._bottle_l:
             u[FEED] = 0.0  # the bottle is empty
-        self._h[0] = dt / 3600.0
         if self._broth[2]:
             self._drift_broth(age, dt)
-        self._step()
-        x[:] = self._x_after
+        self._integrate(dt)
         if not math.isfinite(x[O2] + x[PH] + x[T]):
             raise FloatingPointError(f"{self.prefix} at {age:g} s: {list(x)} under {list(u)}")
-        for k in AMOUNTS:
-            if x[k] < 0.0:  # a trace, after a violent step of an input
-                x[k] = 0.0
         self._feed_volume_l += u[FEED] * dt / 3.6e6
         self._energy_wh += self._y[8] * dt / 3600.0
         self.time += dt
         self._look(dt)
+
+    def _integrate(self, dt: float) -> None:
+        """Move the states by ``dt``; in finer steps where oxygen runs out and uptake bends."""
+        x, after = self._x, self._x_after
+        self._h[0] = dt / 3600.0
+        self._step()
+        if after[O2] >= SCARCE_O2 <= x[O2]:
+            x[:] = after
+            self._no_less_than_none()
+            return
+        self._h[0] /= FINER
+        for _ in range(FINER):
+            self._step()
+            x[:] = after
+            self._no_less_than_none()
+
+    def _no_less_than_none(self) -> None:
+        x = self._x
+        for k in AMOUNTS:
+            if x[k] < 0.0:  # a trace, after a violent step of an input
+                x[k] = 0.0
 
     def _drift_broth(self, age: float, dt: float) -> None:
         """Let kLa wander, once a minute."""

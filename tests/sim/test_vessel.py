@@ -336,3 +336,18 @@ def test_an_empty_bottle_feeds_nothing() -> None:
     vessel.advance(12 * 3600.0)
     assert vessel.flow("feed") == 0.0
     assert vessel.read("R1.feed_weight") == pytest.approx(0.1, abs=0.005)
+
+
+@pytest.mark.parametrize(("biomass", "glucose"), [(8.0, 0.02), (8.0, 5.0), (45.0, 0.02)])
+def test_uptake_never_exceeds_transfer_for_long_when_oxygen_runs_out(
+    biomass: float, glucose: float
+) -> None:
+    vessel = Vessel("ecoli", "5l", 0)
+    vessel.set_state(X=biomass, S=glucose)
+    vessel.write("R1.feed", 20.0)  # and the stirrer at its safe 300 r/min
+    vessel.advance(60.0)
+    for second in range(61, 360):
+        vessel.advance(second)
+        truth = vessel.truth
+        assert 0.0 <= truth["do_percent"] < 0.3
+        assert truth["our_mmol_per_l_h"] == pytest.approx(truth["otr_mmol_per_l_h"], rel=0.02)
