@@ -46,6 +46,12 @@ while True:
 """
 
 
+@pytest.fixture(autouse=True)
+def whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let children write a line at once: unbuffered, print writes its end by itself."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, *arguments]
 
