@@ -111,19 +111,19 @@ class Controller:
         self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text))
 
     def restore(self) -> bool:
-        """Take up what a dead controller left; return whether there was anything to take up."""
+        """Take up what a dead controller left; return whether a batch is under way."""
         now = self.clock.now()
-        found = False
         for name, reactor in self.reactors.items():
             state = None if self.memory is None else self.memory.recall(name)
             if state is None:
                 continue
-            found = True
-            reactor.now = now
-            text = reactor.restore(state, now)
+            try:
+                text, waits = reactor.restore(state, now), reactor.waits
+            except ValueError as error:  # nothing of it has been taken
+                text, waits = f"{name}: begins anew; what was kept is damaged: {error}", True
             self.store.record(Event(now, "system", Kind.NOTE, name, text))
-            self.alarms.set(f"restart {name}", reactor.runner is not None, now, name, text)
-        return found
+            self.alarms.set(f"restart {name}", waits, now, name, text)
+        return any(reactor.under_way for reactor in self.reactors.values())
 
     async def run(self, until: float = float("inf")) -> None:
         """Scan until plant time ``until`` or until somebody stops it."""
@@ -221,11 +221,13 @@ class Controller:
         ):
             raise RefusedError(f"{loop}: the optimiser of {reactor.name} is not on")
         chosen.set_mode(Mode[mode])
+        reactor.waiting.pop(loop, None)  # a person has decided
+        self._seen(reactor)
         return self._audit(who, loop, "mode", old, mode, reason)
 
     def set_setpoint(self, loop: str, value: float, reason: str, who: str) -> str:
         """Set a loop's local setpoint."""
-        _, chosen = self._loop(loop)
+        reactor, chosen = self._loop(loop)
         if chosen.target not in (Mode.AUTO, Mode.MANUAL, Mode.OFF):
             raise RefusedError(
                 f"{loop}: its setpoint comes from elsewhere in {chosen.target.name}; "
@@ -233,6 +235,8 @@ class Controller:
             )
         old = chosen.local
         chosen.set_setpoint(value)
+        if reactor.runner is not None:
+            reactor.runner.release(loop.partition(".")[2])
         return self._audit(who, loop, "setpoint", old, value, reason, chosen.unit)
 
     def set_output(self, loop: str, value: float, reason: str, who: str) -> str:
@@ -255,7 +259,7 @@ class Controller:
             self.begin(load_recipe(Path(path)), path, mode, chosen.name)
         else:
             chosen.command_recipe(action, now, reason or f"by {who}")
-            self.alarms.set(f"restart {chosen.name}", False, now, chosen.name, "")
+        self._seen(chosen)
         state = chosen.runner.state if chosen.runner is not None else "IDLE"
         return self._audit(who, chosen.name, "recipe", action, state, reason)
 
@@ -275,6 +279,11 @@ class Controller:
         """End the scan in order; whoever runs it then writes the safe values."""
         self.scan.stopping = True
         return self._audit(who, self.plant.settings.site, "controller", "running", "stopping", "")
+
+    def _seen(self, reactor: Reactor) -> None:
+        """End the alarm of a restart when nothing waits for a person any more."""
+        if not reactor.waits:
+            self.alarms.set(f"restart {reactor.name}", False, self.clock.now(), reactor.name, "")
 
     def _audit(
         self, who: str, subject: str, what: str, old: object, new: object, why: str, unit: str = ""

@@ -83,7 +83,7 @@ def run_batch(
             plant, devices, clock, keeper, planner, lock_step=True, beat=lambda: follow(controller)
         )
         await controller.connect()
-        controller.begin(recipe, str(recipe_path), optimiser)
+        controller.begin(recipe, str(recipe_path), optimiser, next(iter(controller.reactors)))
         begun, done = clock.now(), 0.0
         while done < hours:
             done = min(done + PROGRESS_H, hours)
