@@ -85,14 +85,16 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
         async with CommandServer(controller, plant.socket, plant.path):
             if pool is not None:
                 await pool.start()
-            await controller.connect()
+            async with heartbeat.beating():  # a slow device is no frozen controller
+                await controller.connect()
             if not controller.scan.stopping:
                 begin(controller, recipe, path, optimiser)
                 gc.collect()
                 gc.freeze()  # what is here now stays; a full collection must not stop a scan
                 await controller.run()
-            await controller.shut(safe=True)
-            store.flush()
+            async with heartbeat.beating():
+                await controller.shut(safe=True)
+                store.flush()
             report = plant.data_dir / "report.json"
             report.write_text(json.dumps(controller.report(), indent=1))
     finally:
