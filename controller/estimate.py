@@ -98,7 +98,7 @@ class Estimate:
         feed_factor: true feed over the pump's own figure, by the bottle's balance.
         base_ml_per_g: base per gram of biomass formed, as seen so far.
         rejected: readings refused by the gate in this update, with the reason.
-        meter: the feed meter's state, for a restart.
+        meter: sums that a restart must not lose: the feed meter's state, gas, base, growth.
     """
 
     time: float

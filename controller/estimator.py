@@ -39,7 +39,7 @@ from controller.feed_meter import FeedMeter
 from drivers.point import Quality, Sample
 from models import oxygen, ph
 from models.bioreactor import DENSITY
-from models.ecoli import EColi
+from models.ecoli import M_CO2, M_O2, EColi
 from models.fedbatch import Aeration, SoftSensor
 from models.fn import SCALARS
 from models.kalman import sigma_step
@@ -51,6 +51,20 @@ __all__ = ["NAMES", "Estimate", "Estimator", "EstimatorSettings"]
 STEP_MAX_S = 30.0  # of one prediction
 GAP_MAX_S = 6 * 3600.0  # of time without an update that is predicted through
 RESUME_S = 60.0  # outage after which a stored estimate is only a start
+PLAUSIBLE = {  # of a reading, in its unit; outside it is no reading
+    "temperature": (5.0, 60.0),
+    "ph": (3.0, 11.0),
+    "do": (-5.0, 300.0),
+    "agitation": (0.0, 5000.0),
+    "offgas_o2": (0.0, 100.0),
+    "offgas_co2": (-1.0, 100.0),
+    "air_flow": (-0.5, 1e3),
+    "oxygen_flow": (-0.5, 1e3),
+    "weight": (-1.0, 1e4),
+    "feed_weight": (-1.0, 1e4),
+}
+FLOW_MAX = 1e5  # mL/h
+METER_SIZE = 9  # numbers of ``Estimate.meter``
 CHI2_99 = 6.63  # one degree of freedom
 CLOSED = 0.05  # L/min of oxygen that a closed flow controller may show
 REJECTED_MAX = 12  # in a row, after which the filter and not the instrument is doubted
@@ -98,6 +112,7 @@ class Estimator:
         self._rejections = [0] * len(SoftSensor.outputs)
         self._surprise = 0.0  # squared innovations of oxygen in units of their variance
         self._base_ml = self._grown_g = 0.0
+        self._blown_kg = 0.0  # that left as CO2 less what came as O2
 
     def _prior(self) -> "array[float]":
         s, x = self.settings, self._x
@@ -125,8 +140,9 @@ class Estimator:
         self.reset()
         self._x = list(estimate.mean)
         self._cov = array("d", estimate.cov)
-        if estimate.meter:
+        if len(estimate.meter) == METER_SIZE:
             self._meter.resume(estimate.meter)
+            self._blown_kg, self._base_ml, self._grown_g = estimate.meter[-3:]
         fresh = 0.0 <= now - estimate.time <= RESUME_S
         if fresh:
             self._time, self._fresh = estimate.time, estimate.time - estimate.stale_s
@@ -163,8 +179,8 @@ class Estimator:
         span = 0.0 if first else min(now - self._time, GAP_MAX_S)
         if first:
             self._fresh = now
-        seen = {name: _good(sample) for name, sample in readings.items()}
-        flows = {name: _finite(value) for name, value in flows_ml_per_h.items()}
+        seen = {name: _good(name, readings) for name in PLAUSIBLE}
+        flows = {name: _flow(value) for name, value in flows_ml_per_h.items()}
         self._time = now
         self._watch_oxygen(seen.get("do"), span)
         feed = self._meter.update(seen.get("feed_weight"), flows.get("feed", 0.0), span / 3600.0)
@@ -284,7 +300,8 @@ class Estimator:
             self._measure_transfer(transfer, z, r, gate)
         weight = seen.get("weight")
         if weight is not None:
-            z[VOLUME] = (weight - (s.feed_kg_per_l - DENSITY) * self._meter.fed_l) / DENSITY
+            heavier = (s.feed_kg_per_l - DENSITY) * self._meter.fed_l
+            z[VOLUME] = (weight + self._blown_kg - heavier) / DENSITY
             r[VOLUME] = (s.weight_noise_kg / DENSITY) ** 2 + 0.01**2
             gate[VOLUME] = CHI2_99
         for i, count in enumerate(self._rejections):
@@ -354,6 +371,7 @@ class Estimator:
         hours = span / 3600.0
         self._grown_g += max(mu, 0.0) * x[X] * x[V] * hours
         self._base_ml += flows.get("base", 0.0) * hours
+        self._blown_kg += (cer * M_CO2 - our * M_O2) * x[V] * hours * 1e-6
         self._estimate = Estimate(
             time=now,
             mean=tuple(x),
@@ -365,7 +383,7 @@ class Estimator:
             feed_factor=self._meter.factor,
             base_ml_per_g=(self._base_ml + 40.0) / (self._grown_g + 20.0),  # 2 until seen
             rejected=rejected,
-            meter=self._meter.as_tuple(),
+            meter=(*self._meter.as_tuple(), self._blown_kg, self._base_ml, self._grown_g),
         )
         return self._estimate
 
@@ -381,14 +399,16 @@ def _compiled_filter(organism: EColi) -> Compiled:
     return _filters[organism.name]
 
 
-def _good(sample: Sample | None) -> float | None:
-    if sample is None or sample.quality is Quality.BAD or not math.isfinite(sample.value):
+def _good(name: str, readings: Mapping[str, Sample]) -> float | None:
+    sample = readings.get(name)
+    if sample is None or sample.quality is Quality.BAD:
         return None
-    return sample.value
+    low, high = PLAUSIBLE[name]
+    return sample.value if low <= sample.value <= high else None  # NaN is in no range
 
 
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) and value > 0 else 0.0
+def _flow(value: float) -> float:
+    return value if 0.0 < value < FLOW_MAX else 0.0
 
 
 def _put(buffer: "array[float]", values: Sequence[float]) -> None:

@@ -28,6 +28,7 @@ FREE = 1e3  # g/(g.h): oxygen that limits nothing
 
 # weights in g of product; slack is a share of a limit
 SLACK_LINEAR, SLACK_SQUARE = 20.0, 20.0
+VOLUME_STIFF = 10.0  # 0.1 L too much is as bad as twice the oxygen
 MOVE, SUBSTRATE, AERATION = 0.01, 5e-4, 2e-4
 
 
@@ -265,7 +266,7 @@ class Problem:
                 n.uptake_share - uptake + us[k][3],
                 1.0 - heat + us[k][2],
                 us[k][1] - s.do_floor / DO_SCALE,
-                self.cells.limits.volume_max - y[1] + us[k][2],
+                VOLUME_STIFF * (self.cells.limits.volume_max - y[1]) + us[k][2],
             ]
             equality += [False] * 5
             for slack in (us[k][2], us[k][3]):
