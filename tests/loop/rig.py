@@ -1,0 +1,345 @@
+"""The whole controller on virtual time: real drivers and vessel, wires that a test may cut."""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from controller.advisor import AdvisorMode
+from controller.controller import Controller
+from controller.devices import Device, build
+from controller.loops import Loop
+from controller.planning import Planner
+from controller.plant import Plant, load_plant
+from controller.recipe import load_recipe
+from drivers.opcua import DataValue
+from drivers.point import Sample
+from fermloop.commands.closed_loop import EPOCH
+from fermloop.commands.simulated import vessels
+from historian.events import Event, Kind
+from historian.store import Historian, NullHistorian
+from sim.clock import SimClock, VirtualLoop
+from sim.links import VesselModbusLink, VesselOpcUaLink, vessel_link
+from sim.truth import Truth
+from sim.vessel import Vessel
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "sim/plants/ecoli_5l.toml"
+RECIPE = ROOT / "sim/recipes/ecoli.toml"
+
+# A vessel that is well grown and fed from the first minute, so that a test need not wait for it.
+GROWN = {
+    "volume_l = 3.0\nbiomass_g_per_l = 0.3\nsubstrate_g_per_l = 8.0\n": (
+        "volume_l = 3.0\nbiomass_g_per_l = 8.0\nsubstrate_g_per_l = 0.1\n"
+    ),
+    "volume_l = 3.0\nsubstrate_g_per_l = 8.0 ": "volume_l = 3.0\nsubstrate_g_per_l = 0.1 ",
+}
+FED = """\
+name = "fed"
+organism = "ecoli"
+
+[start.loops]
+temperature = "AUTO"
+ph = "AUTO"
+do = "AUTO"
+agitation = "CASCADE"
+air = "CASCADE"
+feed = "CASCADE"
+inducer = "CASCADE"
+antifoam = "AUTO"
+oxygen = "AUTO"
+
+[start]
+setpoints = { temperature = 37.0, ph = 7.0, do = 30.0, feed = 0.0 }
+
+[[phase]]
+name = "feed"
+feed = { kind = "constant", ml_per_h = 20.0 }
+until = { batch_h = 2.0 }
+
+[[phase]]
+name = "induce"
+dose = { loop = "inducer", ml = 10.0, ml_per_min = 2.0 }
+induces = true
+feed = { kind = "hold" }
+until = { batch_h = 6.0 }
+"""
+
+
+class Tampered:
+    """A vessel whose instruments and pumps can be made to fail; everything else is the vessel's.
+
+    Attributes:
+        shows: what an instrument shows in place of the truth, by tag.
+        stuck: actuators that take no new value, by tag.
+    """
+
+    def __init__(self, vessel: Vessel) -> None:
+        self.vessel = vessel
+        self.shows: dict[str, float] = {}
+        self.stuck: set[str] = set()
+        self.time = vessel.time
+
+    def advance(self, time: float) -> None:
+        self.vessel.advance(time)
+        self.time = self.vessel.time
+
+    def read(self, name: str) -> float:
+        return self.shows[name] if name in self.shows else self.vessel.read(name)
+
+    def write(self, name: str, value: float) -> None:
+        if name not in self.stuck:
+            self.vessel.write(name, value)
+
+    def actual(self, name: str) -> float:
+        return self.vessel.actual(name)
+
+    def to_safe(self) -> None:
+        self.vessel.to_safe()
+
+
+class Wire:
+    """A device's wire with a tap on it.
+
+    Attributes:
+        writes: every request that would change something, as the device got it.
+        deaf: the device says yes to every write and does nothing (Modbus only).
+    """
+
+    def __init__(self, link: VesselModbusLink | VesselOpcUaLink) -> None:
+        self.address = link.address
+        self.link = link
+        self.writes: list[object] = []
+        self.deaf = False
+
+    @property
+    def answering(self) -> bool:
+        """False: the wire is cut."""
+        return self.link.answering
+
+    @answering.setter
+    def answering(self, value: bool) -> None:
+        self.link.answering = value
+
+    async def close(self) -> None:
+        await self.link.close()
+
+
+class ModbusWire(Wire):
+    link: VesselModbusLink
+
+    async def exchange(
+        self,
+        requests: Sequence[bytes],
+        *,
+        unit: int | None = None,
+        timeout_s: float | None = None,
+    ) -> list[bytes]:
+        changing = [r for r in requests if r[0] in (5, 6, 15, 16)]
+        if self.answering:
+            self.writes += changing
+        if self.deaf and changing:
+            reads = [r for r in requests if r not in changing]
+            answers = iter(await self.link.exchange(reads, unit=unit))
+            return [r[:5] if r in changing else next(answers) for r in requests]
+        return await self.link.exchange(requests, unit=unit, timeout_s=timeout_s)
+
+    def reset(self) -> None:
+        self.link.reset()
+
+
+class OpcUaWire(Wire):
+    link: VesselOpcUaLink
+
+    async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
+        return await self.link.read(nodes)
+
+    async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
+        if self.answering:
+            self.writes += zip(nodes, values, strict=True)
+        return await self.link.write(nodes, values)
+
+    async def call(self, method: str, argument: float, timeout_s: float) -> int:
+        return await self.link.call(method, argument, timeout_s)
+
+
+class Journal(NullHistorian):
+    """Keeps the events of a run for the test; rows go nowhere."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def record(self, event: Event) -> None:
+        self.events.append(event)
+
+
+class Rig:
+    """A plant under control, scan by scan; use it as a context.
+
+    Args:
+        plant: the checked plant file, with a ``[simulation]`` table.
+        seed: draws the vessels.
+        store: where rows and events go; a journal of events if not given.
+        planner: who makes plans, given the clock.
+        start: plant time at the start.
+        vessels: taken over from another rig, with the plant time they have reached.
+    """
+
+    def __init__(
+        self,
+        plant: Plant,
+        *,
+        seed: int = 1,
+        store: Historian | None = None,
+        planner: Callable[[SimClock], Planner] | None = None,
+        start: float = EPOCH,
+        vessels_of: "Rig | None" = None,
+    ) -> None:
+        self.plant = plant
+        self.journal = Journal()
+        self.store = store or self.journal
+        if vessels_of is None:
+            self.tampered = {n: Tampered(v) for n, v in vessels(plant, seed, start).items()}
+        else:
+            self.tampered = {n: Tampered(t.vessel) for n, t in vessels_of.tampered.items()}
+        self._runner = asyncio.Runner(loop_factory=VirtualLoop)
+        self._runner.get_loop()
+        self.controller = self._runner.run(self._build(start, planner))
+        self._next = start
+
+    async def _build(
+        self, start: float, planner: Callable[[SimClock], Planner] | None
+    ) -> Controller:
+        self.clock = SimClock(start)
+        self.wires: dict[str, Wire] = {}
+        devices: list[Device] = []
+        for name, s in self.plant.settings.device.items():
+            link = vessel_link(s, self.tampered, self.clock)
+            tap = ModbusWire(link) if isinstance(link, VesselModbusLink) else OpcUaWire(link)
+            self.wires[name] = tap
+            driver = build(name, s, tap, self.clock)
+            scan_s = self.plant.settings.scan_s
+            devices.append(Device(name, s, driver, scan_s, immediate=True, timer=self.clock.now))
+        self.planner = None if planner is None else planner(self.clock)
+        if self.planner is not None:
+            await self.planner.start()
+        return Controller(self.plant, devices, self.clock, self.store, self.planner, lock_step=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.close()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def connect(self) -> Self:
+        """Reach every device; returns when all have answered."""
+        self._runner.run(self.controller.connect())
+        self._next = self.clock.now()
+        return self
+
+    def begin(
+        self, recipe: Path = RECIPE, optimiser: AdvisorMode = "off", reactor: str = ""
+    ) -> Self:
+        """Connect and start a batch."""
+        self.connect()
+        self.controller.begin(load_recipe(recipe), str(recipe), optimiser, reactor)
+        return self
+
+    def scans(self, count: int) -> Iterator[float]:
+        """Do ``count`` scans and yield the plant time after each."""
+        for _ in range(count):
+            self.run(1)
+            yield self.clock.now()
+
+    def run(self, scans: int) -> None:
+        """Do ``scans`` scans."""
+        scan_s = self.plant.settings.scan_s
+        until = self._next + (scans - 1) * scan_s
+        self._next = until + scan_s
+        self._runner.run(self.controller.run(until))
+
+    def hours(self, hours: float) -> None:
+        """Run for ``hours`` of plant time."""
+        self.run(round(hours * 3600 / self.plant.settings.scan_s))
+
+    def pause(self, seconds: float) -> None:
+        """Let plant time pass without any controller: it has been killed."""
+        self._runner.run(self.clock.sleep_until(self.clock.now() + seconds))
+        self._next += seconds
+
+    def do(self, work: Any) -> Any:
+        """Run a coroutine on the virtual loop."""
+        return self._runner.run(work)
+
+    # -- what is so ----------------------------------------------------------------------------
+
+    @property
+    def vessel(self) -> Vessel:
+        """The first reactor's vessel."""
+        return next(iter(self.tampered.values())).vessel
+
+    @property
+    def faults(self) -> Tampered:
+        """What a test may break of the first reactor."""
+        return next(iter(self.tampered.values()))
+
+    def truth(self) -> Truth:
+        """Return a record of the first vessel's truth from now on."""
+        return Truth.of(self.vessel)
+
+    @property
+    def samples(self) -> Mapping[str, Sample]:
+        """What the last scan saw."""
+        return self.controller.scan.samples
+
+    def loop(self, name: str, reactor: str = "R1") -> Loop:
+        """Return a loop by its name inside the reactor."""
+        return self.controller.reactors[reactor].loops[name]
+
+    def held(self) -> dict[str, float]:
+        """Return what every actuator of the plant really has been told, by tag."""
+        return {
+            n: self.tampered[t.reactor].actual(n)
+            for n, t in self.plant.tags.items()
+            if t.safe is not None
+        }
+
+    def told(self, kind: Kind, word: str = "") -> list[str]:
+        """Return the texts of the events of a kind that hold ``word``."""
+        return [e.text for e in self.journal.events if e.kind is kind and word in e.text]
+
+    def alarms(self) -> dict[str, str]:
+        """Return the active alarms' texts by key."""
+        return {key: alarm.text for key, alarm in self.controller.alarms.active.items()}
+
+    def state(self) -> Any:
+        """Return the state as the console gets it."""
+        return self.controller.state()
+
+
+def plant_file(folder: Path, changes: Mapping[str, str] | None = None) -> Plant:
+    """Return the demo's plant with ``changes`` made to its text, its data in ``folder``.
+
+    Raises:
+        ValueError: a text to change is not there exactly once.
+    """
+    text = DEMO.read_text()
+    for old, new in (changes or {}).items():
+        if text.count(old) != 1:
+            raise ValueError(f"{old!r} is {text.count(old)} times in the plant file, not once")
+        text = text.replace(old, new)
+    path = folder / "plant.toml"
+    path.write_text(text)
+    return load_plant(path, data_dir=folder / "data")
+
+
+def bump(rig: Rig, before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Return the greatest move of any actuator, as a share of its span."""
+    tags = rig.plant.tags
+    return max(
+        (abs(after[n] - before[n]) / (tags[n].high - tags[n].low) for n in before),
+        default=math.nan,
+    )
