@@ -503,8 +503,8 @@ class Reactor:
     def _bad_input(self, samples: Mapping[str, Sample]) -> str:
         for tag in self.settings.measured.values():
             sample = samples.get(tag)
-            if sample is None or sample.quality is not Quality.GOOD:
-                return f"{tag} is {'missing' if sample is None else sample.quality.name}"
+            if sample is None or sample.quality is Quality.BAD:  # what is UNCERTAIN ages the estimate
+                return f"{tag} is {'missing' if sample is None else 'BAD'}"
         return ""
 
     def _situation(self, previous: Plan | None) -> Situation | None:
