@@ -503,7 +503,7 @@ class Reactor:
     def _bad_input(self, samples: Mapping[str, Sample]) -> str:
         for tag in self.settings.measured.values():
             sample = samples.get(tag)
-            if sample is None or sample.quality is Quality.BAD:  # what is UNCERTAIN ages the estimate
+            if sample is None or sample.quality is Quality.BAD:  # UNCERTAIN ages the estimate
                 return f"{tag} is {'missing' if sample is None else 'BAD'}"
         return ""
 
