@@ -21,6 +21,10 @@ BAD_S = 5.0
 BEAT_S = 0.5  # at least how often a watchdog is fed, wall s
 
 
+class LateError(DeviceError):
+    """What was asked has not come in time; it goes on, and what comes of it is seen later."""
+
+
 class Device:
     """One device: its driver, its last samples and how old they are.
 
@@ -126,6 +130,7 @@ class Device:
         """Write actuators and return what the device confirmed within ``budget`` wall seconds.
 
         Raises:
+            LateError: it is not confirmed yet.
             DeviceError: it was not confirmed; what the device holds is unknown until it is read.
         """
         held = await self._in_time(self.driver.write(values), budget, "a write")
@@ -136,7 +141,8 @@ class Device:
         """Feed the watchdog when it is due, not armed, or ``at_once``.
 
         Raises:
-            DeviceError: the device did not take it within ``budget`` wall seconds.
+            LateError: it has not been taken within ``budget`` wall seconds, yet.
+            DeviceError: the device did not take it.
         """
         if self.settings.watchdog is None:
             self.armed = True
@@ -145,8 +151,12 @@ class Device:
         if self.armed and time - self._beat_at < self._beat_s and not at_once:
             return
         self._beats = (self._beats + 1) & 0xFFFF
-        self.armed = await self._in_time(self.driver.heartbeat(self._beats), budget, "a heartbeat")
-        self._beat_at = time
+        await self._in_time(self._feed(time), budget, "a heartbeat")
+
+    async def _feed(self, time: float) -> None:
+        armed = await self.driver.heartbeat(self._beats)
+        self.changed = self.changed or armed != self.armed
+        self.armed, self._beat_at = armed, time
 
     async def close(self) -> None:
         """End what is under way and close the connection."""
@@ -166,12 +176,12 @@ class Device:
             return task.result()
         self._late = task
         task.add_done_callback(self._ended)
-        raise DeviceError(f"{self.name}: {what} is not confirmed after {budget:.2g} s")
+        raise LateError(f"{self.name}: {what} is not confirmed after {budget:.2g} s")
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._late = None
         if not task.cancelled():
-            task.exception()  # it has been told already
+            task.exception()  # told when it is tried again
 
     def _take(self, samples: dict[str, Sample], now: float) -> None:
         self._samples = samples

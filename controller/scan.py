@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.alarms import Alarms
-from controller.devices import Device
+from controller.devices import Device, LateError
 from controller.pace import PlantClock
 from controller.plant import Plant
 from controller.reactor import Reactor
@@ -196,6 +196,8 @@ class Scan:
             try:
                 reactor.confirmed(await device.write(outputs, self._budget))
                 self._write_alarm(device, False, now, "")
+            except LateError:
+                reactor.unconfirmed(outputs)
             except DeviceError as error:
                 reactor.unconfirmed(outputs)
                 self._write_alarm(device, True, now, str(error))
@@ -203,15 +205,16 @@ class Scan:
     async def _heartbeat(self, device: Device, now: float, *, at_once: bool = False) -> None:
         if not device.answering:
             return
-        was = device.armed
         try:
             await device.beat(self._budget, at_once=at_once)
+        except LateError:
+            return
         except DeviceError as error:
             device.armed, device.error = False, str(error)
-        if was != device.armed or not device.armed:
+        key = f"watchdog {device.name}"
+        if not device.armed or key in self.alarms.active:
             text = f"{device.name}: its watchdog is not armed; it holds its safe values"
-            on = not device.armed and self._connected
-            self.alarms.set(f"watchdog {device.name}", on, now, device.name, text)
+            self.alarms.set(key, not device.armed and self._connected, now, device.name, text)
 
     def _write_alarm(self, device: Device, on: bool, now: float, text: str) -> None:
         self.alarms.set(

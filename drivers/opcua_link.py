@@ -254,6 +254,8 @@ def _variant(value: float, kind: ua.VariantType | None) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
+    if isinstance(error, ConnectionError):
+        return "the device closed the connection"
     if isinstance(error, ua.UaStatusCodeError):
         return f"status 0x{error.code:08X} in reply to {{what}}"
     return str(error) or type(error).__name__

@@ -19,6 +19,7 @@ import httpx
 from controller.plant import Plant, load_plant
 from drivers.clock import monotonic, wall
 from drivers.point import Sample
+from fermloop.commands.live import plain
 from fermloop.commands.simulated import vessels
 from historian.reader import EventRow, SqliteReader
 from sim.server import PlantServer
@@ -167,7 +168,7 @@ class Site:
             state = await self.state()
             return bool(state) and bool(true(state))
 
-        await self.wait(what, look, within_s, lambda: state)
+        await self.wait(what, look, within_s, lambda: "\n".join(plain(state)) if state else "")
         return state
 
     async def wait(
@@ -286,7 +287,6 @@ class Wire:
         self._flows = asyncio.Event()
         self._flows.set()
         self._ends: set[asyncio.StreamWriter] = set()
-        self.freeze, self.thaw = self._flows.clear, self._flows.set
 
     async def __aenter__(self) -> "Wire":
         self._server = await asyncio.start_server(self._join, "127.0.0.1", self._listen)
@@ -294,10 +294,18 @@ class Wire:
 
     async def __aexit__(self, *exc: object) -> None:
         self._server.close()
-        self.thaw()
+        self._flows.set()
         for end in self._ends:
             end.close()
         await self._server.wait_closed()
+
+    async def freeze(self) -> None:
+        """Let no byte through from now on; new connections are taken all the same."""
+        self._flows.clear()
+
+    async def thaw(self) -> None:
+        """Let through what was held up, and everything from now on."""
+        self._flows.set()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ends.add(writer)
