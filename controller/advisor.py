@@ -51,6 +51,14 @@ class Advisor:
         if mode == "off":
             self.plan = None
 
+    def rest(self, why: str) -> None:
+        """Plan nothing for now: no recipe is running."""
+        if self.mode != "off":
+            self.shedding.rest(why)
+            if self._asked_at is not None:
+                self._planner.cancel(self.reactor)
+                self._asked_at = self._arrived = None
+
     def settled(self, now: float) -> bool:
         """Whether no plan is due at ``now`` that has not come; lock-step waits for it."""
         if not self.due(now):

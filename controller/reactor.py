@@ -179,7 +179,8 @@ class Reactor:
             self._dosing = out.doses
         feed = self._feed_station()
         if feed is not None:
-            feed.remote, feed.leader = out.feed_ml_per_h, Mode.CASCADE
+            over = runner.state in (State.DONE, State.ABORTED)  # then nobody watches a feed
+            feed.remote, feed.leader = 0.0 if over else out.feed_ml_per_h, Mode.CASCADE
             feed.hold = "the recipe is held" if runner.state is State.HELD else ""
 
     def _follow_plan(self, now: float, samples: Mapping[str, Sample]) -> None:
@@ -187,13 +188,15 @@ class Reactor:
         advisor = self.advisor
         if advisor is None:
             return
-        bad = self._bad_input(samples)
-        plan = advisor.step(now, self.estimate, self._situation, bad)
+        plan = None
+        if self.runner is not None and self.runner.state is State.RUNNING:
+            plan = advisor.step(now, self.estimate, self._situation, self._bad_input(samples))
+        else:
+            state = State.IDLE if self.runner is None else self.runner.state
+            advisor.rest(f"the recipe is {state}")
         if news := advisor.news():
             text = f"{self.name}: optimiser {news}"
             self._tell(Event(now, "optimiser", Kind.ADVICE, self.name, text))
-        if self.runner is None or self.runner.state is not State.RUNNING:
-            plan = None
         for loop, column in self._optimiser_loops:
             if plan is not None:
                 loop.remote, loop.leader = plan.at(now, column), Mode.OPTIMISER
@@ -412,15 +415,15 @@ class Reactor:
                 self._restore_loop(self.loops[name], mode, setpoint, short=short)
         text = f"{self.name}: back after {outage:.0f} s"
         if self.waiting:
-            text += f": {', '.join(self.waiting)} wait for an operator"
+            text += f": waiting for an operator: {', '.join(self.waiting)}"
         else:
             text += ": loops back in their modes"
         if runner is None or runner.state is not State.HELD:
-            return f"{text}, no batch under way"
+            return f"{text}; no batch under way"
         if self.advisor is not None and state["optimiser"] != "off":
             self.advisor.set_mode("shadow", now)
         return (
-            f"{text}, feed on its fall-back, recipe HELD in phase {runner.phase}, "
+            f"{text}; feed on its fall-back, recipe HELD in phase {runner.phase}, "
             f"optimiser {self._optimiser_mode}; resume the recipe when the vessel is right"
         )
 

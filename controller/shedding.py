@@ -51,6 +51,13 @@ class Shedding:
         self._active: Plan | None = None
         self._sheds_at: deque[float] = deque(maxlen=SHEDS_TO_LATCH)
 
+    def rest(self, why: str) -> None:
+        """Let go without a shed: there is nothing to lead. Sheds of the last hour are kept."""
+        self.good_in_a_row = self._missed_in_a_row = 0
+        self._engaged, self._active = False, None
+        if self.state != "latched":
+            self.state, self.reason = "waiting", why
+
     @property
     def active(self) -> Plan | None:
         """The plan to follow, as of the last call that carried a time; ``None``: the recipe."""

@@ -1,7 +1,9 @@
 """The whole controller on virtual time: real drivers and vessel, wires that a test may cut."""
 
 import asyncio
+import json
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -9,10 +11,13 @@ from typing import Any, Self
 from controller.advisor import AdvisorMode
 from controller.controller import Controller
 from controller.devices import Device, build
+from controller.estimator import Estimate
 from controller.loops import Loop
+from controller.plan import Plan, Situation, Status
 from controller.planning import Planner
 from controller.plant import Plant, load_plant
 from controller.recipe import load_recipe
+from controller.restart import Memory
 from drivers.opcua import DataValue
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH
@@ -28,12 +33,27 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 
+
+def _now(table: str, key: str) -> str:
+    """Return the line of the demo's plant file that sets ``key`` of a table of reactor R1."""
+    first, *rest = table.split(".")
+    found: Any = tomllib.loads(DEMO.read_text())[first]["R1"]
+    for name in rest:
+        found = found[name]
+    return f"{key} = {found[key]}"
+
+
 # A vessel that is well grown and fed from the first minute, so that a test need not wait for it.
+_MODEL = [_now("reactor.model", k) for k in ("biomass_g_per_l", "substrate_g_per_l")]
 GROWN = {
-    "volume_l = 3.0\nbiomass_g_per_l = 0.3\nsubstrate_g_per_l = 8.0\n": (
-        "volume_l = 3.0\nbiomass_g_per_l = 8.0\nsubstrate_g_per_l = 0.1\n"
-    ),
-    "volume_l = 3.0\nsubstrate_g_per_l = 8.0 ": "volume_l = 3.0\nsubstrate_g_per_l = 0.1 ",
+    "\n".join(_MODEL): "biomass_g_per_l = 8.0\nsubstrate_g_per_l = 0.1",
+    f"{_now('simulation', 'substrate_g_per_l')} ": "substrate_g_per_l = 0.1 ",
+}
+# ... with an optimiser that asks every minute and gets its answer ten seconds later.
+QUICK = {
+    **GROWN,
+    _now("reactor.optimiser", "period_s"): "period_s = 60.0",
+    _now("reactor.optimiser", "latency_s"): "latency_s = 10.0",
 }
 FED = """\
 name = "fed"
@@ -174,6 +194,57 @@ class Journal(NullHistorian):
         self.events.append(event)
 
 
+class Oracle:
+    """The far end of the planner's protocol: it answers what the test wants.
+
+    Attributes:
+        answer: the plan for a situation; ``None``: it keeps silent.
+        asked: every situation, with the plant time.
+    """
+
+    def __init__(self, clock: SimClock) -> None:
+        self._clock = clock
+        self.answer: Callable[[Situation], Plan | None] = lambda s: plan(s.now)
+        self.asked: list[Situation] = []
+        self._ready: dict[str, Plan] = {}
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def request(self, reactor: str, estimate: Estimate, situation: Situation) -> None:
+        self.asked.append(situation)
+        self._ready.pop(reactor, None)
+        answer = self.answer(situation)
+        if answer is not None:
+            self._ready[reactor] = answer
+
+    def poll(self, reactor: str) -> Plan | None:
+        return self._ready.pop(reactor, None)
+
+    def cancel(self, reactor: str) -> None:
+        self._ready.pop(reactor, None)
+
+
+def plan(made: float, feed: float = 26.0, do: float = 40.0, status: Status = "good") -> Plan:
+    """Return a plan of one flat hour."""
+    return Plan(status, made, (made, made + 3600.0), ((feed, do), (feed, do)), reason="so it is")
+
+
+class Shelf:
+    """Keeps a dead controller's state as text, as the store does; only strict JSON fits in."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def put_state(self, key: str, obj: object) -> None:
+        self.texts[key] = json.dumps(obj, allow_nan=False)
+
+    def get_state(self, key: str) -> Any:
+        text = self.texts.get(key)
+        return None if text is None else json.loads(text)
+
+
 class Rig:
     """A plant under control, scan by scan; use it as a context.
 
@@ -182,8 +253,7 @@ class Rig:
         seed: draws the vessels.
         store: where rows and events go; a journal of events if not given.
         planner: who makes plans, given the clock.
-        start: plant time at the start.
-        vessels: taken over from another rig, with the plant time they have reached.
+        vessels_of: another rig, whose controller is dead; its vessels, time and state live on.
     """
 
     def __init__(
@@ -193,10 +263,11 @@ class Rig:
         seed: int = 1,
         store: Historian | None = None,
         planner: Callable[[SimClock], Planner] | None = None,
-        start: float = EPOCH,
         vessels_of: "Rig | None" = None,
     ) -> None:
         self.plant = plant
+        start = EPOCH if vessels_of is None else vessels_of.clock.now()
+        self.shelf = Shelf() if vessels_of is None else vessels_of.shelf
         self.journal = Journal()
         self.store = store or self.journal
         if vessels_of is None:
@@ -224,7 +295,15 @@ class Rig:
         self.planner = None if planner is None else planner(self.clock)
         if self.planner is not None:
             await self.planner.start()
-        return Controller(self.plant, devices, self.clock, self.store, self.planner, lock_step=True)
+        return Controller(
+            self.plant,
+            devices,
+            self.clock,
+            self.store,
+            self.planner,
+            memory=Memory(self.shelf, self.clock.now),
+            lock_step=True,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -265,10 +344,14 @@ class Rig:
         """Run for ``hours`` of plant time."""
         self.run(round(hours * 3600 / self.plant.settings.scan_s))
 
-    def pause(self, seconds: float) -> None:
-        """Let plant time pass without any controller: it has been killed."""
+    def die(self, seconds: float) -> None:
+        """Kill the controller after its last scan; ``seconds`` of plant time pass without it."""
+        memory = self.controller.memory
+        if memory is not None:
+            memory.keep(self.clock.now(), self.controller.reactors.values(), at_once=True)
         self._runner.run(self.clock.sleep_until(self.clock.now() + seconds))
-        self._next += seconds
+        for device in self.controller.devices:
+            self._runner.run(device.driver.read())  # the plant goes on, whoever looks
 
     def do(self, work: Any) -> Any:
         """Run a coroutine on the virtual loop."""

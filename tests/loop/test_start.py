@@ -89,7 +89,7 @@ def test_a_controller_takes_over_a_running_vessel_without_a_bump(
     before = steady.held()
     assert before["R1.stirrer"] > 500
     assert before["R1.feed"] == 20
-    second = make(GROWN, vessels_of=steady, start=steady.clock.now())
+    second = make(GROWN, vessels_of=steady)
     second.begin(fed)
     for _ in second.scans(3):
         after = second.held()
