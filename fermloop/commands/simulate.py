@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from controller.plant import Plant, load_plant
+from controller.priority import scan_first
 from drivers.clock import wall
 from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
@@ -77,6 +79,10 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, over.set)
     async with PlantServer(plant.settings.device, made, speed):
+        # a real device does not pause for a collection or because the machine has other work
+        gc.collect()
+        gc.freeze()
+        scan_first()
         _announce(plant, speed, ready_file)
         while not over.is_set():
             if sys.stdout.isatty():
