@@ -25,6 +25,7 @@ LEAST_H = 0.05  # before harvest, below which there is nothing left to plan
 STALE_S = 600.0  # an estimate older than this is no input
 HUNGRY = 0.3  # g/L of substrate that must be eaten before more is fed
 BATCH_H = 12.0  # longest wait for the batch sugar
+LESS = (0.8, 0.5, 0.2, 0.0)  # shares of the ridden limits that are tried when nothing else holds
 BINDING = 0.02  # share within a limit that counts as at it
 
 
@@ -151,7 +152,7 @@ class Optimiser:
         )
         self._cells = Cells(organism, vessel, limits)
         self._problem = Problem(self._cells, s.stages)
-        self._rollout = Rollout(self._cells)
+        self.rollout = Rollout(self._cells)
         self._defaults = {v.name: v.default for v in organism.parameters}
 
     def warm_up(self) -> None:
@@ -177,8 +178,8 @@ class Optimiser:
                 refused.append(f"{answer.origin}: {answer.broken}")
             elif best is None or answer.objective > best.objective:
                 best = answer
-            if best is not None and best.slack is not None:
-                break  # solved and checked; what follows are fall-backs
+            if best is not None and (best.slack is not None or answer.origin.endswith("limits")):
+                break  # solved and checked, or as good as it gets; what follows feeds less
         spent = monotonic() - began
         if best is None:
             return Plan("infeasible", situation.now, reason="; ".join(refused[:2]), solve_s=spent)
@@ -216,7 +217,7 @@ class Optimiser:
         base = estimate.base_ml_per_g / 1e3
         if start[1] > (HUNGRY if situation.feeding else 0.5 * HUNGRY):
             course = Course(constant(0.0), constant(waiting), induction)
-            before = self._rollout.run(
+            before = self.rollout.run(
                 start,
                 factors,
                 course,
@@ -310,6 +311,9 @@ class Optimiser:
 
             guess = self._follow(q, profile)
             yield self._answer("recipe", q, guess[:, 3], guess[:, 4], None, None)
+        for share in LESS:
+            feed, do = share * riding[:, 3], riding[:, 4]
+            yield self._answer(f"{share:g} of ridden limits", q, feed, do, None, None)
 
     def _follow(self, q: _Question, at: Callable[[float, str], float]) -> Floats:
         zero, factor = q.situation.now + q.wait * 3600.0, q.estimate.feed_factor / 1e3
@@ -350,7 +354,7 @@ class Optimiser:
         if not np.isfinite(feed).all():
             return _refused(origin, "the feed left the numbers")
         course = Course(linear(hours, feed), linear(hours, do), q.induced_at)
-        points = self._rollout.run(
+        points = self.rollout.run(
             q.before[-1][1:7],
             q.factors,
             course,
@@ -358,7 +362,7 @@ class Optimiser:
             s.feed_substrate_g_per_l,
             q.estimate.base_ml_per_g / 1e3,
         )
-        broken = self._rollout.broken(points, q.estimate, s.acetate_max_g_per_l, promised)
+        broken = self.rollout.broken(points, q.estimate, s.acetate_max_g_per_l, promised)
         last = points[-1]
         fed = float(np.trapezoid(feed, hours)) * s.feed_substrate_g_per_l
         value = q.horizon.situated.biomass_value

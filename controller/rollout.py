@@ -15,6 +15,7 @@ OVERSHOOT = 0.01  # g/L by which a step may move the substrate beside half of wh
 SHORTEST_H = 1.0 / 3600.0
 SETTLE_H = 0.3  # what the past has done to the first minutes is not the plan's fault
 SUBSTRATE_MAX = 1.0  # g/L while feeding: more has run away
+VOLUME_SLACK = 0.06  # L: base goes on when the feed has stopped
 PROMISE = 0.05  # share by which product may differ from what the problem promised
 
 
@@ -158,7 +159,7 @@ class Rollout:
             return "the model leaves the numbers under this plan"
         w, a = self.cells.limits, self.cells.aeration
         acetate_max = max(acetate_max, points[0].A + 0.15)
-        volume_max = max(w.volume_max, points[0].V) + 0.03
+        volume_max = max(w.volume_max, points[0].V) + VOLUME_SLACK
         factor = estimate.value("kla_factor")
         for i, q in enumerate(points):
             if acetate_max < q.A:
