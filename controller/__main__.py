@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ from controller.priority import scan_first
 from controller.recipe import Recipe, load_recipe
 from controller.registry import SocketError
 from controller.restart import Memory
-from controller.supervisor import Heartbeat, die_with_parent
+from controller.supervisor import REASON, Heartbeat, die_with_parent
 from drivers.driver import DeviceError
 from historian.sqlite import SqliteStore, StoreError
 
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--optimiser", choices=("off", "shadow", "on"), default="off")
     asked = parser.parse_args()
     die_with_parent()
+    scan_first()  # after a crash every second counts, while it starts too
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("asyncua").setLevel(logging.WARNING)  # it tells each step of a connection
     try:
@@ -88,6 +90,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
             async with heartbeat.beating():  # a slow device is no frozen controller
                 await controller.connect()
             if not controller.scan.stopping:
+                if why := os.environ.get(REASON):
+                    controller.note(f"the controller was restarted: {why}")
                 begin(controller, recipe, path, optimiser)
                 gc.collect()
                 gc.freeze()  # what is here now stays; a full collection must not stop a scan

@@ -110,6 +110,11 @@ class Controller:
         text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
         self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text))
 
+    def note(self, text: str) -> None:
+        """Put a line about the controller itself into the record."""
+        site = self.plant.settings.site
+        self.store.record(Event(self.clock.now(), "system", Kind.NOTE, site, text))
+
     def restore(self) -> bool:
         """Take up what a dead controller left; return whether a batch is under way."""
         now = self.clock.now()
@@ -142,7 +147,7 @@ class Controller:
 
     async def _settle(self, now: float) -> None:
         """In lock-step, wait (bounded by the planner's own deadline) for the plans that are due."""
-        if self.memory is not None:
+        if self.memory is not None and self.scan.counts.scans > 1:  # of the scan before this one
             self.memory.keep(now, self.reactors.values())
         if not (isinstance(self.clock, PlantClock) and self.clock.lock_step):
             return

@@ -104,6 +104,12 @@ class Site:
         self.recipe = folder / "feeding.toml"
         self.recipe.write_text(FEEDING, encoding="utf-8")
         self.log = folder / "log.txt"
+        self.environment = {
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "200",
+        }
         self.processes: list[subprocess.Popen[bytes]] = []
         transport = httpx.AsyncHTTPTransport(uds=str(self.plant.socket))
         self._client = httpx.AsyncClient(transport=transport, base_url="http://plant", timeout=10)
@@ -112,12 +118,11 @@ class Site:
 
     def start(self, *words: str | Path) -> subprocess.Popen[bytes]:
         """Start ``python -m`` with these words; what it says goes to the log."""
-        env = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "PYTHONPATH": str(ROOT)}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", *map(str, words)],
                 cwd=self.folder,
-                env=env,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -130,10 +135,28 @@ class Site:
         words = ("controller", self.plant.path, "--recipe", self.recipe)
         return self.start(*words, "--optimiser", optimiser)
 
+    def start_site(self, optimiser: str = "off") -> subprocess.Popen[bytes]:
+        """Start ``fermloop run``: the supervisor with everything of the plant."""
+        words = ("fermloop", "run", self.plant.path, "--recipe", self.recipe)
+        return self.start(*words, "--optimiser", optimiser)
+
     def start_simulator(self, speed: float | str, seed: int = 1) -> subprocess.Popen[bytes]:
         """Start ``fermloop simulate``."""
         words = ("fermloop", "simulate", self.plant.path, "--speed", str(speed))
         return self.start(*words, "--seed", str(seed))
+
+    async def run(self, *words: str | Path) -> tuple[int, str, str]:
+        """Run ``fermloop`` with these words to its end; return exit code, stdout and stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "fermloop", *map(str, words)),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
 
     async def close(self) -> None:
         """Kill what still runs."""
@@ -205,6 +228,11 @@ class Site:
         """Return every committed event, oldest first."""
         with self.store() as reader:
             return reader.events(0, 100_000)
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Return every committed row of the reactor: number, time, quality, values."""
+        with self.store() as reader:
+            return reader.rows("R1", 0, 10_000_000).rows
 
     def told(self, text: str) -> list[EventRow]:
         """Return the events whose text has ``text`` in it."""
