@@ -11,7 +11,7 @@ from controller.advisor import Advisor, AdvisorMode
 from controller.assemble import build_guard, build_loops
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import facts_of
-from controller.guard import Limited
+from controller.guard import HOUR_S, Limited
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station
 from controller.plan import Plan, Situation
@@ -84,6 +84,7 @@ class Reactor:
         self.now = 0.0
         self.fed_ml = 0.0
         self._optimiser_loops = self._led_by_optimiser()
+        self._capped: dict[str, float] = {}  # when a dose limit was last told of, s, by actuator
         self._unsure: set[str] = set()  # actuators whose last write was not confirmed
 
     # -- one scan ------------------------------------------------------------------------------
@@ -208,31 +209,33 @@ class Reactor:
     def _move(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
         """Step every loop, pass each value through the Guard, tell the loops what came of it."""
         values: dict[str, float] = {}
-        check = self.guard.check
         for pid in self.pids:
             pid.step(samples, dt, now)
             limit, ramping = "", True
-            for tag, value in pid.wanted():
-                checked = check(tag, value, now)
-                values[tag.name] = checked.value
-                if tag.name in self.unreachable:
-                    values[tag.name], limit = self._stays(tag, checked.value)
-                    ramping = False
-                elif checked.limited:
-                    limit = limit or checked.reason
-                    ramping = ramping and checked.limited is Limited.RATE
+            for tag, wanted in pid.wanted():
+                values[tag.name], why, on_its_way = self._pass(tag, wanted, now)
+                if why:
+                    limit, ramping = limit or why, ramping and on_its_way
             if limit:
                 pid.applied(values, samples, limit, ramping=ramping)
         for station in self.stations:
             tag = station.tag
-            checked = check(tag, station.step(samples, dt), now)
-            value, limit, ramping = checked.value, checked.reason, checked.limited is Limited.RATE
-            if tag.name in self.unreachable:
-                value, limit = self._stays(tag, value)
-                ramping = False
+            value, why, on_its_way = self._pass(tag, station.step(samples, dt), now)
             values[tag.name] = value
-            station.applied(value, limit, ramping=ramping)
+            station.applied(value, why, ramping=on_its_way)
         return values
+
+    def _pass(self, tag: Tag, wanted: float, now: float) -> tuple[float, str, bool]:
+        """Return what to write, who decided if not the loop, and whether it is only on its way."""
+        checked = self.guard.check(tag, wanted, now)
+        if tag.name in self.unreachable:
+            return *self._stays(tag, checked.value), False
+        limited = checked.limited
+        if limited is Limited.DOSE and now - self._capped.get(tag.name, -math.inf) >= HOUR_S:
+            self._capped[tag.name] = now
+            text = f"{tag.name}: {checked.reason} is reached"
+            self._tell(Event(now, "guard", Kind.ALARM, tag.name, text))
+        return checked.value, checked.reason, limited is Limited.RATE
 
     def _stays(self, tag: Tag, wanted: float) -> tuple[float, str]:
         """Return what an actuator that cannot be reached goes on holding, and why."""
