@@ -1,0 +1,191 @@
+"""A short batch from end to end: held in band, recorded whole, the same for the same seed."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.plant import load_plant
+from controller.recipe import load_recipe
+from drivers.point import Tag
+from fermloop.commands.closed_loop import EPOCH, Outcome, run_batch
+from historian.events import Kind
+from historian.sqlite import SqliteReader, SqliteStore
+from tests.loop.rig import DEMO, RECIPE, Rig
+
+HOURS = 4.0
+SHORT = """\
+name = "short"
+organism = "ecoli"
+
+[start]
+loops = { temperature = "AUTO", ph = "AUTO", do = "AUTO", agitation = "CASCADE", air = "CASCADE" }
+setpoints = { temperature = 37.0, ph = 7.0, do = 30.0, feed = 0.0 }
+
+[[phase]]
+name = "batch"
+loops = { feed = "CASCADE", inducer = "CASCADE" }
+until = { batch_h = 1.0 }
+
+[[phase]]
+name = "feed"
+feed = { kind = "exponential", mu = 0.18, cap_ml_per_h = 8.0, biomass_g_per_l = 1.0 }
+until = { batch_h = 2.0 }
+
+[[phase]]
+name = "induce"
+dose = { loop = "inducer", ml = 10.0, ml_per_min = 2.0 }
+induces = true
+feed = { kind = "hold" }
+until = { batch_h = 3.9 }
+
+[[phase]]
+name = "harvest"
+setpoints = { feed = 0.0 }
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "short.toml"
+    path.write_text(SHORT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store") / "store.sqlite"
+
+
+@pytest.fixture(scope="module")
+def batch(recipe: Path, stored: Path) -> tuple[Outcome, int, int]:
+    """Return what came of four hours, with the samples stored and lost."""
+    with SqliteStore(stored, wait_when_full=True) as store:
+        outcome = run_batch(
+            load_plant(DEMO), load_recipe(recipe), recipe, hours=HOURS, seed=7, store=store
+        )
+        store.flush()
+        return outcome, store.stored, store.lost
+
+
+def of(outcome: Outcome) -> dict[str, Any]:
+    return outcome.control["reactors"]["R1"]
+
+
+def test_temperature_ph_and_do_stay_in_band(batch: tuple[Outcome, int, int]) -> None:
+    outcome, _, _ = batch
+    loops = of(outcome)["loops"]
+    assert loops["temperature"]["in_band"] >= 0.95
+    assert loops["ph"]["in_band"] >= 0.95
+    assert outcome.truth["R1"]["true_in_band"]["temperature"] >= 0.95
+    assert outcome.truth["R1"]["true_in_band"]["ph"] >= 0.95
+    assert outcome.truth["R1"]["do_above_limit_share"] >= 0.99
+    assert 0 < loops["temperature"]["iae"] < 1.0
+    assert math.isfinite(loops["do"]["iae"])
+
+
+def test_the_phases_move_on_and_the_induction_dose_is_given_once(
+    batch: tuple[Outcome, int, int], stored: Path
+) -> None:
+    outcome, _, _ = batch
+    with SqliteReader(stored) as store:
+        texts = [str(e["text"]) for e in store.events(0, 100)]
+        flows = store.read(Tag("R1.inducer", "mL/min", 0, 5), 0.0, 4e9)
+        phases = store.read(Tag("R1.phase", "1", 0, 1e6), 0.0, 4e9)
+    assert [t for t in texts if "phase" in t] == [
+        f"recipe short: phase {name} ({k} of 4) began"
+        for k, name in enumerate(("batch", "feed", "induce", "harvest"), 1)
+    ]
+    assert "recipe short: 10 mL were given through inducer" in texts
+    # what each row shows was held for the second before it
+    assert sum(s.value for s in flows) / 60.0 == pytest.approx(10.0, abs=0.01)
+    running = [s for s in flows if s.value > 0]
+    assert running[-1].time - running[0].time == pytest.approx(300.0, abs=3.0)
+    assert sorted({s.value for s in phases if s.value == s.value}) == [0, 1, 2, 3]
+    assert outcome.truth["R1"]["product_g"] > 0.001
+
+
+def test_every_scan_is_a_row_and_no_sample_is_lost(
+    batch: tuple[Outcome, int, int], stored: Path
+) -> None:
+    outcome, kept, lost = batch
+    scans = outcome.control["scans"]
+    assert scans == HOURS * 3600 + 1
+    assert (outcome.control["scans_missed"], lost) == (0, 0)
+    plant = load_plant(DEMO)
+    with SqliteReader(stored) as store:
+        for tag in plant.tags.values():
+            found = store.read(tag, EPOCH, EPOCH + 1e6)
+            assert len(found) == scans, tag.name
+    assert kept % scans == 0
+    assert kept // scans > len(plant.tags)
+
+
+def test_the_report_has_every_key_and_only_finite_numbers(
+    batch: tuple[Outcome, int, int],
+) -> None:
+    outcome, _, _ = batch
+    report = of(outcome)
+    assert set(report) == {
+        "recipe",
+        "optimiser",
+        "loops",
+        "estimated",
+        "optimiser_plans",
+        "optimiser_sheds",
+        "optimiser_late",
+    }
+    assert set(report["loops"]) == {"temperature", "ph", "do"}
+    assert all(math.isfinite(v) for v in report["estimated"].values())
+    truth = outcome.truth["R1"]
+    assert report["estimated"]["volume_l"] == pytest.approx(truth["volume_l"], rel=0.03)
+    assert report["estimated"]["biomass_g_per_l"] == pytest.approx(
+        truth["biomass_g_per_l"], rel=0.35
+    )
+
+
+def test_a_seed_gives_one_batch_and_another_seed_another(recipe: Path) -> None:
+    plant, read = load_plant(DEMO), load_recipe(recipe)
+
+    def run(seed: int) -> Outcome:
+        return run_batch(plant, read, recipe, hours=0.4, seed=seed)
+
+    first, again, other = run(3), run(3), run(4)
+    assert (again.truth, again.control) == (first.truth, first.control)
+    assert other.truth["R1"]["biomass_g_per_l"] != first.truth["R1"]["biomass_g_per_l"]
+    assert other.control["reactors"] != first.control["reactors"]
+
+
+def test_a_batch_with_the_optimiser_is_repeatable_too(tmp_path: Path) -> None:
+    plant, recipe = load_plant(DEMO), load_recipe(RECIPE)
+
+    def run() -> Outcome:
+        return run_batch(plant, recipe, RECIPE, hours=0.4, seed=3, optimiser="shadow")
+
+    first, again = run(), run()
+    assert of(first)["optimiser"] == "shadow"
+    assert of(first)["optimiser_plans"] >= 3
+    assert (again.truth, again.control) == (first.truth, first.control)
+
+
+def test_a_batch_may_be_started_again_and_begins_from_nothing(
+    make: Callable[..., Rig], recipe: Path
+) -> None:
+    rig = make()
+    rig.begin(recipe)
+    rig.run(400)
+    rig.controller.recipe("R1", "abort", "", "a test", "ana")
+    rig.run(10)
+    first = rig.controller.report()["reactors"]["R1"]
+    rig.controller.recipe("R1", "start", str(recipe), "again", "ana")
+    rig.run(20)
+    batch = rig.state()["reactors"]["R1"]["batch"]
+    assert (batch["state"], batch["phase"]) == ("RUNNING", "batch")
+    assert batch["age_h"] < 0.01
+    second = rig.controller.report()["reactors"]["R1"]
+    assert second["loops"]["do"]["iae"] <= first["loops"]["do"]["iae"]
+    assert len(rig.told(Kind.PHASE, "started: recipe short")) == 2
+    with pytest.raises(ValueError, match=r"R1: batch R1-\d{8}-\d{4} is RUNNING"):
+        rig.controller.recipe("R1", "start", str(recipe), "twice", "ana")
