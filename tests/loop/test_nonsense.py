@@ -48,9 +48,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(SCAN, min_size=1, max_size=12))
 def test_no_reading_makes_an_output_that_is_not_real(
     rig: Rig, scans: list[tuple[dict[str, float], str]]
