@@ -1,0 +1,55 @@
+"""The same batch over real sockets and on virtual time: the wires add nothing and lose nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLANT, RECIPE = ROOT / "sim/plants/ecoli_5l.toml", ROOT / "sim/recipes/ecoli.toml"
+
+
+def fermloop(folder: Path, *arguments: object) -> str:
+    """Run the command line in ``folder`` and return what it printed; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fermloop", *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def both(folder: Path, hours: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the reports of seed 1 with the optimiser, over the wire and on virtual time."""
+    same = ("--hours", hours, "--seed", 1, "--optimiser", "on", "--report")
+    fermloop(folder, "demo", "--speed", "max", "--headless", *same, "wire.json")
+    fermloop(folder, "batch", PLANT, "--recipe", RECIPE, *same, "virtual.json")
+    wire, virtual = (json.loads((folder / f"{n}.json").read_text()) for n in ("wire", "virtual"))
+    return wire, virtual
+
+
+def test_an_hour_over_the_wire_is_the_hour_on_virtual_time(tmp_path: Path) -> None:
+    wire, virtual = both(tmp_path, 1.0)
+    for key in ("biomass_g_per_l", "volume_l", "energy_kwh"):
+        assert wire[key] == pytest.approx(virtual[key], rel=0.02), key
+    assert wire["optimiser_plans"] == pytest.approx(virtual["optimiser_plans"], abs=1)
+    assert wire["optimiser_late"] == wire["optimiser_sheds"] == 0
+    assert wire["scans"] == pytest.approx(3600, abs=30)
+    assert wire["scans_missed"] == wire["samples_lost"] == 0
+    assert wire["samples_stored"] == pytest.approx(virtual["samples_stored"], rel=0.01)
+
+
+@pytest.mark.long
+def test_a_day_over_the_wire_makes_the_same_product(tmp_path: Path) -> None:
+    wire, virtual = both(tmp_path, 24.0)
+    print(
+        f"\nproduct over the wire {wire['product_g']:.3f} g, virtual {virtual['product_g']:.3f} g"
+    )
+    assert wire["product_g"] == pytest.approx(virtual["product_g"], rel=0.02)
+    assert wire["samples_lost"] == 0
