@@ -69,9 +69,14 @@ class Device:
         self._late: asyncio.Task[Any] | None = None  # a write or a beat that took too long
 
     @property
+    def busy(self) -> bool:
+        """Whether it still owes an answer; what is asked now would wait behind it."""
+        return self._reading is not None or self._late is not None
+
+    @property
     def writable(self) -> bool:
         """Whether what is written now would arrive and stay: it answers in time and is armed."""
-        return self.answering and self.armed and self._reading is None and self._late is None
+        return self.answering and self.armed and not self.busy
 
     @property
     def safe_by_now(self) -> bool:

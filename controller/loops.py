@@ -247,7 +247,9 @@ class Station(Loop):
 
     def take_over(self, held: Mapping[str, float]) -> None:
         """Continue from what the device holds: it has changed by itself."""
-        self.output, self.hand = held.get(self.tag.name, self.output), None
+        self.output = held.get(self.tag.name, self.output)
+        if self.actual is not Mode.OFF:  # a hand that has moved nothing yet is still to come
+            self.hand = None
 
 
 class PidLoop(Loop):
@@ -430,7 +432,9 @@ class PidLoop(Loop):
 
     def take_over(self, held: Mapping[str, float]) -> None:
         """Continue from what the devices hold: it has changed by itself."""
-        self.output, self.hand = self._position(held), None
+        self.output = self._position(held)
+        if self.actual is not Mode.OFF:
+            self.hand = None
         self.actual = min(self.actual, Mode.MANUAL)
 
     def _position(self, held: Mapping[str, float]) -> float:

@@ -41,9 +41,9 @@ class PlantClock:
                 for d, i in zip(drivers, identities, strict=True)
             )
             raise DeviceError(f"the devices do not run in one time: {said}")
-        first = identities[0]
-        if first.plant_time is None:
+        if not identities or identities[0].plant_time is None:
             return
+        first = identities[0]
         self.speed = first.speed
         latest = max(i.plant_time or 0.0 for i in identities)
         if first.speed == 0:
@@ -56,8 +56,26 @@ class PlantClock:
         return self._running.now() if self._stepped is None else self._stepped
 
     async def sleep_until(self, deadline: float) -> None:
+        """Return when it is ``deadline``.
+
+        Raises:
+            DeviceError: in lock-step no device answers, so plant time cannot move.
+        """
         if self._stepped is None:
             await self._running.sleep_until(deadline)
         elif deadline > self._stepped:
-            await self._plants[0].advance(deadline)  # one plant behind all its devices
+            await self._advance(deadline)
             self._stepped = deadline
+
+    async def _advance(self, deadline: float) -> None:
+        """Let the one plant behind all the devices run on, through the first that answers."""
+        lost: DeviceError | None = None
+        for device in self._plants:
+            try:
+                await device.advance(deadline)
+            except DeviceError as error:
+                lost = lost or error
+            else:
+                return
+        if lost is not None:
+            raise lost

@@ -115,7 +115,7 @@ class Reactor:
 
     def _adopt(self, samples: Mapping[str, Sample]) -> None:
         """Start from what the devices really hold where it is not what was written."""
-        moved = False
+        moved: set[str] = set()
         for name, tag in self.actuators.items():
             sample = samples.get(name)
             if sample is None or sample.quality is not Quality.GOOD:
@@ -125,17 +125,24 @@ class Reactor:
             near = held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low)
             if near and sure:
                 continue
-            moved = True
+            moved.add(name)
             self._unsure.discard(name)
             self.held[name] = sample.value
             self.guard.adopt(tag, sample.value)
             if held is not None and not near:
                 text = f"{name} holds {sample.value:g} {tag.unit}, not {held:g}; continuing from it"
                 self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
-        if moved and len(self.held) == len(self.actuators):
-            for station in self.stations:
-                station.output = self.held[station.tag.name]
-            for pid in self.pids:
+        if moved:
+            self._take_over(moved)
+
+    def _take_over(self, moved: set[str]) -> None:
+        """Let the loops of the actuators ``moved`` continue from what these hold."""
+        for station in self.stations:
+            if station.tag.name in moved:
+                station.take_over(self.held)
+        for pid in self.pids:
+            tags = [tag for _, tag in pid.actuators] + [station.tag for _, station in pid.slaves]
+            if any(tag.name in moved for tag in tags):
                 pid.take_over(self.held)
 
     def _estimate(self, now: float, dt: float, samples: Mapping[str, Sample]) -> None:

@@ -128,6 +128,8 @@ class Scan:
             behind = self.clock.now() - self._due
             if behind >= period:
                 skipped = int(behind // period)
+                if self._due + skipped * period <= self._last:
+                    skipped += 1  # that moment has been scanned, late
                 self.counts.missed += skipped
                 self._due += skipped * period
 
@@ -188,7 +190,8 @@ class Scan:
         held = reactor.held
         due: dict[Device, dict[str, float]] = {}
         for name, value in values.items():
-            if abs(value - held.get(name, math.inf)) > 1e-4 * self._span[name]:
+            off = value - held.get(name, math.inf)
+            if abs(off) > 1e-4 * self._span[name] or (off and value == 0.0):  # nothing is nothing
                 due.setdefault(self._device[name], {})[name] = value
         for device, outputs in due.items():
             if not device.writable:
@@ -203,7 +206,7 @@ class Scan:
                 self._write_alarm(device, True, now, str(error))
 
     async def _heartbeat(self, device: Device, now: float, *, at_once: bool = False) -> None:
-        if not device.answering:
+        if not device.answering or device.busy:
             return
         try:
             await device.beat(self._budget, at_once=at_once)

@@ -18,6 +18,7 @@ from controller.planning import Planner
 from controller.plant import Plant, load_plant
 from controller.recipe import load_recipe
 from controller.restart import Memory
+from drivers.driver import Driver
 from drivers.opcua import DataValue
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH
@@ -253,6 +254,8 @@ class Rig:
         seed: draws the vessels.
         store: where rows and events go; a journal of events if not given.
         planner: who makes plans, given the clock.
+        drivers: what stands around a device's driver, by device; then every device is read by a
+            task of its own, as on real sockets.
         vessels_of: another rig, whose controller is dead; its vessels, time and state live on.
     """
 
@@ -263,6 +266,7 @@ class Rig:
         seed: int = 1,
         store: Historian | None = None,
         planner: Callable[[SimClock], Planner] | None = None,
+        drivers: Mapping[str, Callable[[Driver], Driver]] | None = None,
         vessels_of: "Rig | None" = None,
     ) -> None:
         self.plant = plant
@@ -276,11 +280,14 @@ class Rig:
             self.tampered = {n: Tampered(t.vessel) for n, t in vessels_of.tampered.items()}
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         self._runner.get_loop()
-        self.controller = self._runner.run(self._build(start, planner))
+        self.controller = self._runner.run(self._build(start, planner, drivers))
         self._next = start
 
     async def _build(
-        self, start: float, planner: Callable[[SimClock], Planner] | None
+        self,
+        start: float,
+        planner: Callable[[SimClock], Planner] | None,
+        drivers: Mapping[str, Callable[[Driver], Driver]] | None,
     ) -> Controller:
         self.clock = SimClock(start)
         self.wires: dict[str, Wire] = {}
@@ -290,8 +297,10 @@ class Rig:
             tap = ModbusWire(link) if isinstance(link, VesselModbusLink) else OpcUaWire(link)
             self.wires[name] = tap
             driver = build(name, s, tap, self.clock)
-            scan_s = self.plant.settings.scan_s
-            devices.append(Device(name, s, driver, scan_s, immediate=True, timer=self.clock.now))
+            if drivers is not None and name in drivers:
+                driver = drivers[name](driver)
+            scan_s, direct = self.plant.settings.scan_s, drivers is None
+            devices.append(Device(name, s, driver, scan_s, immediate=direct, timer=self.clock.now))
         self.planner = None if planner is None else planner(self.clock)
         if self.planner is not None:
             await self.planner.start()
