@@ -30,6 +30,8 @@ from controller.supervisor import REASON, Heartbeat, die_with_parent
 from drivers.driver import DeviceError
 from historian.sqlite import SqliteStore, StoreError
 
+FROZEN_S = 5.0  # wall; a plan takes a tenth of it
+
 _log = logging.getLogger("fermloop.controller")
 
 
@@ -89,6 +91,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
                 await pool.start()
             async with heartbeat.beating():  # a slow device is no frozen controller
                 await controller.connect()
+            if pool is not None:
+                pool.deadline_s = plan_deadline_s(plant, clock.speed)
             if not controller.scan.stopping:
                 if why := os.environ.get(REASON):
                     controller.note(f"the controller was restarted: {why}")
@@ -105,6 +109,16 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
         if pool is not None:
             await pool.close()
         store.close()
+
+
+def plan_deadline_s(plant: Plant, speed: float) -> float:
+    """Return after how many wall seconds a worker without an answer is taken for frozen.
+
+    In real time that is the plan's own latency. A faster plant misses such a plan earlier; its
+    worker is not killed for that, for a new one would need longer than the next plan.
+    """
+    latency = max(r.optimiser.latency_s for r in plant.settings.reactor.values() if r.optimiser)
+    return max(latency / speed, FROZEN_S) if speed else latency
 
 
 def begin(controller: Controller, recipe: Recipe | None, path: Path | None, mode: str) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LINE_MAX = 4 * 1024 * 1024  # bytes of one answer; more is garbage
 START_S = 60.0  # wall seconds for a worker to import, build its problem and say so
-BACKOFF_S = (0.0, 0.5, 2.0, 10.0, 30.0)  # before the n-th start in a row that came to nothing
+# wall seconds before the n-th start in a row that came to nothing
+BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class WorkerPool:
         if workers < 1 or not deadline_s > 0:
             raise ValueError(f"{workers} workers, {deadline_s:g} s: both must be > 0")
         self._settings = {name: one.as_json() for name, one in settings.items()}
-        self._count, self._deadline_s = workers, deadline_s
+        self._count, self.deadline_s = workers, deadline_s
         self._command = tuple(command) or (
             *(sys.executable, "-m", "controller.worker"),
             str(os.getpid()),
@@ -107,7 +108,7 @@ class WorkerPool:
         }
         loop = asyncio.get_running_loop()
         line = json.dumps(question).encode() + b"\n"
-        deadline = loop.time() + self._deadline_s
+        deadline = loop.time() + self.deadline_s
         job = _Job(reactor, line, self._number, situation.now, deadline)
         job.expiry = loop.call_at(deadline, self._expire, job)
         self._pending[reactor] = job
@@ -137,7 +138,7 @@ class WorkerPool:
             self.news.set()
 
     def _expire(self, job: _Job) -> None:
-        text = f"no plan within {self._deadline_s:g} s"
+        text = f"no plan within {self.deadline_s:g} s"
         self._finish(job, Plan("late", job.made, reason=text))
 
     async def _keep(self, slot: int) -> None:

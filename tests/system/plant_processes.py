@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -73,18 +74,18 @@ def plant_text(folder: Path, changes: Mapping[str, str] | None = None) -> str:
 
     Args:
         folder: its ``data_dir``.
-        changes: replacement by text; each text must be there exactly once.
+        changes: replacement by regular expression; each must match exactly once.
     """
     text = PLANT.read_text(encoding="utf-8")
     own = {
         'data_dir = "data"': f"data_dir = {json.dumps(str(folder / 'data'))}",
-        "127.0.0.1:5020": f"127.0.0.1:{free_port()}",
-        "127.0.0.1:4840": f"127.0.0.1:{free_port()}",
-        "127.0.0.1:8080": f"127.0.0.1:{free_port()}",
+        r"127\.0\.0\.1:5020": f"127.0.0.1:{free_port()}",
+        r"127\.0\.0\.1:4840": f"127.0.0.1:{free_port()}",
+        r"127\.0\.0\.1:8080": f"127.0.0.1:{free_port()}",
     }
-    for old, new in (own | dict(changes or {})).items():
-        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
-        text = text.replace(old, new)
+    for pattern, new in (own | dict(changes or {})).items():
+        text, count = re.subn(f"(?m){pattern}", lambda _, new=new: new, text)
+        assert count == 1, f"{pattern!r} matches {count} times"
     return text
 
 
@@ -93,7 +94,7 @@ class Site:
 
     Args:
         folder: the test's own.
-        changes: to the demo's plant file, replacement by text.
+        changes: to the demo's plant file, as ``plant_text`` takes them.
     """
 
     def __init__(self, folder: Path, changes: Mapping[str, str] | None = None) -> None:
