@@ -8,7 +8,7 @@ the solver's word alone is never taken.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class OptimiserSettings:
         uptake_share: of the estimated greatest respiration that a plan may use.
         caution: standard deviations of the estimate by which both are lowered.
         stages: of the horizon.
+        first_solver: that is asked first; IPOPT is the second start in any case.
     """
 
     organism: str = "ecoli"
@@ -70,6 +71,7 @@ class OptimiserSettings:
     uptake_share: float = 0.90
     caution: float = 1.0
     stages: int = 24
+    first_solver: Literal["fatrop", "ipopt"] = "fatrop"
 
     def __post_init__(self) -> None:
         if self.organism not in ORGANISMS:
@@ -83,6 +85,8 @@ class OptimiserSettings:
         for low, high in (("do_min", "do_max"), ("feed_min_ml_per_h", "feed_max_ml_per_h")):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low}: {getattr(self, low):g} is above {high}")
+        if self.first_solver not in ("fatrop", "ipopt"):
+            raise ValueError(f"first_solver: {self.first_solver!r} is neither fatrop nor ipopt")
         if not 8 <= self.stages <= 60:
             raise ValueError(f"stages: {self.stages} is not allowed; it must be 8 to 60")
 
@@ -157,7 +161,7 @@ class Optimiser:
 
     def warm_up(self) -> None:
         """Build the solver now, so that the first plan is as fast as any."""
-        self._problem.solver("fatrop")
+        self._problem.solver(self.settings.first_solver)
 
     def plan(self, estimate: Estimate, situation: Situation) -> Plan:
         """Return a plan; never raises for numbers: what is wrong is the plan's status."""
@@ -297,7 +301,7 @@ class Optimiser:
             guesses.append(("shifted plan", self._follow(q, previous.at)))
         guesses.append(("ridden limits", riding))
         for origin, guess in guesses:
-            yield self._solved("fatrop", origin, q, guess)
+            yield self._solved(self.settings.first_solver, origin, q, guess)
         yield self._solved("ipopt", "ridden limits", q, riding)
         for origin, guess in reversed(guesses):  # the heuristic itself, then the old plan
             yield self._answer(origin, q, guess[:, 3], guess[:, 4], None, None)

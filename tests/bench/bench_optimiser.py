@@ -1,0 +1,81 @@
+"""How long a plan takes along a day's batch, with fatrop and with IPOPT in the same run.
+
+Run it by hand: ``.venv/bin/python tests/bench/bench_optimiser.py``. The vessel is the model itself,
+followed plan by plan; every plan has its rollout and its checks in its time, as in service.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
+
+from controller.estimate import N_STATES, Estimate
+from controller.estimator import Estimator, EstimatorSettings
+from controller.optimiser import Optimiser, OptimiserSettings
+from controller.plan import Plan, Situation
+from controller.rollout import Course, linear
+from drivers.clock import monotonic
+from models.fedbatch import FACTORS
+
+START = 1.8e9
+PERIOD_H = 1.0 / 12.0
+
+
+def after(optimiser: Optimiser, estimate: Estimate, plan: Plan, induced_at: float) -> Estimate:
+    """Return the estimate one period later if the vessel does what the model says."""
+    hours = (np.array(plan.times) - estimate.time) / 3600.0
+    feed, do = np.array(plan.setpoints).T
+    course = Course(linear(hours, feed / 1e3), linear(hours, do), induced_at)
+    points = optimiser.rollout.run(
+        estimate.mean[:6], [1.0] * len(FACTORS), course, PERIOD_H, 500.0, 2e-3
+    )
+    last = points[-1]
+    mean = (last.X, last.S, last.A, last.P, last.E, last.V, *estimate.mean[6:])
+    return dataclasses.replace(estimate, time=estimate.time + PERIOD_H * 3600.0, mean=mean)
+
+
+def day(solver: str) -> tuple[list[float], float, int]:
+    """Return the wall seconds of every plan of 19 h, the product in g, and plans not good."""
+    optimiser = Optimiser(OptimiserSettings.from_json({"first_solver": solver}))
+    optimiser.warm_up()
+    first = Estimator(EstimatorSettings()).update(START, {}, {}, induced=False)
+    mean = (5.0, 0.03, 0.3, 0.0, 1.0, 3.05, *first.mean[6:])
+    spread = np.diag([(0.03 * max(abs(v), 0.1)) ** 2 for v in mean])
+    estimate = dataclasses.replace(
+        first, mean=mean, cov=tuple(spread.reshape(N_STATES * N_STATES).tolist())
+    )
+    previous: Plan | None = None
+    times: list[float] = []
+    refused = 0
+    for k in range(int(19.0 / PERIOD_H) - 1):
+        batch_h = 5.0 + k * PERIOD_H
+        feed = 0.0 if previous is None else previous.at(estimate.time)
+        situation = Situation(
+            estimate.time, batch_h, 24.0, 14.0, batch_h >= 14.0, feed, True, previous
+        )
+        began = monotonic()
+        plan = optimiser.plan(estimate, situation)
+        times.append(monotonic() - began)
+        refused += not plan.good
+        previous = plan if plan.good else previous
+        if previous is not None:
+            estimate = after(optimiser, estimate, previous, max(14.0 - batch_h, 0.0))
+    return times, estimate.mean[3] * estimate.mean[5], refused
+
+
+def main() -> None:
+    """Print both solvers."""
+    for solver in ("fatrop", "ipopt"):
+        times, product, refused = day(solver)
+        print(
+            f"{solver:<7} {len(times)} plans: median {1e3 * np.median(times):6.1f} ms, "
+            f"p99 {1e3 * np.quantile(times, 0.99):6.1f} ms, sum {sum(times):5.1f} s, "
+            f"product {product:.2f} g, {refused} not good"
+        )
+
+
+if __name__ == "__main__":
+    main()
