@@ -245,10 +245,15 @@ class Station(Loop):
         if limit and self.actual is not Mode.OFF:
             self.reason = limit
 
-    def take_over(self, held: Mapping[str, float]) -> None:
-        """Continue from what the device holds: it has changed by itself."""
+    def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
+        """Continue from what the device holds.
+
+        Args:
+            held: by actuator.
+            by_itself: the device has changed it; else it only did not take what was written.
+        """
         self.output = held.get(self.tag.name, self.output)
-        if self.actual is not Mode.OFF:  # a hand that has moved nothing yet is still to come
+        if by_itself and self.actual is not Mode.OFF:  # then no hand has moved it yet
             self.hand = None
 
 
@@ -430,10 +435,10 @@ class PidLoop(Loop):
         if self.actual >= Mode.AUTO and sample is not None and sample.quality is not Quality.BAD:
             self.pid.track(self.setpoint, sample.value, self.output)
 
-    def take_over(self, held: Mapping[str, float]) -> None:
-        """Continue from what the devices hold: it has changed by itself."""
+    def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
+        """Continue from what the devices hold; arguments as ``Station.take_over``."""
         self.output = self._position(held)
-        if self.actual is not Mode.OFF:
+        if by_itself and self.actual is not Mode.OFF:
             self.hand = None
         self.actual = min(self.actual, Mode.MANUAL)
 

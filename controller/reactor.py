@@ -115,7 +115,7 @@ class Reactor:
 
     def _adopt(self, samples: Mapping[str, Sample]) -> None:
         """Start from what the devices really hold where it is not what was written."""
-        moved: set[str] = set()
+        moved: dict[str, bool] = {}  # whether the device has changed it by itself
         for name, tag in self.actuators.items():
             sample = samples.get(name)
             if sample is None or sample.quality is not Quality.GOOD:
@@ -125,7 +125,7 @@ class Reactor:
             near = held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low)
             if near and sure:
                 continue
-            moved.add(name)
+            moved[name] = not near
             self._unsure.discard(name)
             self.held[name] = sample.value
             self.guard.adopt(tag, sample.value)
@@ -135,15 +135,17 @@ class Reactor:
         if moved:
             self._take_over(moved)
 
-    def _take_over(self, moved: set[str]) -> None:
+    def _take_over(self, moved: Mapping[str, bool]) -> None:
         """Let the loops of the actuators ``moved`` continue from what these hold."""
         for station in self.stations:
-            if station.tag.name in moved:
-                station.take_over(self.held)
+            name = station.tag.name
+            if name in moved:
+                station.take_over(self.held, by_itself=moved[name])
         for pid in self.pids:
             tags = [tag for _, tag in pid.actuators] + [station.tag for _, station in pid.slaves]
-            if any(tag.name in moved for tag in tags):
-                pid.take_over(self.held)
+            own = [moved[tag.name] for tag in tags if tag.name in moved]
+            if own:
+                pid.take_over(self.held, by_itself=any(own))
 
     def _estimate(self, now: float, dt: float, samples: Mapping[str, Sample]) -> None:
         """Count what was pumped, and update the estimate when its period is over."""
@@ -414,7 +416,7 @@ class Reactor:
         if state["estimate"] is not None and (estimator := self._new_estimator()) is not None:
             estimator.resume(state["estimate"], now)
         loops = {n: (Mode[s["mode"]], float(s["setpoint"])) for n, s in state["loops"].items()}
-        started = now if state["started"] is None else float(state["started"])
+        started = -math.inf if state["started"] is None else float(state["started"])
         fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
         # Everything could be read: now take it.
         self.now, self.guard, self.runner, self._started = now, guard, runner, started
