@@ -304,7 +304,7 @@ def stop(
 
 
 class Wire:
-    """A TCP connection between controller and device that can freeze: taken, never answered.
+    """A TCP connection between controller and device that is listened to and that can freeze.
 
     Args:
         listen: port for the controller.
@@ -316,6 +316,7 @@ class Wire:
         self._flows = asyncio.Event()
         self._flows.set()
         self._ends: set[asyncio.StreamWriter] = set()
+        self.asked = b""  # every byte that went from the controller to the device
 
     async def __aenter__(self) -> "Wire":
         self._server = await asyncio.start_server(self._join, "127.0.0.1", self._listen)
@@ -342,14 +343,36 @@ class Wire:
             await self._flows.wait()
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
             self._ends.add(back)
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+            await asyncio.gather(
+                self._pump(reader, back, self._listen_in), self._pump(there, writer)
+            )
         except OSError:
             writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _listen_in(self, data: bytes) -> None:
+        self.asked += data
+
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        note: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 await self._flows.wait()
+                note(data)
                 writer.write(data)
                 await writer.drain()
         writer.close()
+
+
+@asynccontextmanager
+async def wire_to(plant: Site, device: str) -> AsyncGenerator[Wire]:
+    """Put a wire before a device of a plant that is served; the plant file then names the wire."""
+    address = plant.plant.settings.device[device].address
+    there, here = re.findall(r"\d+", address)[-1], str(free_port())
+    text = plant.plant.path.read_text(encoding="utf-8")
+    plant.plant.path.write_text(text.replace(address, address.replace(there, here)))
+    async with Wire(int(here), int(there)) as wire:
+        yield wire

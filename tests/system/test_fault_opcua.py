@@ -10,7 +10,7 @@ import pytest
 
 from controller.loops import Mode
 from drivers.point import Quality
-from tests.system.plant_processes import Site, State, Wire, Wires, free_port, site, wires
+from tests.system.plant_processes import Site, State, Wires, site, wire_to, wires
 
 SPEED = 10.0  # a scan is 0.1 wall s, of which a silent device may take half, once
 
@@ -39,12 +39,7 @@ async def killed(plant: Site, real: Wires) -> AsyncGenerator[tuple[Action, Actio
 
 @asynccontextmanager
 async def frozen(plant: Site, real: Wires) -> AsyncGenerator[tuple[Action, Action]]:
-    """Put a wire that can freeze between the controller and the device."""
-    address = plant.plant.settings.device["R1-gas"].address
-    there, here = re.findall(r"\d+", address)[-1], str(free_port())
-    text = plant.plant.path.read_text()
-    plant.plant.path.write_text(text.replace(address, address.replace(there, here)))
-    async with Wire(int(here), int(there)) as wire:
+    async with wire_to(plant, "R1-gas") as wire:
         yield wire.freeze, wire.thaw
 
 

@@ -1,0 +1,52 @@
+"""A device is silent when the controller starts: it is named, waited for, and nothing is moved."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.plant_processes import State, site, wire_to, wires
+
+WRITES = {5, 6, 15, 16, 22, 23}  # the function codes of Modbus that change something
+
+
+def function_codes(stream: bytes) -> Iterator[int]:
+    """Yield the function code of each request: MBAP header of 7 bytes, then the PDU."""
+    while stream:
+        end = 6 + int.from_bytes(stream[4:6], "big")
+        yield stream[7]
+        stream = stream[end:]
+
+
+@pytest.mark.parametrize("silent", ["R1-io", "R1-gas"])
+async def test_nothing_is_written_before_every_device_has_answered(
+    tmp_path: Path, silent: str
+) -> None:
+    async with (
+        site(tmp_path) as plant,
+        wires(plant, 10.0, biomass_g_per_l=1.0) as real,
+        wire_to(plant, "R1-io") as wire,
+    ):
+        safe = {t.name: t.safe for t in plant.plant.tags.values() if t.safe is not None}
+        await real.close(silent)
+        plant.start_controller()
+
+        def named(state: State) -> bool:
+            return any(a["subject"] == silent for a in state["alarms"])
+
+        state = await plant.until("the silent one is named", named)
+        assert [a["subject"] for a in state["alarms"]] == [silent]
+        device = state["devices"][silent]
+        assert not device["answering"]
+        assert device["error"].startswith(f"{silent} at {device['address']}: ")
+        tried = device["error"]
+        await plant.until("it is tried again", lambda s: s["devices"][silent]["error"] != tried)
+        state = await plant.state()
+        assert (state["scans"], state["samples_stored"]) == (0, 0)
+        assert not WRITES & set(function_codes(wire.asked))  # not even a heartbeat
+        assert {n: real.vessel.actual(n) for n in safe} == safe
+
+        await real.open(silent)
+        state = await plant.until("it scans", lambda s: s["scans"] > 5)
+        assert state["alarms"] == []
+        assert WRITES & set(function_codes(wire.asked))
