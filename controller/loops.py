@@ -7,107 +7,16 @@ what was really applied comes back so that no integrator winds up and no transfe
 
 import math
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
-from typing import Any
 
+from controller.loop import Loop, Mode, RefusedError
 from controller.pid import Pid
 from controller.settings import LoopSettings, OutputSettings
-from drivers.point import Quality, RangeError, Sample, Tag
+from controller.station import Station
+from drivers.point import Quality, Sample, Tag
+
+__all__ = ["Loop", "Mode", "Output", "PidLoop", "RefusedError", "Station"]
 
 AT_REST = 0.01  # % of a loop's output: nearer to the beginning of a stretch is at it
-
-
-class Mode(IntEnum):
-    """Who decides: nobody, a person, the loop, another loop or the recipe, the optimiser."""
-
-    OFF = 0
-    MANUAL = 1
-    AUTO = 2
-    CASCADE = 3
-    OPTIMISER = 4
-
-
-class RefusedError(ValueError):
-    """A person's request that the plant's state does not allow; nothing has changed."""
-
-
-class Loop:
-    """What a PID and a station share: modes, a setpoint with its limits, and the reason shown."""
-
-    def __init__(
-        self,
-        name: str,
-        settings: LoopSettings,
-        unit: str,
-        modes: Sequence[Mode],
-        low: float,
-        high: float,
-    ) -> None:
-        self.name = name
-        self.settings = settings
-        self.unit = unit
-        self.modes = tuple(modes)
-        self.target = Mode.OFF
-        self.actual = Mode.OFF
-        self.reason = ""
-        self.local = settings.setpoint  # what a person or the recipe set for AUTO
-        self.setpoint = settings.setpoint  # what it works to now
-        self.remote: float | None = None  # the setpoint of a master, the recipe or the optimiser
-        self.leader = Mode.CASCADE  # who sets ``remote``
-        self.why = ""  # why the optimiser does not lead, where it should
-        self.output = 0.0
-        self.hand: float | None = None  # what a person set in MANUAL; ``None``: stay where it is
-        self.output_low = low
-        self.output_high = high
-
-    def set_mode(self, mode: Mode) -> None:
-        """Ask for a mode; the next step takes it without a bump.
-
-        Raises:
-            RefusedError: this loop has no such mode.
-        """
-        if mode not in self.modes:
-            allowed = ", ".join(m.name for m in self.modes)
-            raise RefusedError(f"{self.name}: mode {mode.name} is not allowed; {allowed}")
-        if mode is Mode.MANUAL and self.target is not Mode.MANUAL:
-            self.reason, self.hand = "", None
-        self.target = mode
-
-    def set_setpoint(self, value: float) -> None:
-        """Set the local setpoint.
-
-        Raises:
-            RangeError: outside the loop's setpoint limits; refused, never clipped.
-        """
-        s = self.settings
-        if not s.setpoint_low <= value <= s.setpoint_high:
-            raise RangeError(
-                f"{self.name}: setpoint {value:g} is outside "
-                f"{s.setpoint_low:g} to {s.setpoint_high:g} {self.unit}"
-            )
-        self.local = value
-
-    def set_output(self, value: float) -> None:
-        """Set the output by hand.
-
-        Raises:
-            RefusedError: the loop is not in MANUAL.
-            RangeError: outside the output's range.
-        """
-        if self.target is not Mode.MANUAL:
-            raise RefusedError(
-                f"{self.name}: its output is set in MANUAL, not in {self.target.name}"
-            )
-        if not self.output_low <= value <= self.output_high:
-            raise RangeError(
-                f"{self.name}: output {value:g} is outside "
-                f"{self.output_low:g} to {self.output_high:g}"
-            )
-        self.hand = value
-
-    def as_state(self) -> dict[str, Any]:
-        """Return what a restart needs, as JSON."""
-        return {"mode": self.target.name, "setpoint": self.local, "output": self.output}
 
 
 class Output:
@@ -146,115 +55,6 @@ class Output:
         """Whether this stretch is the one that moves at ``output``."""
         low, high = min(self.start, self.end), max(self.start, self.end)
         return low <= output <= high
-
-
-class Station(Loop):
-    """A loop without a PID: its setpoint goes to one actuator, ramped, with a fall-back.
-
-    Args:
-        name: ``R1.feed``.
-        settings: its table of the plant file.
-        tag: its actuator.
-        master: something else may set its setpoint: another loop or the recipe (CASCADE).
-        planned: the optimiser may set its setpoint.
-    """
-
-    def __init__(
-        self, name: str, settings: LoopSettings, tag: Tag, *, master: bool, planned: bool
-    ) -> None:
-        modes = [Mode.OFF, Mode.MANUAL, Mode.AUTO]
-        modes += [Mode.CASCADE] * master + [Mode.OPTIMISER] * planned
-        super().__init__(name, settings, tag.unit, modes, tag.low, tag.high)
-        if tag.safe is None:
-            raise ValueError(f"{name}: {tag.name} is no actuator")
-        self.tag = tag
-        self.safe = tag.safe
-        self.output = tag.safe
-        self.hold = ""  # a reason from outside to run on the fall-back: the recipe is held
-        self.forced = False  # an interlock or a device that cannot be reached decides
-
-    @property
-    def listens(self) -> bool:
-        """Whether a master that leads it moves anything."""
-        return self.target is Mode.CASCADE and not self.forced
-
-    def step(self, samples: Mapping[str, Sample], dt: float) -> float:
-        """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
-        target = self.target
-        if target is Mode.OFF:
-            return self._at_once(Mode.OFF, self.safe, "")
-        if lost := _first_bad(self.settings.zero_without, samples):
-            return self._at_once(Mode.MANUAL, self.safe, f"{lost} is BAD")
-        if target is Mode.MANUAL:
-            self.actual, self.reason = Mode.MANUAL, ""
-            return self.output if self.hand is None else self.hand
-        fallback = self._fallback(samples)
-        if fallback is not None and fallback <= self.output:
-            return fallback  # less at once, more by the ramp
-        wanted = self._wanted() if fallback is None else fallback
-        rate = self.settings.rate_per_s
-        if rate is None:
-            return wanted
-        step = rate * dt
-        return min(max(wanted, self.output - step), self.output + step)
-
-    def _fallback(self, samples: Mapping[str, Sample]) -> float | None:
-        """Return its reduced value if something that it needs is missing, else ``None``."""
-        if self.settings.fallback is None:
-            return None
-        lost = _first_bad(self.settings.needs, samples)
-        hold = self.hold if self.target is not Mode.AUTO else ""  # a person's word is above it
-        if not (lost or hold):
-            return None
-        self.actual = Mode.AUTO
-        self.reason = f"fall-back: {lost} is BAD" if lost else f"fall-back: {hold}"
-        asked = self.local if self.target is Mode.AUTO or self.remote is None else self.remote
-        self.setpoint = min(self.settings.fallback, max(asked, 0.0))
-        return self.setpoint
-
-    def _wanted(self) -> float:
-        """Return where the actuator should go, before its ramp."""
-        self.actual, self.reason = Mode.AUTO, ""
-        if self.target is not Mode.AUTO:
-            if self.remote is None:  # the master is gone: stay at the last good setpoint
-                self.reason = f"nothing leads it in {self.target.name}"
-            else:
-                s = self.settings
-                self.local = min(max(self.remote, s.setpoint_low), s.setpoint_high)
-                self.actual = self.leader
-                self.reason = self.why if self.leader is not self.target else ""
-        self.setpoint = self.local
-        return self.setpoint
-
-    def _at_once(self, mode: Mode, value: float, reason: str) -> float:
-        self.actual, self.reason, self.hand = mode, reason, None
-        return value
-
-    def applied(self, value: float, limit: str, *, ramping: bool = False) -> None:
-        """Take over what the Guard let through, or what the device goes on holding.
-
-        Args:
-            value: in the actuator's unit.
-            limit: who decided it, shown as the reason; empty if it is what was asked for.
-            ramping: it is only on its way to what was asked for.
-        """
-        self.output = value
-        self.forced = bool(limit) and not ramping
-        if self.forced:
-            self.hand = None  # what was forced stays when the force ends
-        if limit and self.actual is not Mode.OFF:
-            self.reason = limit
-
-    def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
-        """Continue from what the device holds.
-
-        Args:
-            held: by actuator.
-            by_itself: the device has changed it; else it only did not take what was written.
-        """
-        self.output = held.get(self.tag.name, self.output)
-        if by_itself and self.actual is not Mode.OFF:  # then no hand has moved it yet
-            self.hand = None
 
 
 class PidLoop(Loop):
@@ -456,12 +256,3 @@ class PidLoop(Loop):
             if moved and abs(at - self._resting) > abs(found - self._resting):
                 found = at
         return found
-
-
-def _first_bad(names: Sequence[str], samples: Mapping[str, Sample]) -> str:
-    """Return the first of the tags that is BAD or missing, or an empty string."""
-    for name in names:
-        sample = samples.get(name)
-        if sample is None or sample.quality is Quality.BAD:
-            return name
-    return ""

@@ -4,30 +4,30 @@ Pure but for its state: samples in, actuator values out. It never touches a devi
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from controller.advisor import Advisor, AdvisorMode
-from controller.assemble import build_guard, build_loops
+from controller.assemble import build_guard
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import facts_of
-from controller.guard import HOUR_S, Limited
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station
+from controller.outputs import Outputs
 from controller.plan import Plan, Situation
 from controller.planning import Planner
 from controller.plant import Plant
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
 from controller.tags import ESTIMATES, Derived
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, Sample
 from historian.events import Event, Kind
 
 PER_HOUR = {"mL/h": 1.0, "mL/min": 60.0, "L/h": 1000.0}  # a liquid flow in mL/h
 RESTART_S = 60.0  # an outage up to this is taken up by itself
 
 
-class Reactor:
+class Reactor(Outputs):
     """The control of one vessel.
 
     Args:
@@ -47,29 +47,19 @@ class Reactor:
         *,
         lock_step: bool,
     ) -> None:
-        self.name = name
+        super().__init__(name, plant, tell)
         self._plant = plant
         self.settings = plant.settings.reactor[name]
-        self.loops: dict[str, Loop] = build_loops(name, plant)
         self.facts = facts_of(name, plant, self.loops)
-        self.pids = [loop for loop in self.loops.values() if isinstance(loop, PidLoop)]
-        self.stations = [loop for loop in self.loops.values() if isinstance(loop, Station)]
-        self.actuators: dict[str, Tag] = {
-            t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is not None
-        }
-        self.guard = build_guard(name, plant)
         self.derived = Derived(name, self.loops, self.settings.model is not None)
         self.runner: RecipeRunner | None = None
         self.batch_id = ""
         self.recipe_path = ""
-        self.held: dict[str, float] = {}  # what each actuator holds, as the device confirmed
-        self.unreachable: Mapping[str, str] = {}  # actuators that cannot be moved now, and why
         self.estimate: Estimate | None = None
         self.advisor: Advisor | None = None
         if self.settings.optimiser is not None and planner is not None:
             self.advisor = Advisor(name, self.settings.optimiser, planner, lock_step=lock_step)
         self.kpis = self._new_kpis()
-        self._tell = tell
         self._period = self.settings.model.estimator_period_s if self.settings.model else math.inf
         self._estimator = self._new_estimator()
         self._estimate_at = -math.inf
@@ -80,12 +70,9 @@ class Reactor:
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
         self._started = -math.inf
-        self.waiting: dict[str, Mode] = {}  # modes to come back to when an operator resumes
         self.now = 0.0
         self.fed_ml = 0.0
         self._optimiser_loops = self._led_by_optimiser()
-        self._capped: dict[str, float] = {}  # when a dose limit was last told of, s, by actuator
-        self._unsure: set[str] = set()  # actuators whose last write was not confirmed
 
     # -- one scan ------------------------------------------------------------------------------
 
@@ -112,40 +99,6 @@ class Reactor:
                 sample = samples.get(loop.settings.measured or "")
                 kpi.update(loop.setpoint, math.nan if sample is None else sample.value, dt)
         return values
-
-    def _adopt(self, samples: Mapping[str, Sample]) -> None:
-        """Start from what the devices really hold where it is not what was written."""
-        moved: dict[str, bool] = {}  # whether the device has changed it by itself
-        for name, tag in self.actuators.items():
-            sample = samples.get(name)
-            if sample is None or sample.quality is not Quality.GOOD:
-                continue
-            held = self.held.get(name)
-            sure = name not in self._unsure or name in self.unreachable
-            near = held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low)
-            if near and sure:
-                continue
-            moved[name] = not near
-            self._unsure.discard(name)
-            self.held[name] = sample.value
-            self.guard.adopt(tag, sample.value)
-            if held is not None and not near:
-                text = f"{name} holds {sample.value:g} {tag.unit}, not {held:g}; continuing from it"
-                self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
-        if moved:
-            self._take_over(moved)
-
-    def _take_over(self, moved: Mapping[str, bool]) -> None:
-        """Let the loops of the actuators ``moved`` continue from what these hold."""
-        for station in self.stations:
-            name = station.tag.name
-            if name in moved:
-                station.take_over(self.held, by_itself=moved[name])
-        for pid in self.pids:
-            tags = [tag for _, tag in pid.actuators] + [station.tag for _, station in pid.slaves]
-            own = [moved[tag.name] for tag in tags if tag.name in moved]
-            if own:
-                pid.take_over(self.held, by_itself=any(own))
 
     def _estimate(self, now: float, dt: float, samples: Mapping[str, Sample]) -> None:
         """Count what was pumped, and update the estimate when its period is over."""
@@ -214,60 +167,6 @@ class Reactor:
                 loop.remote = None
             if plan is None:
                 loop.why = advisor.shedding.reason or "no plan yet"
-
-    def _move(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
-        """Step every loop, pass each value through the Guard, tell the loops what came of it."""
-        values: dict[str, float] = {}
-        for pid in self.pids:
-            pid.step(samples, dt, now)
-            limit, ramping = "", True
-            for tag, wanted in pid.wanted():
-                values[tag.name], why, on_its_way = self._pass(tag, wanted, now)
-                if why:
-                    limit, ramping = limit or why, ramping and on_its_way
-            if limit:
-                pid.applied(values, samples, limit, ramping=ramping)
-        for station in self.stations:
-            tag = station.tag
-            value, why, on_its_way = self._pass(tag, station.step(samples, dt), now)
-            values[tag.name] = value
-            station.applied(value, why, ramping=on_its_way)
-        return values
-
-    def _pass(self, tag: Tag, wanted: float, now: float) -> tuple[float, str, bool]:
-        """Return what to write, who decided if not the loop, and whether it is only on its way."""
-        checked = self.guard.check(tag, wanted, now)
-        if tag.name in self.unreachable:
-            return *self._stays(tag, checked.value), False
-        limited = checked.limited
-        if limited is Limited.DOSE and now - self._capped.get(tag.name, -math.inf) >= HOUR_S:
-            self._capped[tag.name] = now
-            text = f"{tag.name}: {checked.reason} is reached"
-            self._tell(Event(now, "guard", Kind.ALARM, tag.name, text))
-        return checked.value, checked.reason, limited is Limited.RATE
-
-    def _stays(self, tag: Tag, wanted: float) -> tuple[float, str]:
-        """Return what an actuator that cannot be reached goes on holding, and why."""
-        held = self.held.get(tag.name, wanted)
-        self.guard.adopt(tag, held)
-        return held, self.unreachable[tag.name]
-
-    def confirmed(self, held: Mapping[str, Sample]) -> None:
-        """Take what a device confirmed after a write."""
-        for name, sample in held.items():
-            if sample.quality is Quality.GOOD:
-                self.held[name] = sample.value
-
-    def unconfirmed(self, names: Iterable[str]) -> None:
-        """Take note that a write failed: continue from what the device next says it holds."""
-        self._unsure.update(names)
-
-    def presume_safe(self, names: Iterable[str]) -> None:
-        """Take the safe values as held: the device's own watchdog has seen to it."""
-        for name in names:
-            tag = self.actuators.get(name)
-            if tag is not None and tag.safe is not None:
-                self.held[name] = tag.safe
 
     # -- batch ---------------------------------------------------------------------------------
 
@@ -438,24 +337,6 @@ class Reactor:
             f"{text}; feed on its fall-back, recipe HELD in phase {runner.phase}, "
             f"optimiser {self._optimiser_mode}; resume the recipe when the vessel is right"
         )
-
-    def _restore_loop(self, loop: Loop, mode: Mode, setpoint: float, *, short: bool) -> None:
-        s = loop.settings
-        if s.setpoint_low <= setpoint <= s.setpoint_high:
-            loop.local = setpoint
-        if mode is Mode.OPTIMISER:
-            mode = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
-        if mode not in loop.modes:
-            mode = Mode.OFF  # the plant file has changed
-        if isinstance(loop, Station) and (s.dosing or loop.safe == loop.tag.low):
-            # What is safe when it stands still starts so, and never stays in a hand that is gone.
-            loop.local = max(0.0, s.setpoint_low)
-            loop.target = mode if mode is not Mode.MANUAL else Mode.AUTO
-        elif short or mode < Mode.AUTO:
-            loop.target = mode
-        else:
-            self.waiting[loop.name] = mode
-            loop.target = Mode.OFF if s.dosing else Mode.MANUAL
 
     @property
     def under_way(self) -> bool:

@@ -1,0 +1,150 @@
+"""What a reactor's actuators hold, what its loops want of them, and what the Guard lets through."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from controller.assemble import build_guard, build_loops
+from controller.guard import HOUR_S, Limited
+from controller.loops import Loop, Mode, PidLoop, Station
+from controller.plant import Plant
+from drivers.point import Quality, Sample, Tag
+from historian.events import Event, Kind
+
+
+class Outputs:
+    """The loops of a reactor and the actuators behind them.
+
+    Args:
+        name: ``R1``.
+        plant: the checked plant file.
+        tell: takes every event.
+
+    Attributes:
+        loops: by name inside the reactor.
+        actuators: by tag name.
+        held: what each actuator holds, as the device confirmed, by tag name.
+        unreachable: actuators that cannot be moved now, and why, by tag name.
+        waiting: modes that loops come back to when a person resumes, by full name.
+    """
+
+    def __init__(self, name: str, plant: Plant, tell: Callable[[Event], None]) -> None:
+        self.name = name
+        self.loops: dict[str, Loop] = build_loops(name, plant)
+        self.pids = [loop for loop in self.loops.values() if isinstance(loop, PidLoop)]
+        self.stations = [loop for loop in self.loops.values() if isinstance(loop, Station)]
+        self.actuators: dict[str, Tag] = {
+            t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is not None
+        }
+        self.guard = build_guard(name, plant)
+        self.held: dict[str, float] = {}
+        self.unreachable: Mapping[str, str] = {}
+        self.waiting: dict[str, Mode] = {}
+        self._tell = tell
+        self._capped: dict[str, float] = {}  # when a dose limit was last told of, s, by actuator
+        self._unsure: set[str] = set()  # actuators whose last write was not confirmed
+
+    def _adopt(self, samples: Mapping[str, Sample]) -> None:
+        """Start from what the devices really hold where it is not what was written."""
+        moved: dict[str, bool] = {}  # whether the device has changed it by itself
+        for name, tag in self.actuators.items():
+            sample = samples.get(name)
+            if sample is None or sample.quality is not Quality.GOOD:
+                continue
+            held = self.held.get(name)
+            sure = name not in self._unsure or name in self.unreachable
+            near = held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low)
+            if near and sure:
+                continue
+            moved[name] = not near
+            self._unsure.discard(name)
+            self.held[name] = sample.value
+            self.guard.adopt(tag, sample.value)
+            if held is not None and not near:
+                text = f"{name} holds {sample.value:g} {tag.unit}, not {held:g}; continuing from it"
+                self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
+        if moved:
+            self._take_over(moved)
+
+    def _take_over(self, moved: Mapping[str, bool]) -> None:
+        """Let the loops of the actuators ``moved`` continue from what these hold."""
+        for station in self.stations:
+            name = station.tag.name
+            if name in moved:
+                station.take_over(self.held, by_itself=moved[name])
+        for pid in self.pids:
+            tags = [tag for _, tag in pid.actuators] + [station.tag for _, station in pid.slaves]
+            own = [moved[tag.name] for tag in tags if tag.name in moved]
+            if own:
+                pid.take_over(self.held, by_itself=any(own))
+
+    def _move(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
+        """Step every loop, pass each value through the Guard, tell the loops what came of it."""
+        values: dict[str, float] = {}
+        for pid in self.pids:
+            pid.step(samples, dt, now)
+            limit, ramping = "", True
+            for tag, wanted in pid.wanted():
+                values[tag.name], why, on_its_way = self._pass(tag, wanted, now)
+                if why:
+                    limit, ramping = limit or why, ramping and on_its_way
+            if limit:
+                pid.applied(values, samples, limit, ramping=ramping)
+        for station in self.stations:
+            tag = station.tag
+            value, why, on_its_way = self._pass(tag, station.step(samples, dt), now)
+            values[tag.name] = value
+            station.applied(value, why, ramping=on_its_way)
+        return values
+
+    def _pass(self, tag: Tag, wanted: float, now: float) -> tuple[float, str, bool]:
+        """Return what to write, who decided if not the loop, and whether it is only on its way."""
+        checked = self.guard.check(tag, wanted, now)
+        if tag.name in self.unreachable:
+            return *self._stays(tag, checked.value), False
+        limited = checked.limited
+        if limited is Limited.DOSE and now - self._capped.get(tag.name, -math.inf) >= HOUR_S:
+            self._capped[tag.name] = now
+            text = f"{tag.name}: {checked.reason} is reached"
+            self._tell(Event(now, "guard", Kind.ALARM, tag.name, text))
+        return checked.value, checked.reason, limited is Limited.RATE
+
+    def _stays(self, tag: Tag, wanted: float) -> tuple[float, str]:
+        """Return what an actuator that cannot be reached goes on holding, and why."""
+        held = self.held.get(tag.name, wanted)
+        self.guard.adopt(tag, held)
+        return held, self.unreachable[tag.name]
+
+    def confirmed(self, held: Mapping[str, Sample]) -> None:
+        """Take what a device confirmed after a write."""
+        for name, sample in held.items():
+            if sample.quality is Quality.GOOD:
+                self.held[name] = sample.value
+
+    def unconfirmed(self, names: Iterable[str]) -> None:
+        """Take note that a write failed: continue from what the device next says it holds."""
+        self._unsure.update(names)
+
+    def presume_safe(self, names: Iterable[str]) -> None:
+        """Take the safe values as held: the device's own watchdog has seen to it."""
+        for name in names:
+            tag = self.actuators.get(name)
+            if tag is not None and tag.safe is not None:
+                self.held[name] = tag.safe
+
+    def _restore_loop(self, loop: Loop, mode: Mode, setpoint: float, *, short: bool) -> None:
+        s = loop.settings
+        if s.setpoint_low <= setpoint <= s.setpoint_high:
+            loop.local = setpoint
+        if mode is Mode.OPTIMISER:
+            mode = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
+        if mode not in loop.modes:
+            mode = Mode.OFF  # the plant file has changed
+        if isinstance(loop, Station) and (s.dosing or loop.safe == loop.tag.low):
+            # What is safe when it stands still starts so, and never stays in a hand that is gone.
+            loop.local = max(0.0, s.setpoint_low)
+            loop.target = mode if mode is not Mode.MANUAL else Mode.AUTO
+        elif short or mode < Mode.AUTO:
+            loop.target = mode
+        else:
+            self.waiting[loop.name] = mode
+            loop.target = Mode.OFF if s.dosing else Mode.MANUAL
