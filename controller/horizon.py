@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.nlp import Floats, Node, Problem, Situated
+from controller.nlp import Floats, Node, Problem, Situated, fill
 
 FIRST_H = (5 / 60, 5 / 60, 10 / 60, 15 / 60, 15 / 60)  # fine where the plan will be followed
 EVEN_BELOW_H = 3.0  # a shorter horizon is cut evenly
@@ -102,22 +102,13 @@ def _limit(problem: Problem, y: Sequence[float], do: float, node: Node, s: Situa
     """Return the feed that reaches a limit; uptake is all but linear in the feed."""
     per = y[0] / s.feed_g_per_l
     few, many = 0.1 * per, 0.5 * per
-    least = math.inf
-    a, b = (_shares(problem, y, feed, do, node, s) for feed in (few, many))
+    least, flat = math.inf, (*s[:8], *s.factors)
+    a, b = (problem.shares_at(y, (feed, 0.0, do), node, flat) for feed in (few, many))
     for used, more, limit in zip(a, b, (node.oxygen_share, node.uptake_share, 1.0), strict=True):
         slope = (more - used) / (many - few)
         if slope > 0:
             least = min(least, few + (limit - used) / slope)
     return max(least, 0.0)
-
-
-def _shares(
-    problem: Problem, y: Sequence[float], feed: float, do: float, node: Node, s: Situated
-) -> list[float]:
-    call = problem.node
-    _fill(call.arguments, (y, (feed, 0.0, do), node, (*s[:8], *s.factors)))
-    call()
-    return list(call.results[0])
 
 
 def _stage(
@@ -130,12 +121,6 @@ def _stage(
     s: Situated,
 ) -> list[float]:
     call = problem.step
-    _fill(call.arguments, (y, (feed, slope, do), node, (*s[:8], *s.factors)))
+    fill(call.arguments, (y, (feed, slope, do), node, (*s[:8], *s.factors)))
     call()
     return list(call.results[0])
-
-
-def _fill(buffers: Sequence[Sequence[float]], groups: Sequence[Sequence[float]]) -> None:
-    for buffer, group in zip(buffers, groups, strict=True):
-        for i, value in enumerate(group):
-            buffer[i] = value  # type: ignore[index]

@@ -5,6 +5,7 @@ stiff: biomass, volume, product and the feed itself. Stages of any length betwee
 the feed is linear in between. With 24 stages fatrop solves it in 10-20 ms.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -288,7 +289,7 @@ class Problem:
         high = [20.0, 20.0, 100.0, w.feed_max / STATE_SCALE[3]]
         steep = w.slope_max / SLOPE_SCALE
         low += [-steep, w.do_min / DO_SCALE, 0.0, 0.0, 0.0]
-        high += [steep, w.do_max / DO_SCALE, 10.0, 10.0, 100.0]
+        high += [steep, w.do_max / DO_SCALE, np.inf, np.inf, np.inf]  # slack is never short
         count = self.stages + 1
         equality = np.array(self._equality)
         return {
@@ -339,7 +340,7 @@ class Problem:
         flat = [*situated[:8], *situated.factors, *start]
         for node in nodes:
             flat += node
-        begin = self._start(guess, nodes)
+        begin = self._start(guess, nodes, (*situated[:8], *situated.factors))
         solver = self.solver(name)
         result = solver(x0=begin, p=flat, **self._bounds)
         stats = solver.stats()
@@ -356,15 +357,51 @@ class Problem:
             slack=found[:, 6:8],
         )
 
-    def _start(self, guess: Floats, nodes: Sequence[Node]) -> Floats:
+    def _start(self, guess: Floats, nodes: Sequence[Node], constants: Sequence[float]) -> Floats:
+        """Return the guess as the solver wants it, with the slack that it needs to be feasible.
+
+        Without that slack, or with a bound on it, fatrop may never return from absurd states.
+        """
         begin = np.zeros((self.stages + 1, NX + NU))
         begin[:, :4] = guess[:, :4] / np.array(STATE_SCALE)
         hours = np.array([max(node.hours, 1e-6) for node in nodes[:-1]])
         begin[:-1, 4] = np.diff(guess[:, 3]) / hours / SLOPE_SCALE
         begin[:, 5] = guess[:, 4] / DO_SCALE
-        begin[:, 6:9] = 0.01
+        for k, node in enumerate(nodes):
+            y, feed, do = guess[k, :3], guess[k, 3], guess[k, 4]
+            oxygen, uptake, heat = self.shares_at(y.tolist(), (feed, 0.0, do), node, constants)
+            over = VOLUME_STIFF * (y[1] - self.cells.limits.volume_max)
+            begin[k, 6] = max(oxygen - node.oxygen_share, heat - 1.0, 0.0) + 0.01
+            begin[k, 7] = max(uptake - node.uptake_share, 0.0) + 0.01
+            begin[k, 8] = max(over, 0.0) + 0.01
         low, high = (self._bounds[key].reshape(begin.shape) for key in ("lbx", "ubx"))
         return np.clip(begin, low, high).ravel()
+
+    def shares_at(
+        self,
+        y: Sequence[float],
+        inputs: Sequence[float],
+        node: Node,
+        constants: Sequence[float],
+    ) -> list[float]:
+        """Return ``Cells.shares`` in numbers.
+
+        Args:
+            y: biomass g, volume L, product g.
+            inputs: feed L/h, its slope, oxygen %.
+            node: the node.
+            constants: ``Situated`` with its factors at the end, flat.
+        """
+        fill(self.node.arguments, (y, inputs, node, constants))
+        self.node()
+        return list(self.node.results[0])
+
+
+def fill(buffers: Sequence["array[float]"], groups: Sequence[Sequence[float]]) -> None:
+    """Write each group of numbers into its buffer."""
+    for buffer, group in zip(buffers, groups, strict=True):
+        for i, value in enumerate(group):
+            buffer[i] = value
 
 
 def rollout_step(organism: EColi) -> Compiled:

@@ -26,6 +26,7 @@ STALE_S = 600.0  # an estimate older than this is no input
 HUNGRY = 0.3  # g/L of substrate that must be eaten before more is fed
 BATCH_H = 12.0  # longest wait for the batch sugar
 LESS = (0.8, 0.5, 0.2, 0.0)  # shares of the ridden limits that are tried when nothing else holds
+BIOMASS = (0.02, 300.0)  # g/L between which there is something to plan
 BINDING = 0.02  # share within a limit that counts as at it
 
 
@@ -166,7 +167,8 @@ class Optimiser:
     def plan(self, estimate: Estimate, situation: Situation) -> Plan:
         """Return a plan; never raises for numbers: what is wrong is the plan's status."""
         began = monotonic()
-        wrong = _wrong(estimate, situation)
+        most = self._cells.limits.volume_max
+        wrong = _wrong(estimate, situation, 0.1 * most, most)
         if wrong:
             return Plan("bad_input", situation.now, reason=wrong, solve_s=monotonic() - began)
         if situation.end_h - situation.batch_h < LEAST_H:
@@ -407,7 +409,7 @@ class Optimiser:
         """Return the limits that bind somewhere along the plan."""
         found: set[str] = set()
         limits, h = self._cells.limits, q.horizon
-        last = answer.points[-1]
+        last, flat = answer.points[-1], (*h.situated[:8], *h.situated.factors)
         if limits.volume_max - 0.02 < last.V:
             found.add("volume")
         if (answer.feed > limits.feed_max - 1e-4).any():
@@ -415,7 +417,8 @@ class Optimiser:
         for k in range(len(answer.hours)):
             p = _nearest(answer.points, float(answer.hours[k]))
             y = (p.X * p.V, p.V, p.P * p.V)
-            shares = self._shares(y, float(answer.feed[k]), float(answer.do[k]), h.nodes[k], h)
+            inputs = (float(answer.feed[k]), 0.0, float(answer.do[k]))
+            shares = self._problem.shares_at(y, inputs, h.nodes[k], flat)
             most = (h.nodes[k].oxygen_share, h.nodes[k].uptake_share, 1.0)
             for name, share, limit in zip(
                 ("oxygen transfer", "specific uptake", "cooling"), shares, most, strict=True
@@ -429,19 +432,6 @@ class Optimiser:
                     found.add(f"{name} exceeded by {100 * by:.0f} %")
         return tuple(sorted(found))
 
-    def _shares(
-        self, y: tuple[float, float, float], feed: float, do: float, node: Node, h: Horizon
-    ) -> list[float]:
-        call = self._problem.node
-        s = h.situated
-        for buffer, group in zip(
-            call.arguments, (y, (feed, 0.0, do), node, (*s[:8], *s.factors)), strict=True
-        ):
-            for i, value in enumerate(group):
-                buffer[i] = value
-        call()
-        return list(call.results[0])
-
 
 def _refused(origin: str, why: str) -> _Answer:
     none = np.zeros(0)
@@ -452,7 +442,7 @@ def _nearest(points: list[Point], hours: float) -> Point:
     return min(points, key=lambda p: abs(p.hours - hours))
 
 
-def _wrong(estimate: Estimate, situation: Situation) -> str:
+def _wrong(estimate: Estimate, situation: Situation, least_l: float, most_l: float) -> str:
     """Return what cannot be planned from, or an empty string."""
     if not estimate.finite:
         return "the estimate has a number that is not finite"
@@ -466,8 +456,11 @@ def _wrong(estimate: Estimate, situation: Situation) -> str:
     if situation.now - estimate.time > STALE_S or estimate.stale_s > STALE_S:
         return f"the estimate is {max(situation.now - estimate.time, estimate.stale_s):.0f} s old"
     volume, biomass = estimate.value("volume_l"), estimate.value("biomass_g_per_l")
-    if not (volume > 0.05 and biomass >= 0.0):
-        return f"volume {volume:.3g} L and biomass {biomass:.3g} g/L cannot be"
+    if not least_l <= volume <= 3.0 * most_l:
+        return f"volume: {volume:.3g} L is not believed; {least_l:g} to {3 * most_l:g} L can be"
+    if not BIOMASS[0] <= biomass <= BIOMASS[1]:
+        low, high = BIOMASS
+        return f"biomass: {biomass:.3g} g/L is not believed; {low:g} to {high:g} g/L can be planned"
     return ""
 
 

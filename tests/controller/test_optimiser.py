@@ -196,6 +196,18 @@ def test_a_wrong_question_is_a_status_not_an_error(
     assert named in plan.reason
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("biomass_g_per_l", 0.0), ("biomass_g_per_l", 500.0), ("volume_l", 0.1), ("volume_l", 20.0)],
+)
+def test_a_vessel_that_cannot_be_is_bad_input(
+    optimiser: Optimiser, name: str, value: float
+) -> None:
+    plan = optimiser.plan(believed(**{name: value}), SITUATION)
+    assert plan.status == "bad_input"
+    assert "is not believed" in plan.reason
+
+
 def test_an_estimate_with_nan_is_bad_input(optimiser: Optimiser) -> None:
     estimate = believed()
     broken = dataclasses.replace(estimate, mean=(math.nan, *estimate.mean[1:]))
