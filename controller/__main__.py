@@ -50,6 +50,12 @@ def main() -> int:
     try:
         plant = load_plant(asked.plant, data_dir=asked.data_dir)
         recipe = load_recipe(asked.recipe) if asked.recipe else None
+        if recipe is not None and len(plant.settings.reactor) > 1:
+            names = ", ".join(plant.settings.reactor)
+            line = f"--recipe: {asked.recipe} is not allowed; there are several reactors ({names}),"
+            raise ConfigError(
+                [f"{line} start it with: fermloop recipe start REACTOR --recipe FILE"]
+            )
         asyncio.run(run(plant, recipe, asked.recipe, asked.optimiser))
     except (ConfigError, SocketError, StoreError) as error:
         for line in getattr(error, "lines", None) or [str(error)]:

@@ -149,3 +149,33 @@ def test_a_pump_that_takes_no_value_is_alarmed_and_the_loop_follows_it(steady: R
     steady.run(5)
     assert steady.alarms() == {}
     assert steady.told(Kind.ALARM, "over after")[0].startswith("over after 30")
+
+
+def test_a_valve_behind_opc_ua_that_takes_no_value_is_alarmed_and_taken_up_again(
+    steady: Rig,
+) -> None:
+    steady.controller.set_mode("R1.air", "AUTO", *WHO)
+    steady.faults.stuck.add("R1.air")
+    steady.controller.set_setpoint("R1.air", 4.0, *WHO)
+    steady.run(60)
+    assert steady.held()["R1.air"] == pytest.approx(1.0)
+    assert list(steady.alarms()) == ["write R1-gas"]
+    assert steady.loop("air").output <= 1.21  # what it holds, and one scan's ramp
+    steady.faults.stuck.clear()
+    before = steady.held()["R1.air"]
+    for _ in steady.scans(20):
+        assert steady.held()["R1.air"] - before <= 0.2 + 1e-9
+        before = steady.held()["R1.air"]
+    assert before == 4.0
+    assert steady.alarms() == {}
+
+
+def test_a_hands_request_outlives_a_write_that_was_not_confirmed_once(steady: Rig) -> None:
+    steady.controller.set_mode("R1.agitation", "MANUAL", *WHO)
+    steady.controller.set_output("R1.agitation", 600.0, *WHO)
+    steady.run(2)
+    steady.faults.stuck.add("R1.stirrer")
+    steady.run(1)
+    steady.faults.stuck.clear()
+    steady.run(60)
+    assert steady.held()["R1.stirrer"] == 600

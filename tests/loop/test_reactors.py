@@ -1,5 +1,7 @@
 """Several reactors in one plant file: each is controlled and addressed, none disturbs another."""
 
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -111,3 +113,15 @@ def test_a_batch_on_virtual_time_runs_in_the_first_and_records_both(
     with SqliteReader(path) as reader:
         for name in ("R1.temperature", "R2.temperature"):
             assert len(reader.read(two.tags[name], 0.0, 4e9)) == outcome.control["scans"]
+
+
+def test_a_recipe_for_nobody_in_particular_is_refused_before_any_device_is_touched(
+    two: Plant,
+) -> None:
+    command = [sys.executable, "-m", "controller", str(two.path), "--recipe", str(RECIPE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"--recipe: {RECIPE} is not allowed; there are several reactors (R1, R2), "
+        "start it with: fermloop recipe start REACTOR --recipe FILE\n"
+    )
