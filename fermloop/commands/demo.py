@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+import socket
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -46,14 +48,15 @@ def run(
     sim = Path(str(files("sim")))
     report.require_writable(report_file)
     folder = fresh(Path("data"), "demo")
-    plant = derived(sim / PLANT, folder)
-    recipe_for(plant, sim / RECIPE)
     out = Console(highlight=False)
-    if not headless:
-        out.print(f"console: http://{plant.settings.console.address}/")
-    out.print(f"data:    {folder}", soft_wrap=True)
-    watch = Watch(plant.socket, out, PLAIN_S, "demo")
-    code = asyncio.run(_run(plant, asked, sim / RECIPE, watch))
+    with ExitStack() as claims:
+        plant = derived(sim / PLANT, folder, claims)
+        recipe_for(plant, sim / RECIPE)
+        if not headless:
+            out.print(f"console: http://{plant.settings.console.address}/")
+        out.print(f"data:    {folder}", soft_wrap=True)
+        watch = Watch(plant.socket, out, PLAIN_S, "demo")
+        code = asyncio.run(_run(plant, asked, sim / RECIPE, watch))
     if code:
         raise FailureError([*_tail(folder / "log.txt"), "the demo failed; its log ends so"], WORLD)
     result = finished(plant, asked, watch.hours)
@@ -62,8 +65,14 @@ def run(
         out.print(line)
 
 
-def derived(source: Path, folder: Path) -> Plant:
-    """Return the demo's plant, kept in ``folder``: its own data folder, and ports that are free."""
+def derived(source: Path, folder: Path, claims: ExitStack) -> Plant:
+    """Return the demo's plant, kept in ``folder``: its own data folder, and ports that are free.
+
+    Args:
+        source: the plant file to start from.
+        folder: gets the plant file, and is its data folder.
+        claims: while it is open no other demo takes these ports, though nobody listens there yet.
+    """
     text = source.read_text(encoding="utf-8")
     text = re.sub(
         r'(?m)^data_dir = "[^"]*"', lambda _: f"data_dir = {json.dumps(str(folder))}", text
@@ -71,7 +80,7 @@ def derived(source: Path, folder: Path) -> Plant:
     taken: set[str] = set()
     for address in re.findall(r'(?m)^address = "([^"]+)"', text):
         hostport = host_and_port(address)
-        if hostport in taken or busy(hostport):
+        if hostport in taken or busy(hostport) or not _claimed(hostport, claims):
             free = free_address(hostport)
             text = text.replace(f'"{address}"', f'"{address.replace(hostport, free)}"')
             hostport = free
@@ -79,6 +88,18 @@ def derived(source: Path, folder: Path) -> Plant:
     path = folder / "plant.toml"
     path.write_text(text, encoding="utf-8")
     return load_plant(path)
+
+
+def _claimed(hostport: str, claims: ExitStack) -> bool:
+    """Return whether this demo may have a free port: the kernel gives each name to one only."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0fermloop demo at {hostport}")  # abstract: no file, gone with the process
+    except OSError:
+        claim.close()
+        return False
+    claims.enter_context(claim)
+    return True
 
 
 async def _run(plant: Plant, asked: Asked, recipe_file: Path, watch: Watch) -> int:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_busy_ports_are_replaced_and_the_data_are_the_demos_own(tmp_path: Path, 
     for address in ("127.0.0.1:5020", "127.0.0.1:4840"):
         text = text.replace(address, taken)
     source.write_text(text)
-    plant = derived(source, tmp_path)
+    with ExitStack() as claims:
+        plant = derived(source, tmp_path, claims)
     devices = plant.settings.device
     modbus, opcua = devices["R1-io"].address, devices["R1-gas"].address
     assert taken not in (modbus, opcua)
@@ -43,6 +45,18 @@ def test_busy_ports_are_replaced_and_the_data_are_the_demos_own(tmp_path: Path, 
     assert found[1] != modbus
     assert plant.data_dir == tmp_path
     assert plant.path == tmp_path / "plant.toml"
+
+
+def test_two_demos_that_start_at_once_take_different_ports(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    with ExitStack() as claims:
+        addresses: list[str] = []
+        for folder in folders:
+            folder.mkdir()
+            settings = derived(PLANT, folder, claims).settings
+            addresses += [d.address for d in settings.device.values()]
+            addresses.append(settings.console.address)
+    assert len(set(addresses)) == 6
 
 
 def environment(tmp_path: Path) -> dict[str, str]:
