@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from controller.plant import Plant, load_plant
+from controller.priority import scan_first
 from drivers.clock import monotonic, wall
 from drivers.point import Sample
 from fermloop.commands.live import plain
@@ -272,8 +273,24 @@ async def wires(
     """Serve the plant of a site, with a culture dense enough to need every loop."""
     made = vessels(of.plant, seed, wall() - 1e5)
     made["R1"].set_state(X=biomass_g_per_l)
-    async with PlantServer(of.plant.settings.device, made, speed) as server:
-        yield Wires(server, made)
+    with undisturbed():
+        async with PlantServer(of.plant.settings.device, made, speed) as server:
+            yield Wires(server, made)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let the plant in this process wait for nobody, as ``fermloop simulate`` does, if permitted.
+
+    A real device does not stand still because this machine is busy with something else.
+    """
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    scan_first()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, *before)
 
 
 def children(pid: int) -> dict[int, str]:
