@@ -23,8 +23,8 @@ NAMES = (
     "qsmax_factor",
     "kla_factor",
 )
-N_STATES = 16  # the named, then O2 and CO2 in the gas (%), dissolved CO2 (mmol/L), the analyser's
-X, S, A, P, E, V, LQ, LY, LP, LS, LK, YO, YC, DIC, SO, SC = range(N_STATES)
+N_STATES = 18  # the named, then O2 and CO2 in the gas (%), dissolved CO2 (mmol/L), the analyser's
+X, S, A, P, E, V, LQ, LY, LP, LS, LK, YO, YC, DIC, SO, SC, BO, BC = range(N_STATES)
 LOGARITHMS = frozenset((LQ, LY, LP, LS, LK))
 
 
@@ -45,7 +45,8 @@ class EstimatorSettings:
             strain to strain.
         offgas_delay_s: from the vessel's gas space to the analyser's cell.
         offgas_lag_s: time constant of the analyser.
-        offgas_noise_percent: 1 sigma of the analyser, percent absolute, its offset included.
+        offgas_noise_percent: 1 sigma of the analyser, percent absolute.
+        offgas_offset_percent: 1 sigma of its offset, percent absolute; it wanders as much a day.
         do_noise_percent: 1 sigma of the probe, % of air saturation, calibration included.
         weight_noise_kg: 1 sigma of the vessel's balance.
         feed_weight_noise_kg: 1 sigma of the feed bottle's balance.
@@ -66,7 +67,8 @@ class EstimatorSettings:
     qpm_sd: float = 0.15
     offgas_delay_s: float = 45.0
     offgas_lag_s: float = 10.0
-    offgas_noise_percent: float = 0.03
+    offgas_noise_percent: float = 0.015
+    offgas_offset_percent: float = 0.03
     do_noise_percent: float = 1.0
     weight_noise_kg: float = 0.005
     feed_weight_noise_kg: float = 0.002
@@ -88,9 +90,9 @@ class Estimate:
 
     Attributes:
         time: s since 1970 UTC.
-        mean: shape (16,), see ``NAMES``; factors as logarithms; then gas, dissolved CO2 and
+        mean: shape (18,), see ``NAMES``; factors as logarithms; then gas, dissolved CO2 and
             analyser.
-        cov: shape (256,), row by row.
+        cov: shape (324,), row by row.
         stale_s: s since a reading of oxygen was last taken in; 0 while they are.
         our_mmol_per_l_h: oxygen uptake, from the model at ``mean``.
         cer_mmol_per_l_h: CO2 evolution likewise.

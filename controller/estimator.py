@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.estimate import (
+    BC,
+    BO,
     DIC,
     LK,
     LP,
@@ -122,6 +124,7 @@ class Estimator:
         sd[LQ], sd[LY], sd[LP], sd[LK] = s.qomax_sd, s.yem_sd, s.qpm_sd, s.kla_sd
         sd[LS], sd[DIC] = s.qsmax_sd, 0.1
         sd[YO] = sd[YC] = sd[SO] = sd[SC] = 0.1
+        sd[BO], sd[BC] = s.offgas_offset_percent, 0.5 * s.offgas_offset_percent
         cov = array("d", bytes(8 * N_STATES * N_STATES))
         for i, value in enumerate(sd):
             cov[i * N_STATES + i] = value * value
@@ -272,6 +275,8 @@ class Estimator:
         q[V] = 0.003**2
         q[YO], q[YC], q[DIC] = 0.05**2, 0.05**2, 0.1**2
         q[SO] = q[SC] = 0.02**2
+        q[BO] = self.settings.offgas_offset_percent**2 / 24.0
+        q[BC] = 0.25 * q[BO]
         s = self.settings
         for i, sd, hours in (
             (LQ, s.qomax_sd, MEMORY_H),
@@ -294,7 +299,7 @@ class Estimator:
             if value is not None and seen.get("air_flow") is not None:
                 z[i] = value
                 # white noise is the least of it: an offset and a wrong delay do not average out
-                r[i] = 9.0 * s.offgas_noise_percent**2 + (0.05 * size) ** 2 + moving[i] ** 2
+                r[i] = 9.0 * s.offgas_noise_percent**2 + (0.08 * size) ** 2 + moving[i] ** 2
                 gate[i] = CHI2_99
         if math.isfinite(transfer):
             self._measure_transfer(transfer, z, r, gate)
@@ -316,7 +321,7 @@ class Estimator:
         probe = self.settings.do_noise_percent / 100.0 * self._aeration.calibration_mmol_per_l
         z[DEFICIT] = 0.0
         r[DEFICIT] = (
-            (2.0 * probe * kla) ** 2 + (0.10 * transfer) ** 2 + (0.5 * self._rise) ** 2 + 0.5**2
+            (2.0 * probe * kla) ** 2 + (0.15 * transfer) ** 2 + (0.5 * self._rise) ** 2 + 0.5**2
         )
         gate[DEFICIT] = CHI2_99
 

@@ -191,6 +191,8 @@ class SoftSensor:
         Variable("DIC", "mmol/L", 0.1, 0.0, doc="dissolved CO2 with bicarbonate"),
         Variable("sO2", "%", 100.0 * oxygen.AIR_O2, 0.0, 100.0, doc="O2 that the analyser sees"),
         Variable("sCO2", "%", 100.0 * oxygen.AIR_CO2, 0.0, 100.0, doc="CO2 that it sees"),
+        Variable("bO2", "%", 0.0, -0.3, 0.3, doc="what the analyser shows too much of O2"),
+        Variable("bCO2", "%", 0.0, -0.2, 0.2, doc="likewise of CO2"),
     )
     inputs = (
         *FedBatch.inputs,
@@ -229,7 +231,7 @@ class SoftSensor:
     ) -> Sequence[Any]:
         """Return ``dx/dt`` per hour."""
         slopes, our, cer = self._balances(x, u, p, fn)
-        V, (log_kla, y_o2, y_co2, dic, s_o2, s_co2) = x[5], x[-6:]
+        V, (log_kla, y_o2, y_co2, dic, s_o2, s_co2) = x[5], x[-8:-2]
         rise, _, kla, air, pure, gas, co2_sat, bound = u[6:]
         stripped = KLA_CO2 * kla * fn.exp(log_kla) * (dic / bound - co2_sat * y_co2 / 100.0)
         d_o2, d_co2 = offgas.gas_rates(
@@ -239,7 +241,7 @@ class SoftSensor:
         line = p[-1]
         return [
             *(*slopes, *back, 100.0 * d_o2, 100.0 * d_co2, cer - stripped),
-            *((y_o2 - s_o2) / line, (y_co2 - s_co2) / line),
+            *((y_o2 - s_o2) / line, (y_co2 - s_co2) / line, 0.0 * V, 0.0 * V),
         ]
 
     def output(
@@ -247,6 +249,6 @@ class SoftSensor:
     ) -> Sequence[Any]:
         """Return what the instruments say if the states are true."""
         _, our, _ = self._balances(x, u, p, fn)
-        log_kla, _, _, _, s_o2, s_co2 = x[-6:]
+        log_kla, _, _, _, s_o2, s_co2, b_o2, b_co2 = x[-8:]
         rise, transfer = u[6:8]
-        return s_o2, s_co2, our + rise - transfer * fn.exp(log_kla), x[5]
+        return s_o2 + b_o2, s_co2 + b_co2, our + rise - transfer * fn.exp(log_kla), x[5]
