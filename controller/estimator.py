@@ -9,7 +9,7 @@ and the true feed. Where readings are BAD the model runs on alone, the spread gr
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from controller.estimate import (
@@ -38,7 +38,8 @@ from controller.estimate import (
     X,
 )
 from controller.feed_meter import FeedMeter
-from drivers.point import Quality, Sample
+from controller.readings import PLAUSIBLE, fill, flow, good, put
+from drivers.point import Sample
 from models import oxygen, ph
 from models.bioreactor import DENSITY
 from models.ecoli import M_CO2, M_O2, EColi
@@ -53,19 +54,6 @@ __all__ = ["NAMES", "Estimate", "Estimator", "EstimatorSettings"]
 STEP_MAX_S = 30.0  # of one prediction
 GAP_MAX_S = 6 * 3600.0  # of time without an update that is predicted through
 RESUME_S = 60.0  # outage after which a stored estimate is only a start
-PLAUSIBLE = {  # of a reading, in its unit; outside it is no reading
-    "temperature": (5.0, 60.0),
-    "ph": (3.0, 11.0),
-    "do": (-5.0, 300.0),
-    "agitation": (0.0, 5000.0),
-    "offgas_o2": (0.0, 100.0),
-    "offgas_co2": (-1.0, 100.0),
-    "air_flow": (-0.5, 1e3),
-    "oxygen_flow": (-0.5, 1e3),
-    "weight": (-1.0, 1e4),
-    "feed_weight": (-1.0, 1e4),
-}
-FLOW_MAX = 1e5  # mL/h
 METER_SIZE = 9  # numbers of ``Estimate.meter``
 CHI2_99 = 6.63  # one degree of freedom
 CLOSED = 0.05  # L/min of oxygen that a closed flow controller may show
@@ -182,8 +170,8 @@ class Estimator:
         span = 0.0 if first else min(now - self._time, GAP_MAX_S)
         if first:
             self._fresh = now
-        seen = {name: _good(name, readings) for name in PLAUSIBLE}
-        flows = {name: _flow(value) for name, value in flows_ml_per_h.items()}
+        seen = {name: good(name, readings) for name in PLAUSIBLE}
+        flows = {name: flow(value) for name, value in flows_ml_per_h.items()}
         self._time = now
         self._watch_oxygen(seen.get("do"), span)
         feed = self._meter.update(seen.get("feed_weight"), flows.get("feed", 0.0), span / 3600.0)
@@ -191,16 +179,16 @@ class Estimator:
         transfer = self._inputs(seen, flows, feed, induced)
         steps = max(1, math.ceil(span / STEP_MAX_S))
         line = self.settings.offgas_delay_s + self.settings.offgas_lag_s
-        _put(call.arguments[3], (*self._p, MEMORY_H, line / 3600.0))
+        put(call.arguments[3], (*self._p, MEMORY_H, line / 3600.0))
         call.arguments[4][0] = span / steps / 3600.0
-        _put(call.arguments[5], self._noise(induced))
+        put(call.arguments[5], self._noise(induced))
         rejected: tuple[str, ...] = ()
         for i in range(steps):
             for buffer, value in zip(call.arguments[6:9], (0.0, 1.0, 0.0), strict=True):
-                _fill(buffer, value)
+                fill(buffer, value)
             if i == steps - 1:
                 self._measure(seen, transfer)
-            _put(call.arguments[0], self._x)
+            put(call.arguments[0], self._x)
             call.arguments[1][:] = self._cov
             if self._surprise > 1.0:
                 self._widen(min(FADE * (self._surprise - 1.0), FADE_MAX))
@@ -251,7 +239,7 @@ class Estimator:
         equilibrium = a.saturation_mmol_per_l(temperature, max(x[YO], 1.0) / 100.0)
         dissolved = max(self._do_last, 0.0) / 100.0 * a.calibration_mmol_per_l
         transfer = kla * (equilibrium - dissolved)
-        _put(
+        put(
             self._filter.arguments[2],
             (
                 *(feed / 1e3, self.settings.feed_substrate_g_per_l, others),
@@ -402,25 +390,3 @@ def _compiled_filter(organism: EColi) -> Compiled:
         function = sigma_step(SoftSensor(organism), name=f"fl_{organism.name}_filter")
         _filters[organism.name] = compiled([function])[function.name()]
     return _filters[organism.name]
-
-
-def _good(name: str, readings: Mapping[str, Sample]) -> float | None:
-    sample = readings.get(name)
-    if sample is None or sample.quality is Quality.BAD:
-        return None
-    low, high = PLAUSIBLE[name]
-    return sample.value if low <= sample.value <= high else None  # NaN is in no range
-
-
-def _flow(value: float) -> float:
-    return value if 0.0 < value < FLOW_MAX else 0.0
-
-
-def _put(buffer: "array[float]", values: Sequence[float]) -> None:
-    for i, value in enumerate(values):
-        buffer[i] = value
-
-
-def _fill(buffer: "array[float]", value: float) -> None:
-    for i in range(len(buffer)):
-        buffer[i] = value

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.nlp import Floats, Node, Problem, Situated, fill
+from controller.cells import Node, Situated
+from controller.nlp import Floats, Problem, fill
 
 FIRST_H = (5 / 60, 5 / 60, 10 / 60, 15 / 60, 15 / 60)  # fine where the plan will be followed
 EVEN_BELOW_H = 3.0  # a shorter horizon is cut evenly

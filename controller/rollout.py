@@ -5,8 +5,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from controller.cells import Cells
 from controller.estimate import Estimate
-from controller.nlp import Cells, Floats, rollout_step
+from controller.nlp import Floats, rollout_step
 from models.fn import SCALARS
 
 FINE_H, COARSE_H = 1.0 / 60.0, 0.05  # steps: of the first half hour, and later
