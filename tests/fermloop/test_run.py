@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -31,7 +32,8 @@ class Desk:
         self.folder = folder
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
-        self.plant = derived(PLANT, self.data).path
+        with ExitStack() as claims:
+            self.plant = derived(PLANT, self.data, claims).path
         text = self.plant.read_text()
         self.console = free_address("127.0.0.1:8080")
         self.plant.write_text(text.replace("127.0.0.1:8080", self.console))
