@@ -29,6 +29,7 @@ STALE_S = 600.0  # an estimate older than this is no input
 HUNGRY = 0.3  # g/L of substrate that must be eaten before more is fed
 BATCH_H = 12.0  # longest wait for the batch sugar
 LESS = (0.8, 0.5, 0.2, 0.0)  # shares of the ridden limits that are tried when nothing else holds
+FIRST_L_PER_H = 0.006  # of feed that may begin at once, beside a quarter more than is applied
 BIOMASS = (0.02, 300.0)  # g/L between which there is something to plan
 BINDING = 0.02  # share within a limit that counts as at it
 
@@ -164,7 +165,9 @@ class Optimiser:
         hours = grid(left - wait, s.stages, induced_at)
         limits = self._cells.limits
         applied = situation.feed_ml_per_h / 1e3 * estimate.feed_factor if wait == 0 else 0.0
-        highest = 1.5 * applied + 0.010 if wait == 0 else limits.feed_max
+        highest = (
+            1.25 * applied + FIRST_L_PER_H
+        )  # a hungry culture must not take the oxygen at once
         situated = Situated(
             biomass_g=at.X * at.V,
             volume_l=at.V,

@@ -39,7 +39,7 @@ class OptimiserSettings:
     feed_substrate_g_per_l: float = 500.0
     feed_min_ml_per_h: float = 0.0
     feed_max_ml_per_h: float = 150.0
-    feed_slope_ml_per_h2: float = 120.0
+    feed_slope_ml_per_h2: float = 80.0
     stirrer_max: float = 1000.0
     air_max: float = 6.0
     temperature: float = 37.0
@@ -48,7 +48,7 @@ class OptimiserSettings:
     do_min: float = 25.0
     do_max: float = 45.0
     oxygen_share: float = 0.96
-    uptake_share: float = 0.90
+    uptake_share: float = 0.86
     caution: float = 1.0
     stages: int = 24
     first_solver: Literal["fatrop", "ipopt"] = "fatrop"
