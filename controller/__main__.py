@@ -22,7 +22,7 @@ from controller.devices import Device, build, wire
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
 from controller.pool import WorkerPool
-from controller.priority import scan_first
+from controller.priority import scan_first, take_turns
 from controller.recipe import Recipe, load_recipe
 from controller.registry import SocketError
 from controller.restart import Memory
@@ -97,6 +97,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
                 await pool.start()
             async with heartbeat.beating():  # a slow device is no frozen controller
                 await controller.connect()
+            if clock.lock_step:
+                take_turns()
             if pool is not None:
                 pool.deadline_s = plan_deadline_s(plant, clock.speed)
             if not controller.scan.stopping:

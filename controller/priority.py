@@ -15,11 +15,20 @@ def scan_first() -> bool:
     """
     if not hasattr(os, "SCHED_RESET_ON_FORK"):
         return False
-    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    return _schedule(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, 1)
+
+
+def take_turns() -> None:
+    """Give it back: in lock-step nothing is urgent, and two such processes fill a machine."""
+    if hasattr(os, "SCHED_OTHER"):
+        _schedule(os.SCHED_OTHER, 0)
+
+
+def _schedule(policy: int, priority: int) -> bool:
     try:
         for thread in Path("/proc/self/task").iterdir():
             with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.sched_setscheduler(int(thread.name), policy, os.sched_param(1))
+                os.sched_setscheduler(int(thread.name), policy, os.sched_param(priority))
     except OSError:
         return False
     return True

@@ -82,7 +82,8 @@ async def _serve(
         # a real device does not pause for a collection or because the machine has other work
         gc.collect()
         gc.freeze()
-        scan_first()
+        if speed:
+            scan_first()
         _announce(plant, speed, ready_file)
         while not over.is_set():
             if sys.stdout.isatty():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ASKED = """
 import os, subprocess, sys, threading
-from controller.priority import scan_first
+from controller.priority import scan_first, take_turns
 ready, over = threading.Event(), threading.Event()
 def work():
     ready.set(); over.wait()
@@ -15,7 +15,10 @@ thread = threading.Thread(target=work); thread.start(); ready.wait()
 print(scan_first())
 print([os.sched_getscheduler(t) & ~os.SCHED_RESET_ON_FORK for t in (0, thread.native_id)])
 child = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
-sys.stdout.flush(); subprocess.run(child, check=True); over.set()
+sys.stdout.flush(); subprocess.run(child, check=True)
+take_turns()
+print([os.sched_getscheduler(t) for t in (0, thread.native_id)])
+over.set()
 """
 
 
@@ -24,7 +27,8 @@ def test_all_threads_get_it_and_children_do_not() -> None:
         [sys.executable, "-c", ASKED],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    permitted, threads, child = done.stdout.splitlines()
+    permitted, threads, child, given_back = done.stdout.splitlines()
     policy = os.SCHED_FIFO if permitted == "True" else os.SCHED_OTHER
     assert threads == str([policy, policy])
     assert child == str(os.SCHED_OTHER)
+    assert given_back == str([os.SCHED_OTHER, os.SCHED_OTHER])
