@@ -10,10 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -33,6 +33,7 @@ PATIENCE_S = 60.0  # wall; what is waited for takes a second or a few on a machi
 LOOK_S = 0.02  # wall, between two looks at the world
 
 State = Mapping[str, Any]
+Action = Callable[[], Awaitable[None]]
 
 # Below the ports that the kernel gives to clients: nobody takes one while its server is away, and
 # no client can connect to itself there.
@@ -273,8 +274,8 @@ async def wires(
     """Serve the plant of a site, with a culture dense enough to need every loop."""
     made = vessels(of.plant, seed, wall() - 1e5)
     made["R1"].set_state(X=biomass_g_per_l)
-    with undisturbed():
-        async with PlantServer(of.plant.settings.device, made, speed) as server:
+    async with PlantServer(of.plant.settings.device, made, speed) as server:
+        with undisturbed():
             yield Wires(server, made)
 
 
@@ -393,3 +394,15 @@ async def wire_to(plant: Site, device: str) -> AsyncGenerator[Wire]:
     plant.plant.path.write_text(text.replace(address, address.replace(there, here)))
     async with Wire(int(here), int(there)) as wire:
         yield wire
+
+
+@asynccontextmanager
+async def breakable(
+    plant: Site, real: Wires, device: str, way: Literal["killed", "frozen"]
+) -> AsyncGenerator[tuple[Action, Action]]:
+    """Give what breaks a device and what mends it; the vessel behind it goes on meanwhile."""
+    if way == "killed":
+        yield lambda: real.close(device), lambda: real.open(device)
+        return
+    async with wire_to(plant, device) as wire:
+        yield wire.freeze, wire.thaw

@@ -1,21 +1,18 @@
 """The OPC UA device is killed, or freezes, in the middle of a run and comes back."""
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from controller.loops import Mode
 from drivers.point import Quality
-from tests.system.plant_processes import Site, State, Wires, site, wire_to, wires
+from tests.system.plant_processes import Site, State, breakable, site, wires
 
 SPEED = 10.0  # a scan is 0.1 wall s, of which a silent device may take half, once
-
-Action = Callable[[], Awaitable[None]]
-Way = Callable[[Site, Wires], AbstractAsyncContextManager[tuple[Action, Action]]]
 
 
 def loops(state: State) -> State:
@@ -32,28 +29,17 @@ def air_is(flow: float) -> Callable[[State], bool]:
     return lambda s: loops(s)["air"]["pv"] == pytest.approx(flow, abs=1e-3)
 
 
-@asynccontextmanager
-async def killed(plant: Site, real: Wires) -> AsyncGenerator[tuple[Action, Action]]:
-    yield lambda: real.close("R1-gas"), lambda: real.open("R1-gas")
-
-
-@asynccontextmanager
-async def frozen(plant: Site, real: Wires) -> AsyncGenerator[tuple[Action, Action]]:
-    async with wire_to(plant, "R1-gas") as wire:
-        yield wire.freeze, wire.thaw
-
-
 @pytest.mark.parametrize(
     ("way", "why"),
-    [(killed, "the device closed the connection"), (frozen, "no reply to 8 nodes within 1 s")],
+    [("killed", "the device closed the connection"), ("frozen", "no reply to 8 nodes within 1 s")],
 )
 async def test_an_opcua_device_is_lost_and_taken_up_again(
-    tmp_path: Path, way: Way, why: str
+    tmp_path: Path, way: Literal["killed", "frozen"], why: str
 ) -> None:
     async with (
         site(tmp_path) as plant,
-        wires(plant, SPEED, biomass_g_per_l=1.0) as real,
-        way(plant, real) as (break_it, mend),
+        wires(plant, SPEED, biomass_g_per_l=0.3) as real,
+        breakable(plant, real, "R1-gas", way) as (break_it, mend),
     ):
         plant.start_controller()
         await plant.until("the batch runs", lambda s: s["scans"] > 2)
