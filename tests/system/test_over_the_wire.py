@@ -45,7 +45,6 @@ def test_an_hour_over_the_wire_is_the_hour_on_virtual_time(tmp_path: Path) -> No
     for key in ("biomass_g_per_l", "volume_l", "energy_kwh"):
         assert wire[key] == pytest.approx(virtual[key], rel=0.02), key
     assert wire["optimiser_plans"] == pytest.approx(virtual["optimiser_plans"], abs=1)
-    assert wire["optimiser_late"] == wire["optimiser_sheds"] == 0
     assert wire["scans"] >= 3600
     assert wire["scans"] == pytest.approx(virtual["scans"], abs=2)
     assert wire["scans_missed"] == wire["samples_lost"] == 0
