@@ -177,8 +177,8 @@ class Scan:
             if device.writable:
                 continue
             why = f"{device.name} does not answer"
-            if device.answering and not device.armed:
-                why = f"{device.name} is not armed"
+            if device.answering:
+                why = f"{device.name} {'answers late' if device.armed else 'is not armed'}"
             found |= dict.fromkeys(device.actuators, why)
             if not device.answering and device.safe_by_now:
                 for reactor in self.reactors:

@@ -24,6 +24,11 @@ def at_work(state: State) -> bool:
     return bool(now) and now["feed"]["op"] == 12.0 and air_is(3.0)(state)
 
 
+def undisturbed(state: State) -> bool:
+    """Whether no Modbus loop has anything to say: a single answer may come late."""
+    return all(loops(state)[name]["reason"] == "" for name in ("temperature", "ph", "do"))
+
+
 def air_is(flow: float) -> Callable[[State], bool]:
     """Return a condition; a last step of less than 1e-4 of the span is not worth a write."""
     return lambda s: loops(s)["air"]["pv"] == pytest.approx(flow, abs=1e-3)
@@ -48,7 +53,9 @@ async def test_an_opcua_device_is_lost_and_taken_up_again(
         before = await plant.until("feed and air are there", at_work)
 
         await break_it()
-        lost = await plant.until("every hold is over", lambda s: s["time"] > before["time"] + 30)
+        lost = await plant.until(
+            "every hold is over", lambda s: s["time"] > before["time"] + 30 and undisturbed(s)
+        )
         check_lost(lost, why)
         await plant.ask("/loop/R1.air/setpoint", {"value": 5.0})  # cannot be obeyed now
         later = await plant.until("more scans", lambda s: s["scans"] > lost["scans"] + 10)
@@ -78,7 +85,7 @@ def check_lost(state: State, why: str) -> None:
     assert (now["feed"]["op"], now["feed"]["reason"]) == (5.0, "fall-back: R1.air_flow is BAD")
     assert (now["feed"]["target"], now["feed"]["actual"]) == ("CASCADE", "AUTO")
     for name in ("temperature", "ph", "do"):
-        assert (now[name]["actual"], now[name]["reason"]) == ("AUTO", "")
+        assert now[name]["actual"] == "AUTO"
     (alarm,) = state["alarms"]
     assert alarm["subject"] == "R1-gas"
     assert re.fullmatch(rf"R1-gas at opc\.tcp://127\.0\.0\.1:\d+/fermloop: {why}.*", alarm["text"])
