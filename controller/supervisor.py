@@ -100,6 +100,7 @@ class Child:
         beat_s: it must beat this often, wall s, or it is killed and restarted; ``None``: no beat.
         first_beat_s: time to the first beat of each start, wall s.
         grace_s: from SIGTERM to SIGKILL when it is told to end, wall s.
+        backoff_s: longest pause before it is started again, wall s.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Child:
     beat_s: float | None = None
     first_beat_s: float = 30.0
     grace_s: float = 5.0
+    backoff_s: float = LAST_BACKOFF_S
 
 
 @dataclass(slots=True)
@@ -188,7 +190,7 @@ class Supervisor:
             backoff = FIRST_BACKOFF_S if monotonic() - started > SETTLED_S else backoff
             self._report(f"{child.name}: {reason}; starting it again in {backoff:.1f} s")
             await _pause(ending, backoff)
-            backoff = min(backoff * 2, LAST_BACKOFF_S)
+            backoff = min(backoff * 2, child.backoff_s)
             condition.restarts += 1
 
 

@@ -232,7 +232,7 @@ class Site:
         with self.store() as reader:
             return reader.events(0, 100_000)
 
-    def rows(self) -> list[tuple[object, ...]]:
+    def rows(self) -> list[tuple[Any, ...]]:
         """Return every committed row of the reactor: number, time, quality, values."""
         with self.store() as reader:
             return reader.rows("R1", 0, 10_000_000).rows

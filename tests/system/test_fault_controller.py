@@ -1,9 +1,12 @@
 """The controller is killed or frozen: the device makes itself safe, the supervisor takes it up."""
 
 import os
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from drivers.clock import monotonic
 from tests.system.plant_processes import Site, State, Wires, site, wires
@@ -106,3 +109,28 @@ async def test_after_more_than_a_minute_the_loops_wait_too(tmp_path: Path) -> No
         held = {n: loops(later)[n]["op"] for n in ("temperature", "ph", "feed")}
         assert held == {"temperature": 0.0, "ph": 0.0, "feed": 5.0}
         await check_resumed(plant)
+
+
+@pytest.mark.long
+async def test_killed_again_and_again_it_loses_no_committed_row(tmp_path: Path) -> None:
+    moments, since = random.Random(4), 0.0
+    async with site(tmp_path) as plant, wires(plant, 4.0, biomass_g_per_l=0.3) as real:
+        plant.start_site("shadow")
+        state = await plant.until("base and feed are dosed", at_work)
+        for _ in range(25):
+            pause = monotonic() + moments.uniform(0.0, 1.5)
+            await plant.wait("a moment", lambda pause=pause: monotonic() > pause)
+            committed, scanned = plant.rows(), (await plant.state())["scans"]
+            os.kill(state["pid"], signal.SIGKILL)
+            died, gone = monotonic(), real.vessel.time + 1.0  # the next one is not there yet
+            again = await plant.until("another one scans", another(state))
+            assert monotonic() - died <= AGAIN_S
+            now = plant.rows()
+            assert now[: len(committed)] == committed
+            kept = [row for row in now if since < row[1] <= gone]
+            assert scanned - len(kept) <= 4 * 1.5  # what is younger than a second, and a commit
+            check_waiting(again)
+            state, since = again, gone
+            await plant.ask("/recipe/R1", {"action": "resume"})
+        numbers = [row[0] for row in plant.rows()]
+        assert numbers == list(range(1, len(numbers) + 1))
