@@ -33,10 +33,10 @@ class Desk:
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         with ExitStack() as claims:
-            self.plant = derived(PLANT, self.data, claims).path
-        text = self.plant.read_text()
-        self.console = free_address("127.0.0.1:8080")
-        self.plant.write_text(text.replace("127.0.0.1:8080", self.console))
+            plant = derived(PLANT, self.data, claims)
+        self.plant, console = plant.path, plant.settings.console.address
+        self.console = free_address(console)
+        self.plant.write_text(self.plant.read_text().replace(console, self.console))
         self._env = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
 
     def type(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
