@@ -27,6 +27,7 @@ SLOPE_SCALE, DO_SCALE = 0.05, 100.0  # L/h per h, %
 
 # weights in g of product; slack is a share of a limit
 SLACK_LINEAR, SLACK_SQUARE = 20.0, 20.0
+ABSURD = 20.0  # slack of a guess from which a solver is not let loose: fatrop may never return
 VOLUME_STIFF = 10.0  # 0.1 L too much is as bad as twice the oxygen
 MOVE, SUBSTRATE, AERATION = 0.01, 5e-4, 2e-4
 
@@ -154,7 +155,7 @@ class Problem:
 
     def _plain_bounds(self) -> dict[str, Floats]:
         w = self.cells.limits
-        low = [0.001, 0.1, -1.0, w.feed_min / STATE_SCALE[3]]
+        low = [1e-6, 0.01, -1.0, w.feed_min / STATE_SCALE[3]]
         high = [20.0, 20.0, 100.0, w.feed_max / STATE_SCALE[3]]
         steep = w.slope_max / SLOPE_SCALE
         low += [-steep, w.do_min / DO_SCALE, 0.0, 0.0, 0.0]
@@ -210,6 +211,9 @@ class Problem:
         for node in nodes:
             flat += node
         begin = self._start(guess, nodes, (*situated[:8], *situated.factors))
+        excess = float(begin.reshape(-1, NX + NU)[:, 6:9].max())
+        if not excess < ABSURD:
+            return _unsolved(f"not tried: the guess is {excess:.3g} times a limit beyond it", guess)
         solver = self.solver(name)
         result = solver(x0=begin, p=flat, **self._bounds)
         stats = solver.stats()
@@ -264,6 +268,12 @@ class Problem:
         fill(self.node.arguments, (y, inputs, node, constants))
         self.node()
         return list(self.node.results[0])
+
+
+def _unsolved(status: str, guess: Floats) -> Solution:
+    """Return ``guess`` as it is, with a status that says that nobody solved anything."""
+    columns = (guess[:, 0], guess[:, 1], guess[:, 2], guess[:, 3], guess[:, 4])
+    return Solution(status, 0, 0.0, *columns, np.zeros((len(guess), 2)))
 
 
 def fill(buffers: Sequence["array[float]"], groups: Sequence[Sequence[float]]) -> None:

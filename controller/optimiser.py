@@ -29,8 +29,9 @@ STALE_S = 600.0  # an estimate older than this is no input
 HUNGRY = 0.3  # g/L of substrate that must be eaten before more is fed
 BATCH_H = 12.0  # longest wait for the batch sugar
 LESS = (0.8, 0.5, 0.2, 0.0)  # shares of the ridden limits that are tried when nothing else holds
+LEAST_G = 0.5  # of biomass when feeding begins; far below, the problem's scales are wrong
 FIRST_L_PER_H = 0.006  # of feed that may begin at once, beside a quarter more than is applied
-BIOMASS = (0.02, 300.0)  # g/L between which there is something to plan
+BIOMASS = (0.05, 300.0)  # g/L between which there is something to plan
 BINDING = 0.02  # share within a limit that counts as at it
 
 
@@ -100,9 +101,8 @@ class Optimiser:
         if situation.end_h - situation.batch_h < LEAST_H:
             return self._nothing_left(situation)
         question = self._prepare(estimate, situation)
-        if question is None:
-            text = "the batch sugar is not eaten up before harvest"
-            return Plan("infeasible", situation.now, reason=text, solve_s=monotonic() - began)
+        if isinstance(question, str):
+            return Plan("infeasible", situation.now, reason=question, solve_s=monotonic() - began)
         best: _Answer | None = None
         refused: list[str] = []
         for answer in self._candidates(question):
@@ -131,8 +131,8 @@ class Optimiser:
             solve_s=0.0,
         )
 
-    def _prepare(self, estimate: Estimate, situation: Situation) -> _Question | None:
-        """Run the model until it may be fed and lay the horizon from there; None: never."""
+    def _prepare(self, estimate: Estimate, situation: Situation) -> _Question | str:
+        """Run the model until it may be fed and lay the horizon from there, or say why not."""
         s = self.settings
         names = [name for name, _ in FACTORS]
         factors = [estimate.value(name) for name in names]
@@ -160,7 +160,9 @@ class Optimiser:
             )
         wait, at = before[-1].hours, before[-1]
         if left - wait < LEAST_H:
-            return None
+            return "the batch sugar is not eaten up before harvest"
+        if at.X * at.V < LEAST_G:
+            return f"{at.X * at.V:.2g} g of biomass is too little to plan for"
         induced_at = max(induction - wait, 0.0)
         hours = grid(left - wait, s.stages, induced_at)
         limits = self._cells.limits
