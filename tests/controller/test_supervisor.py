@@ -196,8 +196,9 @@ async def test_a_wrongly_started_console_is_left_and_the_rest_goes_on() -> None:
 
 async def test_children_end_one_after_the_other_last_started_first(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    says = "import signal, sys\nsignal.signal(15, lambda *_: (print(sys.argv[1]), exit(0)))\n"
-    says += "print('up', flush=True)\nsignal.pause()\n"
+    # blocked and waited for: a signal just before a pause() would be slept through
+    says = "import signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [15])\n"
+    says += "print('up', flush=True)\nsignal.sigwait([15])\nprint(sys.argv[1])\n"
     children = [Child(name, python(says, name), log=log) for name in ("plant", "controller", "web")]
     async with supervised(*children):
         await until(lambda: len(lines(log)) == 3)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from drivers.clock import monotonic
-from tests.system.plant_processes import Site, State, Wires, site, wires
+from tests.system.plant_processes import Site, State, site
+from tests.system.served_plant import Wires, wires
 
 SAFE_S = 3.0  # wall: the device's watchdog; half a second more for a busy machine to look
 AGAIN_S = 5.0  # wall: from a death to the first scan of the next controller

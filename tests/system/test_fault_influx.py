@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.system.influx_server import InfluxServer
-from tests.system.plant_processes import Site, site, wires
+from tests.system.plant_processes import Site, site
+from tests.system.served_plant import wires
 
 
 def influx_table(server: InfluxServer, token: Path) -> dict[str, str]:

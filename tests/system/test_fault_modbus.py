@@ -8,7 +8,8 @@ import pytest
 
 from controller.loops import Mode
 from drivers.point import Quality, Sample
-from tests.system.plant_processes import Site, State, breakable, site, wires
+from tests.system.plant_processes import Site, State, site
+from tests.system.served_plant import breakable, wires
 
 SPEED = 20.0  # the 3 wall s of the watchdog are 60 plant s: the loops see all of their holds
 DOSING = ("R1.acid", "R1.base", "R1.feed", "R1.antifoam", "R1.inducer")

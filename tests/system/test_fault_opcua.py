@@ -10,7 +10,8 @@ import pytest
 
 from controller.loops import Mode
 from drivers.point import Quality
-from tests.system.plant_processes import Site, State, breakable, site, wires
+from tests.system.plant_processes import Site, State, site
+from tests.system.served_plant import breakable, wires
 
 SPEED = 10.0  # a scan is 0.1 wall s, of which a silent device may take half, once
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from drivers.clock import monotonic
-from tests.system.plant_processes import State, site, wire_to, wires
+from tests.system.plant_processes import State, site
+from tests.system.served_plant import wire_to, wires
 
 WRITES = {5, 6, 15, 16, 22, 23}  # the function codes of Modbus that change something
 
