@@ -9,9 +9,9 @@ from controller.settings import DeviceSettings, TagSettings
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.modbus import ModbusDriver, Watchdog
+from drivers.modbus.registers import Register
 from drivers.opcua import Node, OpcUaDriver
 from drivers.point import Quality, Sample
-from drivers.registers import Register
 
 T = TypeVar("T")
 
@@ -222,10 +222,10 @@ def register(t: TagSettings) -> Register:
 def wire(settings: DeviceSettings) -> Any:
     """Return the real link of a device: the one place that opens a plant's sockets."""
     if settings.driver == "opcua":
-        from drivers.opcua_link import OpcUaLink
+        from drivers.opcua.link import OpcUaLink
 
         return OpcUaLink(settings.address, settings.timeout_s, insecure=settings.insecure)
-    from drivers.modbus_link import ModbusTcpLink
+    from drivers.modbus.tcp import ModbusTcpLink
 
     host, _, port = settings.address.rpartition(":")
     return ModbusTcpLink(host, int(port), settings.unit_id, settings.timeout_s)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from drivers.modbus.registers import Register, Table, factors
 from drivers.point import Tag
-from drivers.registers import Register, Table, factors
 from sim.motion import DeviceWatchdog, SimulatedPlant
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4

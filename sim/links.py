@@ -12,10 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from drivers import modbus, opcua
 from drivers.clock import Clock
+from drivers.modbus import driver as modbus
+from drivers.modbus.registers import READ_CODE, Register, Table
 from drivers.opcua import DataValue, Node
-from drivers.registers import READ_CODE, Register, Table
+from drivers.opcua import driver as opcua
 from sim.image import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,

@@ -26,10 +26,11 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.clock import SystemClock, monotonic
-from drivers.modbus import SIMULATOR_UNIT
-from drivers.opcua import SIMULATOR, Node
+from drivers.modbus.driver import SIMULATOR_UNIT
+from drivers.modbus.registers import Table
+from drivers.opcua import Node
+from drivers.opcua.driver import SIMULATOR
 from drivers.point import Tag
-from drivers.registers import Table
 from sim.image import (
     PRODUCT,
     REVISION,

@@ -12,7 +12,7 @@ from controller.settings import TagSettings
 from drivers.driver import DeviceError, Identity
 from drivers.modbus import ModbusDriver
 from drivers.opcua import OpcUaDriver
-from drivers.opcua_link import OpcUaLink
+from drivers.opcua.link import OpcUaLink
 from drivers.point import Quality, Sample, Tag
 from sim.clock import SimClock, run_virtual
 

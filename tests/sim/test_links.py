@@ -14,9 +14,9 @@ from controller.devices import build
 from controller.settings import DeviceSettings
 from drivers.driver import DeviceError, Driver
 from drivers.modbus import ModbusDriver, Watchdog
+from drivers.modbus.registers import Register
 from drivers.opcua import Node, OpcUaDriver
 from drivers.point import Quality, Tag
-from drivers.registers import Register
 from sim.clock import SimClock, run_virtual
 from sim.image import Refused, RegisterImage, device_image
 from sim.links import VesselOpcUaLink, answer, modbus_link, vessel_link

@@ -15,7 +15,7 @@ from asyncua.server.server import Server
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import DeviceError
 from drivers.opcua import LinkError, Node, OpcUaDriver
-from drivers.opcua_link import OpcUaLink
+from drivers.opcua.link import OpcUaLink
 from drivers.point import Quality, Tag
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.clock import monotonic
 from drivers.modbus import LinkError
-from drivers.modbus_link import (
+from drivers.modbus.tcp import (
     Connection,
     ModbusTcpLink,
 )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from drivers.driver import DeviceError, Identity
 from drivers.modbus import LinkError, ModbusDriver, Watchdog
+from drivers.modbus.registers import Register
 from drivers.point import Quality, RangeError, Tag
-from drivers.registers import Register
 
 
 class At:

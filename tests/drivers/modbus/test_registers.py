@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.modbus.registers import Block, Register, Table, Type, WordOrder, blocks
 from drivers.point import Quality, RangeError, Sample, Tag
-from drivers.registers import Block, Register, Table, Type, WordOrder, blocks
 
 
 def register(

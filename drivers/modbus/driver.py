@@ -7,8 +7,8 @@ from typing import NamedTuple, NoReturn, Protocol
 
 from drivers.clock import Clock
 from drivers.driver import DeviceError, Identity
+from drivers.modbus.registers import MAX_GAP, Block, Register, blocks
 from drivers.point import RangeError, Sample, Tag
-from drivers.registers import MAX_GAP, Block, Register, blocks
 
 __all__ = ["Link", "LinkError", "ModbusDriver", "Register", "Watchdog"]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from drivers.driver import DeviceError, Identity
-from drivers.opcua import ADVANCE, DataValue, LinkError, Node, OpcUaDriver
+from drivers.opcua import DataValue, LinkError, Node, OpcUaDriver
+from drivers.opcua.driver import ADVANCE
 from drivers.point import Quality, RangeError, Tag
 
 FLOW = Node(Tag("R1.air_flow", "L/min", 0, 12), "nsu=urn:plant;s=air_flow")
