@@ -3,13 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from controller.settings import (
-    DeviceSettings,
-    LoopSettings,
-    PlantSettings,
-    ReactorSettings,
-    TagSettings,
-)
+from controller.device_consistency import wrong_keys, wrong_lines, wrong_place
+from controller.device_settings import DeviceSettings, TagSettings
+from controller.settings import LoopSettings, PlantSettings, ReactorSettings
 
 # UCUM codes that a plant may use; a new one is added here with the quantity it is for.
 UNITS = {
@@ -42,15 +38,6 @@ MEANINGS = {
     "weight": "kg",
     "feed_weight": "kg",
 }
-WORDS = {
-    "bit": 1,
-    "int16": 1,
-    "uint16": 1,
-    "int32": 2,
-    "uint32": 2,
-    "float32": 2,
-    "float64": 4,
-}
 
 
 def inconsistencies(plant: PlantSettings) -> Iterator[str]:
@@ -58,6 +45,7 @@ def inconsistencies(plant: PlantSettings) -> Iterator[str]:
     tags: dict[str, TagSettings] = {}
     for name, device in plant.device.items():
         yield from _device(name, device, plant, tags)
+    yield from wrong_lines(plant.device)
     actuators = {n for n, t in tags.items() if t.safe is not None}
     driven: dict[str, str] = {}
     for name, reactor in plant.reactor.items():
@@ -71,16 +59,7 @@ def _device(
 ) -> Iterator[str]:
     key = f"device.{name}"
     taken: dict[tuple[str, int | str], str] = {}
-    host, _, port = device.address.removeprefix("opc.tcp://").split("/")[0].rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        yield f"{key}.address: {device.address} is not allowed; HOST:PORT with a port 1 to 65535"
-    if device.driver == "opcua" and not device.address.startswith("opc.tcp://"):
-        yield f"{key}.address: {device.address} is not allowed; opc.tcp://HOST:PORT/PATH"
-    if device.driver == "opcua" and not device.insecure:
-        yield (
-            f"{key}.insecure: false is not allowed; this version speaks OPC UA without encryption "
-            "only, so insecure = true must say so"
-        )
+    yield from wrong_keys(key, device)
     for i, t in enumerate(device.tags):
         where = f"{key}.tags.{i} ({t.name})"
         if t.name in tags:
@@ -95,64 +74,7 @@ def _device(
             t.tag()
         except ValueError as error:
             yield f"{where}: {error}"
-        yield from _register(where, device, t, taken)
-
-
-def _register(
-    where: str, device: DeviceSettings, t: TagSettings, taken: dict[tuple[str, int | str], str]
-) -> Iterator[str]:
-    """Yield what is wrong with where a tag lives; ``taken`` remembers who lives where."""
-    if device.driver == "opcua":
-        if t.node is None or t.table is not None:
-            yield f"{where}: node (nsu=URI;s=NAME) alone is required for an OPC UA device"
-            return
-        cells: list[tuple[str, int | str]] = [("node", t.node)]
-    else:
-        given = [k for k in ("input", "holding", "coil", "discrete") if getattr(t, k) is not None]
-        if len(given) != 1 or t.node is not None:
-            yield f"{where}: exactly one of input, holding, coil, discrete (0-based) is required"
-            return
-        if t.scale == 0:
-            yield f"{where}.scale: 0 is not allowed; unit per count, not 0"
-            return
-        table = given[0]
-        kind = t.type or ("bit" if table in ("coil", "discrete") else None)
-        if kind is None:
-            yield f"{where}.type: missing; one of {', '.join(WORDS)} is required"
-            return
-        if (kind == "bit") != (table in ("coil", "discrete")):
-            yield f"{where}.type: {kind} is not allowed in {table}; bit goes with coil and discrete"
-            return
-        if t.safe is not None and table in ("input", "discrete"):
-            yield f"{where}.safe: an actuator must be a holding register or a coil, not {table}"
-        yield from _fits(where, t, kind)
-        start = getattr(t, table)
-        cells = [(table, start + k) for k in range(WORDS[kind])]
-        if device.watchdog is not None:
-            taken.setdefault(("holding", device.watchdog.holding), "the watchdog")
-    for cell in cells:
-        if cell in taken:
-            yield f"{where}.{cell[0]}: {cell[1]} is not allowed; {taken[cell]} lives there"
-            return
-        taken[cell] = t.name
-
-
-def _fits(where: str, t: TagSettings, kind: str) -> Iterator[str]:
-    """Yield if the range of a tag does not fit the counts of its register."""
-    bounds = {
-        "int16": (-0x8000, 0x7FFF),
-        "uint16": (0, 0xFFFF),
-        "int32": (-0x80000000, 0x7FFFFFFF),
-        "uint32": (0, 0xFFFFFFFF),
-    }.get(kind)
-    if bounds is None:
-        return
-    counts = [(v - t.offset) / t.scale for v in (t.low, t.high)]
-    if min(counts) < bounds[0] - 0.5 or max(counts) > bounds[1] + 0.5:
-        yield (
-            f"{where}: {t.low:g} to {t.high:g} {t.unit} does not fit {kind} "
-            f"with scale {t.scale:g}; {bounds[0]} to {bounds[1]} counts are allowed"
-        )
+        yield from wrong_place(where, device, t, taken)
 
 
 def _reactor(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from controller.settings import DeviceSettings, TagSettings
+from controller.device_settings import DeviceSettings, TagSettings
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.modbus import ModbusDriver, Watchdog
@@ -214,15 +214,16 @@ def register(t: TagSettings) -> Register:
     """Return where a Modbus tag lives."""
     table = t.table or "holding"
     kind = t.type or "bit"
-    return Register(
-        t.tag(), table, getattr(t, table), kind, scale=t.scale, offset=t.offset, words=t.words
-    )
+    return Register(t.tag(), table, t.address, kind, scale=t.scale, offset=t.offset, words=t.words)
 
 
 def wire(settings: DeviceSettings) -> Any:
     """Return the real link of a device: the one place that opens a plant's sockets."""
     if settings.driver == "opcua":
         from drivers.opcua.link import OpcUaLink
+
+        if not settings.insecure:
+            raise ValueError(f"{settings.address}: security arrives with certificates")
 
         return OpcUaLink(settings.address, settings.timeout_s, insecure=settings.insecure)
     from drivers.modbus.tcp import ModbusTcpLink

@@ -167,10 +167,10 @@ class Exponential:
     def volume(self, t_s: float) -> float:
         hour = max(0.0, t_s / HOUR_S)
         growing = min(hour, self._capped_h)
-        if self.mu_per_h > 0.0 and self._start > 0.0:
-            fed = self._start * math.expm1(self.mu_per_h * growing) / self.mu_per_h
-        else:
-            fed = self._start * growing
+        growth = self.mu_per_h * growing
+        # expm1(x) / x is 1 long before x becomes too small to be divided by
+        mean = math.expm1(growth) / growth if self._start > 0.0 and growth > 1e-12 else 1.0
+        fed = self._start * growing * mean
         return fed + self.cap_ml_per_h * (hour - growing)
 
 

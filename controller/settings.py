@@ -7,66 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from controller.config import ConfigError, Settings
-from drivers.point import Tag
+from controller.device_settings import DeviceSettings
 
 Positive = Annotated[float, Field(gt=0)]
-Address = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-
-
-class TagSettings(Settings):
-    """One register or node. A tag with ``safe`` is an actuator."""
-
-    name: str = Field(pattern=r"^[A-Za-z]\w*\.[A-Za-z][\w.]*$", description="REACTOR.quantity")
-    unit: str = Field(description="UCUM code")
-    low: float
-    high: float
-    safe: float | None = Field(None, description="in unit; makes the tag an actuator")
-    input: Address | None = Field(None, description="0-based input register")
-    holding: Address | None = Field(None, description="0-based holding register")
-    coil: Address | None = Field(None, description="0-based coil")
-    discrete: Address | None = Field(None, description="0-based discrete input")
-    type: Literal["bit", "int16", "uint16", "int32", "uint32", "float32", "float64"] | None = None
-    scale: float = Field(1.0, description="unit per count, not 0")
-    offset: float = Field(0.0, description="unit")
-    words: Literal["big", "little"] = "big"
-    node: str | None = Field(None, description="OPC UA node id: nsu=URI;s=NAME")
-
-    @property
-    def table(self) -> Literal["input", "holding", "coil", "discrete"] | None:
-        """Which Modbus table it lives in."""
-        if self.input is not None:
-            return "input"
-        if self.holding is not None:
-            return "holding"
-        if self.coil is not None:
-            return "coil"
-        return None if self.discrete is None else "discrete"
-
-    def tag(self) -> Tag:
-        """Return the tag; ``ValueError`` if its range is empty or its safe value outside."""
-        return Tag(self.name, self.unit, self.low, self.high, self.safe)
-
-
-class WatchdogSettings(Settings):
-    """A register that the controller must keep changing, or the device makes itself safe."""
-
-    holding: Address
-    within_s: Positive = 3.0
-    armed_input: Address | None = Field(None, description="0-based input register, 1 when armed")
-
-
-class DeviceSettings(Settings):
-    """A device on a wire."""
-
-    driver: Literal["modbus_tcp", "opcua"]
-    address: str = Field(description="HOST:PORT or opc.tcp://HOST:PORT/PATH")
-    unit_id: int = Field(1, ge=0, le=247)
-    timeout_s: float = Field(0.5, gt=0, le=10, description="wall s")
-    required: bool = True
-    insecure: bool = False
-    watchdog: WatchdogSettings | None = None
-    tags: tuple[TagSettings, ...] = Field(min_length=1)
 
 
 class OutputSettings(Settings):

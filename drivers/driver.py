@@ -1,8 +1,8 @@
 """The Driver protocol: the one way to touch a device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from drivers.point import Sample, Tag
 
@@ -35,20 +35,25 @@ class Driver(Protocol):
     """A device with its tags. It connects when first used and again after every failure.
 
     ``read`` and ``write`` never block the event loop, end within the device's timeout (wall
-    seconds) and leave the driver usable after any error or cancellation.
+    seconds) and leave the driver usable after any error or cancellation. A class that inherits
+    from this protocol needs ``read``, ``write`` and ``close`` only.
+
+    Attributes:
+        virtual_time: no wire and no wall clock is behind it, so it may be used in virtual time.
     """
 
     name: str
     address: str
     tags: Sequence[Tag]
+    virtual_time: ClassVar[bool] = False
 
     async def identify(self) -> Identity:
         """Connect if need be and ask the device what it is.
 
         Raises:
-            DeviceError: it does not answer.
+            DeviceError: it does not answer, or is not the device it should be.
         """
-        ...
+        return Identity()
 
     async def read(self) -> dict[str, Sample]:
         """Return one sample of every tag, by tag name; a value that is not real is BAD and NaN.
@@ -75,7 +80,7 @@ class Driver(Protocol):
 
         A device without a watchdog returns True.
         """
-        ...
+        return True
 
     async def advance(self, plant_time: float) -> None:
         """Lock-step only: let the simulated plant run to ``plant_time``; return when it is there.
@@ -83,8 +88,16 @@ class Driver(Protocol):
         Raises:
             DeviceError: the device is no simulator in lock-step.
         """
-        ...
+        raise DeviceError(f"{self.name} at {self.address}: is no simulator in lock-step")
 
     async def close(self) -> None:
         """Close the connection; the driver may be used again."""
         ...
+
+    def raw(self) -> Mapping[str, str]:
+        """Return what the last read got for each tag as it came over the wire, for people."""
+        return {}
+
+    def warnings(self) -> Sequence[str]:
+        """Return what stays on screen while it is so: no encryption, a certificate that ends."""
+        return ()

@@ -32,7 +32,7 @@ from sim.image import (
 from sim.motion import Device, SimulatedPlant
 
 if TYPE_CHECKING:
-    from controller.settings import DeviceSettings
+    from controller.device_settings import DeviceSettings
 
 GOOD, BAD_SENSOR, BAD_UNKNOWN, BAD_READ_ONLY, BAD_RANGE = (
     0,

@@ -43,7 +43,7 @@ from sim.image import (
 from sim.motion import Device, DeviceWatchdog, SimulatedPlant
 
 if TYPE_CHECKING:
-    from controller.settings import DeviceSettings
+    from controller.device_settings import DeviceSettings
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.01  # wall s between two looks at the clock and the watchdogs

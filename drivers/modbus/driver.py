@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, Protocol
 
 from drivers.clock import Clock
-from drivers.driver import DeviceError, Identity
+from drivers.driver import DeviceError, Driver, Identity
 from drivers.modbus.registers import MAX_GAP, Block, Register, blocks
 from drivers.point import RangeError, Sample, Tag
 
@@ -96,7 +96,7 @@ class _Plan(NamedTuple):
     readbacks: list[Block]
 
 
-class ModbusDriver:
+class ModbusDriver(Driver):
     """A device behind a Modbus link.
 
     Args:

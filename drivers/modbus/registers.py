@@ -13,7 +13,9 @@ from typing import Any, Literal, cast
 from drivers.point import Quality, RangeError, Sample, Tag
 
 Table = Literal["coil", "discrete", "input", "holding"]
-Type = Literal["bit", "int16", "uint16", "int32", "uint32", "float32", "float64"]
+Type = Literal[
+    "bit", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string"
+]
 WordOrder = Literal["big", "little"]
 
 READ_CODE: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
@@ -27,6 +29,8 @@ _FORMAT: dict[Type, str] = {
     "uint16": "H",
     "int32": "i",
     "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
     "float32": "f",
     "float64": "d",
 }
@@ -36,6 +40,8 @@ _COUNTS: dict[Type, tuple[float, float]] = {
     "uint16": (0, 0xFFFF),
     "int32": (-0x80000000, 0x7FFFFFFF),
     "uint32": (0, 0xFFFFFFFF),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint64": (0, 2**64 - 1),
     "float32": (-3.4e38, 3.4e38),
     "float64": (-1.7e308, 1.7e308),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
 from drivers.clock import Clock
-from drivers.driver import DeviceError, Identity
+from drivers.driver import DeviceError, Driver, Identity
 from drivers.point import Quality, RangeError, Sample, Tag
 
 __all__ = ["SIMULATOR", "DataValue", "Link", "LinkError", "Node", "OpcUaDriver"]
@@ -95,7 +95,7 @@ class Node:
             )
 
 
-class OpcUaDriver:
+class OpcUaDriver(Driver):
     """A device behind an OPC UA link.
 
     Args:
@@ -177,10 +177,6 @@ class OpcUaDriver:
                     f"after {wanted:g} was written"
                 )
         return samples
-
-    async def heartbeat(self, count: int) -> bool:
-        """Return True: a watchdog over OPC UA is not among what devices here have."""
-        return True
 
     async def advance(self, plant_time: float) -> None:
         if not self._lock_step:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from controller.device_settings import TagSettings
 from controller.devices import Device, LateError, build, register, wire
 from controller.plant import load_plant
-from controller.settings import TagSettings
-from drivers.driver import DeviceError, Identity
+from drivers.driver import DeviceError, Driver, Identity
 from drivers.modbus import ModbusDriver
 from drivers.opcua import OpcUaDriver
 from drivers.opcua.link import OpcUaLink
@@ -21,7 +21,7 @@ IO, GAS = PLANT.settings.device["R1-io"], PLANT.settings.device["R1-gas"]
 PH = PLANT.tags["R1.ph"]
 
 
-class Far:
+class Far(Driver):
     """The far end: it answers, is silent, hangs or is not armed, as the test says."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from historian.events import Kind
 from tests.loop.rig import GROWN, Rig, plant_file
 
 
-class Slow:
+class Slow(Driver):
     """A device that takes its time: ``delay`` s for each answer, to any question."""
 
     def __init__(self, driver: Driver) -> None:

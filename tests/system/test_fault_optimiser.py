@@ -57,13 +57,15 @@ def sheds_in(plant: Site) -> list[float]:
     """Return how many plant s after its first missed plan the optimiser shed, for each time."""
     found: list[float] = []
     missed: float | None = None
+    away = False
     for event in plant.told("R1: optimiser "):
         if "optimiser good" in event["text"]:
-            missed = None
+            missed, away = None, False
             continue
         missed = event["time"] if missed is None else missed
-        if "optimiser shed: " in event["text"]:
+        if "optimiser shed: " in event["text"] and not away:  # told again for another reason
             found.append(event["time"] - missed)
+            away = True
     return found
 
 

@@ -12,8 +12,8 @@ import pytest_asyncio
 from asyncua.client.client import Client
 from pymodbus.client import AsyncModbusTcpClient
 
+from controller.device_settings import DeviceSettings, TagSettings
 from controller.devices import build, wire
-from controller.settings import DeviceSettings, TagSettings
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.point import Quality
@@ -337,8 +337,8 @@ async def test_coils_and_discrete_inputs_over_the_wire() -> None:
         )
     )
     address = f"127.0.0.1:{free_port()}"
-    settings = DeviceSettings(
-        driver="modbus_tcp", address=address, unit_id=3, timeout_s=10, tags=tags
+    settings = DeviceSettings.model_validate(
+        {"driver": "modbus_tcp", "address": address, "unit_id": 3, "timeout_s": 10, "tags": tags}
     )
     async with Wired({"panel": settings}, {"R1": Panel()}, 0.0) as wired:
         (panel,) = wired.drivers.values()
