@@ -121,7 +121,7 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
         (
             "insecure = true ",
             "insecure = false ",
-            "plant.toml: device.R1-gas.insecure: false is not allowed;",
+            "plant.toml: device.R1-gas.security: either security",
         ),
         (
             'driver = "modbus_tcp"',
