@@ -38,6 +38,12 @@ def own(device: DeviceSettings) -> bool:
 
 def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
     """Yield each key that the device's driver does not know, and what it misses."""
+    if not own(device) and ":" not in device.driver:
+        yield (
+            f"{key}.driver: {device.driver} is not allowed; one of {', '.join(KEYS)} "
+            "or package.module:Class"
+        )
+        return
     allowed = KEYS.get(device.driver, _OTHER)
     for given in sorted(device.model_fields_set - allowed):
         yield f"{key}.{given}: is not allowed with {device.driver}; {', '.join(sorted(allowed))}"

@@ -126,7 +126,7 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
         (
             'driver = "modbus_tcp"',
             'driver = "modbus"',
-            "plant.toml: device.R1-io.driver: modbus is not allowed; driver: input should be",
+            "plant.toml: device.R1-io.driver: modbus is not allowed; one of modbus_tcp",
         ),
         (
             "high = 150,  input = 0,    type",
