@@ -61,6 +61,10 @@ class Commands(Protocol):
         """Return everything that the console and ``fermloop status`` show."""
         ...
 
+    def looks(self) -> Mapping[str, object]:
+        """Return what every device said last, raw words included, for ``fermloop probe``."""
+        ...
+
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
         """Ask for a loop's target mode, one of ``LOOP_MODES``."""
         ...
@@ -182,6 +186,9 @@ def application(commands: Commands) -> "Starlette":
     async def state(_: "Request") -> "Response":
         return _json(commands.state())
 
+    async def devices(_: "Request") -> "Response":
+        return _json(commands.looks())
+
     async def events(request: "Request") -> "Response":
         try:
             query = request.query_params
@@ -198,6 +205,7 @@ def application(commands: Commands) -> "Starlette":
     return Starlette(
         routes=[
             Route("/state", state),
+            Route("/devices", devices),
             Route("/events", events),
             *(
                 Route(path, _post(keys, call), methods=["POST"])

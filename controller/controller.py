@@ -11,6 +11,7 @@ from typing import Any
 from controller.advisor import AdvisorMode
 from controller.alarms import Alarms
 from controller.devices import Device
+from controller.look import look
 from controller.loops import Loop, Mode, PidLoop, RefusedError
 from controller.pace import PlantClock
 from controller.planning import Planner
@@ -80,9 +81,8 @@ class Controller:
     # -- life ----------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Reach every device, take its pace and what it holds, and warn of what is insecure."""
+        """Reach every device, take its pace and what it holds."""
         await self.scan.connect()
-        now = self.clock.now()
         if isinstance(self.clock, PlantClock):
             for reactor in self.reactors.values():
                 if reactor.advisor is not None:
@@ -90,10 +90,6 @@ class Controller:
         simulated = any(d.identity.simulated for d in self.devices)
         for reactor in self.reactors.values():
             reactor.derived.simulated = simulated
-        for device in self.devices:
-            if device.settings.insecure:  # the console shows it all the time; it is no alarm
-                text = f"{device.name}: no encryption and no authentication (insecure = true)"
-                self.store.record(Event(now, "system", Kind.NOTE, device.name, text))
 
     def begin(self, recipe: Recipe, path: str, optimiser: AdvisorMode, reactor: str = "") -> None:
         """Start a batch in ``reactor``, or in the only one.
@@ -182,6 +178,11 @@ class Controller:
                 for a in self.alarms.active.values()
             ],
         }
+
+    def looks(self) -> Mapping[str, object]:
+        """Return what every device said last, for ``fermloop probe``."""
+        now = self.clock.now()
+        return {"time": now, "devices": {d.name: look(d, now) for d in self.devices}}
 
     def report(self) -> dict[str, Any]:
         """Return what the controller knows of the run, for ``fermloop … --report``."""
@@ -327,6 +328,7 @@ def _device_json(device: Device) -> dict[str, object]:
         "last_good": good if good > 0 else None,
         "simulated": device.identity.simulated,
         "insecure": device.settings.insecure,
+        "warnings": list(device.warnings),
         "armed": device.armed,
         "required": device.settings.required,
     }

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from controller.device_settings import DeviceSettings, TagSettings
@@ -19,6 +20,7 @@ UNCERTAIN_SCANS = 3  # a value older than this is UNCERTAIN
 BAD_SCANS = 5  # and older than this, or than BAD_S if that is longer, BAD
 BAD_S = 5.0
 BEAT_S = 0.5  # at least how often a watchdog is fed, wall s
+LATENCIES = 200  # of how many reads the latency is remembered
 
 
 class LateError(DeviceError):
@@ -57,6 +59,8 @@ class Device:
         self.answering = False
         self.changed = False  # it began or ceased to answer since somebody looked
         self.immediate = immediate
+        self.reads = self.failures = 0
+        self.latencies: deque[float] = deque(maxlen=LATENCIES)  # of good reads, wall s
         self.actuators = {t.name for t in settings.tags if t.safe is not None}
         self._samples: dict[str, Sample] = {}
         self._uncertain_s = UNCERTAIN_SCANS * scan_s
@@ -84,6 +88,14 @@ class Device:
         dog = self.settings.watchdog
         return dog is not None and self._timer() - self._beat_at > dog.within_s + self._beat_s
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What stays on screen while it is so; no alarm."""
+        said = self.driver.warnings()
+        if self.settings.insecure:
+            return ("no encryption and no authentication (insecure = true)", *said)
+        return said
+
     async def connect(self) -> None:
         """Ask the device what it is and read it once; writes nothing.
 
@@ -91,7 +103,7 @@ class Device:
             DeviceError: it does not answer.
         """
         self.identity = await self.driver.identify()
-        self._samples = await self.driver.read()
+        self._samples = await self._timed()
 
     async def read(self, now: float, budget: float | None) -> None:
         """Read once, waiting at most ``budget`` wall seconds; a slow device delays nobody else.
@@ -105,7 +117,7 @@ class Device:
                 self._fail(error)
             return
         if self._reading is None:
-            self._reading = asyncio.create_task(self.driver.read(), name=f"read {self.name}")
+            self._reading = asyncio.create_task(self._timed(), name=f"read {self.name}")
         else:
             budget = 0.0
         await asyncio.wait({self._reading}, timeout=budget)
@@ -116,6 +128,17 @@ class Device:
             self._take(task.result(), now)
         except DeviceError as error:
             self._fail(error)
+
+    async def _timed(self) -> dict[str, Sample]:
+        self.reads += 1
+        began = monotonic()
+        try:
+            samples = await self.driver.read()
+        except DeviceError:
+            self.failures += 1
+            raise
+        self.latencies.append(monotonic() - began)
+        return samples
 
     def samples(self, now: float) -> Mapping[str, Sample]:
         """Return the last samples: as they are, UNCERTAIN or BAD by their age at ``now``."""

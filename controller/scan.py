@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from controller.alarms import Alarms
 from controller.devices import Device, LateError
+from controller.notices import Notices
 from controller.pace import PlantClock
 from controller.plant import Plant
 from controller.reactor import Reactor
@@ -64,6 +65,7 @@ class Scan:
         self.clock = clock
         self.store = store
         self.alarms = alarms
+        self.notices = Notices(store.record)
         self.counts = Counts()
         self.samples: Mapping[str, Sample] = {}
         self.scan_s = plant.settings.scan_s
@@ -167,6 +169,7 @@ class Scan:
             self._budget = max(LEAST_BUDGET_S, 0.5 * self.scan_s / speed) if speed else None
             await asyncio.gather(*(d.read(now, self._budget) for d in self.devices))
         for device in self.devices:
+            self.notices.take(device.name, device.warnings, now)
             if device.changed:
                 self._device_alarms(device, now)
 

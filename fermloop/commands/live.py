@@ -51,10 +51,19 @@ def line(state: State, reactor: str) -> str:
     silent = [name for name, d in state.get("devices", {}).items() if not d.get("answering")]
     if silent:
         parts.append(f"SILENT: {', '.join(silent)}")
+    warned = len(warnings(state))
+    if warned:
+        parts.append(f"{warned} warning{'s' if warned > 1 else ''}")
     alarms = sum(1 for alarm in state.get("alarms", []) if alarm.get("active"))
     if alarms:
         parts.append(f"{alarms} alarm{'s' if alarms > 1 else ''}")
     return f"{reactor} " + " | ".join(parts)
+
+
+def warnings(state: State) -> list[tuple[str, str]]:
+    """Return what devices warn of, each with its device."""
+    devices: Mapping[str, State] = state.get("devices") or {}
+    return [(name, str(text)) for name, d in devices.items() for text in d.get("warnings") or ()]
 
 
 def show(state: State) -> None:
@@ -72,6 +81,8 @@ def plain(state: State) -> Iterator[str]:
     yield f"site: {state.get('site', '')} pid {state.get('pid')}{mark}"
     for name, device in state.get("devices", {}).items():
         yield f"device {name}: {_device(device)}"
+    for name, text in warnings(state):
+        yield f"warning {name}: {text}"
     for name, r in state.get("reactors", {}).items():
         yield line(state, name)
         for key, loop in r["loops"].items():
@@ -112,6 +123,7 @@ def tables(state: State) -> RenderableType:
     parts += [
         Text(f"alarm {a.get('subject')}: {a.get('text')}", "bold red") for a in _active(state)
     ]
+    parts += [Text(f"warning {name}: {text}", "yellow") for name, text in warnings(state)]
     return Group(*parts, Text(_counts(state), "dim"))
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from controller.notices import kind
 from controller.supervisor import Supervisor
 from drivers.clock import monotonic
 from fermloop.commands import live
@@ -41,6 +42,7 @@ class Watch:
         self._began = monotonic()
         self._ending = False
         self._alarms: dict[tuple[str, str], None] = {}
+        self._warnings: dict[tuple[str, str], str] = {}
 
     def say(self, line: str) -> None:
         """Print a line above the live one."""
@@ -100,6 +102,15 @@ class Watch:
         for subject, text in self._alarms.keys() - now.keys():
             self.say(f"over: {_about(subject, text)}")
         self._alarms = now
+        self._tell_warnings(state)
+
+    def _tell_warnings(self, state: live.State) -> None:
+        now = {(device, kind(text)): text for device, text in live.warnings(state)}
+        for (device, _), text in [(k, v) for k, v in now.items() if k not in self._warnings]:
+            self.say(f"warning {_about(device, text)}")
+        for (device, _), text in [(k, v) for k, v in self._warnings.items() if k not in now]:
+            self.say(f"no longer: {_about(device, text)}")
+        self._warnings = now
 
     def _lines(self, state: live.State) -> list[str]:
         if not state:

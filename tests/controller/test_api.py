@@ -39,6 +39,9 @@ class Plant:
     def state(self) -> dict[str, object]:
         return {"site": "demo", "setpoint": self.setpoint, "sd": math.nan, "nest": [math.inf, "低"]}
 
+    def looks(self) -> dict[str, object]:
+        return {"time": 1.5, "devices": {"R1-io": {"tags": {"R1.do": {"value": math.nan}}}}}
+
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
         self._loop(loop)
         if mode == "CASCADE":
@@ -91,6 +94,13 @@ def strict(response: httpx.Response) -> dict[str, object]:
         raise AssertionError(f"{name} is no JSON")
 
     return json.loads(response.content, parse_constant=refuse)
+
+
+async def test_devices_are_shown_with_their_tags(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/devices")
+    assert answer.status_code == 200
+    shown = {"time": 1.5, "devices": {"R1-io": {"tags": {"R1.do": {"value": None}}}}}
+    assert strict(answer) == shown
 
 
 async def test_state_is_strict_json_with_null_for_what_is_not_finite(

@@ -63,6 +63,9 @@ class Plant:
     def state(self) -> dict[str, Any]:
         return STATE
 
+    def looks(self) -> dict[str, Any]:
+        return {"time": 1.79e9, "devices": {}}
+
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
         return self._note("mode", loop, mode, reason, who)
 
@@ -249,3 +252,12 @@ def test_the_tables_can_be_drawn() -> None:
         out.print(live.tables(STATE))
     assert "SIMULATED at 60x" in drawn.get()
     assert "AUTO, now OFF" in drawn.get()
+
+
+def test_what_devices_warn_of_is_in_the_line_and_in_the_status() -> None:
+    devices = {**STATE["devices"]}
+    devices["R1-io"] = {**devices["R1-io"], "warnings": ["certificate ends in 12 days"]}
+    lines = list(live.plain({**STATE, "devices": devices}))
+    assert "warning R1-io: certificate ends in 12 days" in lines
+    (line,) = [line for line in lines if line.startswith("R1 ")]
+    assert "| 1 warning | 1 alarm" in line

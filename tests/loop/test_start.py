@@ -104,3 +104,13 @@ def test_an_idle_plant_is_moved_to_its_safe_values_and_no_further(grown: Rig) ->
     grown.run(10)
     held = grown.held()
     assert held == {n: t.safe for n, t in grown.plant.tags.items() if t.safe is not None}
+
+
+def test_what_a_driver_warns_of_is_told_once_and_shown_all_the_time(grown: Rig) -> None:
+    grown.connect().run(5)
+    (text,) = grown.told(Kind.NOTE, "R1-gas: warning: ")
+    assert "insecure = true" in text
+    devices = grown.state()["devices"]
+    assert [text.removeprefix("R1-gas: warning: ")] == devices["R1-gas"]["warnings"]
+    assert devices["R1-io"]["warnings"] == []
+    assert grown.alarms() == {}

@@ -303,6 +303,36 @@ def test_what_is_abnormal_stands_out_with_shape_and_words(
         assert page.title().startswith("(4) R1")
 
 
+@pytest.mark.parametrize(
+    ("locale", "badge", "open_badge"),
+    [
+        ("en-GB", "warnings: R1-io", "unencrypted: R1-gas"),
+        ("zh-CN", "有警告：R1-io", "未加密：R1-gas"),
+    ],
+)
+def test_what_a_device_warns_of_stays_on_the_screen_and_is_no_alarm(
+    chromium: Browser, url: str, far_end: FarEnd, locale: str, badge: str, open_badge: str
+) -> None:
+    with watch(chromium, url, locale=locale) as w:
+        page = w.page
+        warned = page.locator("#badges .warned")
+        expect(warned).to_have_count(0)
+        later = state(NOW + 30)
+        later["devices"]["R1-io"]["warnings"] = ["certificate ends in 12 days"]
+        later["devices"]["R1-gas"]["warnings"] = ["no encryption (insecure = true)"]
+        far_end.state = later
+        expect(warned).to_have_text(badge)
+        expect(page.locator("#badges")).to_contain_text(open_badge)
+        rows = page.locator("#devices .warning")
+        expect(rows).to_have_text(
+            ["certificate ends in 12 days", "no encryption (insecure = true)"]
+        )
+        expect(page.locator("#attention")).to_be_hidden()
+        far_end.state = state(NOW + 60)
+        expect(warned).to_have_count(0)
+        expect(rows).to_have_count(0)
+
+
 def test_text_from_the_plant_is_never_markup(chromium: Browser, url: str, far_end: FarEnd) -> None:
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     with watch(chromium, url) as w:

@@ -14,12 +14,17 @@ export function header(snapshot) {
   say(node("site"), snapshot.site);
   say(node("clock"), dateTime(state?.time));
   const open = Object.entries(state?.devices ?? {}).filter(([, d]) => d.insecure).map(([name]) => name);
-  show(node("badges"), [state?.simulated, state?.speed, open, language()], () => [
+  const warned = Object.entries(state?.devices ?? {}).filter(([, d]) => warnings(d).length).map(([name]) => name);
+  show(node("badges"), [state?.simulated, state?.speed, open, warned, language()], () => [
     state?.simulated ? el("strong", { class: "badge simulated" }, simulation(state.speed)) : null,
     open.length ? el("span", { class: "badge" }, shape("warn"), t("header.insecure", { names: open.join(", ") })) : null,
+    warned.length ? el("span", { class: "badge warned" }, shape("warn"), t("header.warned", { names: warned.join(", ") })) : null,
     el("span", { class: "badge quiet" }, t("header.read_only")),
   ]);
 }
+
+/** What a device's driver warns of; that it is not encrypted has a badge of its own. */
+const warnings = (d) => (d.warnings ?? []).filter((text) => !(d.insecure && text.includes("encrypt")));
 
 function simulation(speed) {
   if (speed === 0) return t("header.simulated_lockstep");
@@ -226,7 +231,7 @@ function advice(plan, state) {
 /** Devices and whether they answer. */
 export function devices(all) {
   const list = Object.entries(all ?? {});
-  show(node("devices"), [list.map(([name, d]) => [name, d.answering, d.address, d.error, d.armed]), language()], () => [
+  show(node("devices"), [list.map(([name, d]) => [name, d.answering, d.address, d.error, d.armed, d.warnings]), language()], () => [
     title("devices.title"),
     ...list.map(([name, d]) =>
       el(
@@ -236,6 +241,7 @@ export function devices(all) {
         el("small", {}, d.address),
         d.answering && !d.armed ? el("small", {}, shape("warn"), t("devices.unarmed")) : null,
         d.error ? el("small", { lang: "en" }, d.error) : null,
+        ...(d.warnings ?? []).map((text) => el("small", { class: "warning", lang: "en" }, shape("warn"), text)),
       ),
     ),
   ]);
