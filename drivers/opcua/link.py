@@ -61,19 +61,19 @@ class OpcUaLink:
         self._delay = 0.0
         self._retry_at = 0.0
         self._why = ""
-        self._namespaces: list[str] = []
+        self.namespaces: list[str] = []  # by index, asked for after every connect
         self._ids: dict[str, ua.NodeId | None] = {}
         self._reads: dict[tuple[str, ...], tuple[ua.ReadParameters, list[bool]]] = {}
         self._types: dict[str, ua.VariantType] = {}
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
-        return await self._within(self._timeout_s, lambda c: self._read(c, tuple(nodes)))
+        return await self.use(self._timeout_s, lambda c: self._read(c, tuple(nodes)))
 
     async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
-        return await self._within(self._timeout_s, lambda c: self._write(c, nodes, values))
+        return await self.use(self._timeout_s, lambda c: self._write(c, nodes, values))
 
     async def call(self, method: str, argument: float, timeout_s: float) -> int:
-        return await self._within(timeout_s, lambda c: self._call(c, method, argument))
+        return await self.use(timeout_s, lambda c: self._call(c, method, argument))
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -91,8 +91,12 @@ class OpcUaLink:
             await asyncio.wait(self._dying)
         self._retry_at = 0.0
 
-    async def _within(self, limit: float, work: Callable[[Client], Awaitable[T]]) -> T:
-        """Do ``work`` on a connection; whatever goes wrong, the connection is given up."""
+    async def use(self, limit: float, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Return what ``work`` gives on a connection; if it fails, the connection is given up.
+
+        Raises:
+            LinkError: no connection, or ``work`` failed or took longer than ``limit`` wall s.
+        """
         if self._client is not None and not self._client.uaclient.has_transport:
             self._give_up()  # the server closed the connection since the last call
         try:
@@ -130,7 +134,7 @@ class OpcUaLink:
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await client.connect(auto_reconnect=False)
-                self._namespaces = await client.get_namespace_array()
+                self.namespaces = await client.get_namespace_array()
         except BaseException:
             self._bury(client)
             raise
@@ -203,14 +207,7 @@ class OpcUaLink:
     def _id(self, node: str) -> ua.NodeId | None:
         """Return the id of ``node`` on this server; ``None`` if its namespace does not exist."""
         if node not in self._ids:
-            match = _NODE.fullmatch(node)
-            if match is None:
-                self._ids[node] = ua.NodeId.from_string(node)
-            elif match[1] in self._namespaces:
-                index = self._namespaces.index(match[1])
-                self._ids[node] = ua.NodeId.from_string(f"ns={index};{match[2]}")
-            else:
-                self._ids[node] = None
+            self._ids[node] = identifier(node, self.namespaces)
         return self._ids[node]
 
     def _failed(self, text: str) -> LinkError:
@@ -241,6 +238,24 @@ async def _end(client: Client) -> None:
         await client.close_session()  # there is no socket left, so this only ends its tasks
     except (OSError, TimeoutError, ua.UaError):
         return
+
+
+def identifier(node: str, namespaces: Sequence[str]) -> ua.NodeId | None:
+    """Return the id of ``nsu=URI;s=NAME`` on a server; ``None`` if it has no such namespace."""
+    match = _NODE.fullmatch(node)
+    if match is None:
+        return ua.NodeId.from_string(node)
+    if match[1] not in namespaces:
+        return None
+    return ua.NodeId.from_string(f"ns={namespaces.index(match[1])};{match[2]}")
+
+
+def named(node: ua.NodeId, namespaces: Sequence[str]) -> str:
+    """Return an id of a server as ``nsu=URI;s=NAME``, whatever the index is tomorrow."""
+    if not node.NamespaceIndex:
+        return f"ns=0;{node.to_string()}"
+    name = node.to_string().partition(";")[2]
+    return f"nsu={namespaces[node.NamespaceIndex]};{name}"
 
 
 def _variant(value: float, kind: ua.VariantType | None) -> Any:
