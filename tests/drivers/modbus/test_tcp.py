@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.clock import monotonic
 from drivers.modbus import LinkError
-from drivers.modbus.tcp import (
-    Connection,
-    ModbusTcpLink,
-)
+from drivers.modbus.tcp import ModbusTcpLink, TcpConnection
 
 REQUEST = bytes.fromhex("03 0000 0001")
 REPLY = bytes.fromhex("03 02 0007")
@@ -181,7 +178,7 @@ async def test_no_bytes_make_it_crash_and_only_a_whole_frame_is_a_reply(
 
     sent: list[bytes] = []
     closed: list[bool] = []
-    connection = Connection()
+    connection = TcpConnection()
     connection.connection_made(Pipe())
     asking = asyncio.ensure_future(connection.transact(1, 9, REQUEST))
     await asyncio.sleep(0)
@@ -228,23 +225,23 @@ async def test_a_silent_device_costs_one_timeout_and_then_nothing(
     with pytest.raises(LinkError, match=r"within 0\.5 s"):
         await link.exchange([REQUEST] * 5, timeout_s=0.5)
     assert monotonic() - began < 2  # not 5 * 0.5 s
-    link._retry_at += 60  # pyright: ignore[reportPrivateUsage] (however slow this machine is)
+    link.rest.at += 60  # however slow this machine is
     for _ in range(100):
         with pytest.raises(LinkError, match=r"within 0\.5 s; next try in 60\.\d\d s|59"):
             await link.exchange([REQUEST])
     assert len(server.frames) == 1
 
 
-async def test_the_wait_between_tries_doubles_up_to_a_second(server: RawServer) -> None:
+async def test_the_wait_between_tries_doubles_up_to_0_9_s(server: RawServer) -> None:
     await server.stop()
     link = ModbusTcpLink("127.0.0.1", server.port, timeout_s=20)
     waits: list[float] = []
     for _ in range(7):
-        link._retry_at = 0.0  # pyright: ignore[reportPrivateUsage] (as if it had passed)
+        link.reset()  # as if it had passed
         with pytest.raises(LinkError, match=r"connection refused$"):
             await link.exchange([REQUEST])
-        waits.append(link._delay)  # pyright: ignore[reportPrivateUsage]
-    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+        waits.append(link._bus._line.delay)  # pyright: ignore[reportPrivateUsage]
+    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 0.9, 0.9]
     await server.start()  # the fixture stops it again
 
 
@@ -306,7 +303,7 @@ async def test_exchanges_at_once_take_turns(server: RawServer, link: ModbusTcpLi
 
 async def test_transactions_never_become_0(server: RawServer, link: ModbusTcpLink) -> None:
     await link.exchange([REQUEST])
-    link._tid = 0xFFFF  # pyright: ignore[reportPrivateUsage]
+    link._bus._tid = 0xFFFF  # pyright: ignore[reportPrivateUsage]
     await link.exchange([REQUEST])
     assert server.frames[-1][:2] == b"\0\1"
 
