@@ -27,6 +27,7 @@ from controller.recipe import Recipe, load_recipe
 from controller.registry import SocketError
 from controller.restart import Memory
 from controller.supervisor import REASON, Heartbeat, die_with_parent
+from controller.third_party import require_third_party
 from drivers.driver import DeviceError
 from historian.sqlite import SqliteStore, StoreError
 
@@ -50,6 +51,7 @@ def main() -> int:
     try:
         plant = load_plant(asked.plant, data_dir=asked.data_dir)
         recipe = load_recipe(asked.recipe) if asked.recipe else None
+        require_third_party(plant)
         if recipe is not None and len(plant.settings.reactor) > 1:
             names = ", ".join(plant.settings.reactor)
             line = f"--recipe: {asked.recipe} is not allowed; there are several reactors ({names}),"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from controller.device_settings import DeviceSettings, TagSettings
+from drivers.third_party import wrong_name
 
 WORDS = {
     "bit": 1,
@@ -23,7 +24,8 @@ KEYS = {
     "modbus_rtu_over_tcp": _MODBUS,
     "opcua": _ALL | {"insecure", "security", "login", "subscribe", "max_skew_s"},
 }
-_OTHER = _ALL | {"options"}
+_OTHER = _ALL - {"profile", "info"} | {"options"}
+_OTHER_TAG = {"name", "unit", "low", "high", "safe", "max_age_s", "options"}
 
 
 def modbus(device: DeviceSettings) -> bool:
@@ -38,11 +40,8 @@ def own(device: DeviceSettings) -> bool:
 
 def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
     """Yield each key that the device's driver does not know, and what it misses."""
-    if not own(device) and ":" not in device.driver:
-        yield (
-            f"{key}.driver: {device.driver} is not allowed; one of {', '.join(KEYS)} "
-            "or package.module:Class"
-        )
+    if why := wrong_name(device.driver, KEYS):
+        yield f"{key}.driver: {why}"
         return
     allowed = KEYS.get(device.driver, _OTHER)
     for given in sorted(device.model_fields_set - allowed):
@@ -76,9 +75,14 @@ def wrong_place(
 ) -> Iterator[str]:
     """Yield what is wrong with where a tag lives; ``taken`` remembers who lives where."""
     if not own(device):
-        if t.node is not None or t.table is not None:
-            yield f"{where}: with {device.driver} a tag is described by its options"
+        if given := sorted(t.model_fields_set - _OTHER_TAG):
+            yield (
+                f"{where}: {', '.join(given)} is not allowed; with {device.driver} where a tag "
+                "lives is said in its options"
+            )
         return
+    if t.options:
+        yield f"{where}.options: is not allowed with {device.driver}"
     if device.driver == "opcua":
         if t.node is None or t.table is not None:
             yield f"{where}: node (nsu=URI;s=NAME) alone is required for an OPC UA device"

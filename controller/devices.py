@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from controller.device_consistency import own
 from controller.device_settings import DeviceSettings, TagSettings
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
@@ -224,6 +225,10 @@ class Device:
 
 def build(name: str, settings: DeviceSettings, link: Any, clock: Clock) -> Driver:
     """Return the driver of a device of the plant file over ``link``."""
+    if not own(settings):
+        from controller.third_party import make
+
+        return make(name, settings, clock)
     if settings.driver == "opcua":
         nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
         return OpcUaDriver(name, nodes, link, clock)
@@ -242,6 +247,8 @@ def register(t: TagSettings) -> Register:
 
 def wire(settings: DeviceSettings) -> Any:
     """Return the real link of a device: the one place that opens a plant's sockets."""
+    if not own(settings):
+        return None  # its driver has its own
     if settings.driver == "opcua":
         from drivers.opcua.link import OpcUaLink
 

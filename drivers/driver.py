@@ -1,9 +1,10 @@
 """The Driver protocol: the one way to touch a device."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
+from drivers.clock import Clock
 from drivers.point import Sample, Tag
 
 
@@ -29,6 +30,33 @@ class Identity:
     @property
     def simulated(self) -> bool:
         return self.plant_time is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a third-party driver is made from: the one argument of its class.
+
+    Attributes:
+        name: the device's name in the plant file.
+        address: as in the plant file; what it means is the driver's own business.
+        tags: what it must read, and write where a tag has ``safe``.
+        options: the device's ``options`` in the plant file.
+        tag_options: each tag's ``options``, by tag name; empty where a tag has none.
+        timeout_s: wall s that any call may take.
+        clock: stamps the samples; virtual in ``fermloop batch``.
+        seed: what a simulation is drawn from in ``fermloop batch``; else 0.
+    """
+
+    name: str
+    address: str
+    tags: tuple[Tag, ...]
+    timeout_s: float
+    clock: Clock
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tag_options: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]]
+    )
+    seed: int = 0
 
 
 class Driver(Protocol):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from controller.config import ConfigError
     from controller.plant import Plant, load_plant
     from drivers.clock import Clock, SystemClock
-    from drivers.driver import DeviceError, Driver, Identity
+    from drivers.driver import DeviceError, Driver, Identity, Setup
     from drivers.point import Quality, RangeError, Sample, Tag, sample
     from historian.events import Event, Kind
     from historian.store import Historian
@@ -31,6 +31,7 @@ _HOME = {
     "Quality": "drivers.point",
     "RangeError": "drivers.point",
     "Sample": "drivers.point",
+    "Setup": "drivers.driver",
     "SystemClock": "drivers.clock",
     "Tag": "drivers.point",
     "Variable": "models.model",
@@ -51,6 +52,7 @@ __all__ = [
     "Quality",
     "RangeError",
     "Sample",
+    "Setup",
     "SystemClock",
     "Tag",
     "Variable",

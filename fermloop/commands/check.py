@@ -1,4 +1,7 @@
-"""``fermloop check``: are this plant file and this recipe fit to run? Touches no device."""
+"""``fermloop check``: are this plant file and this recipe fit to run? Touches no device.
+
+It loads the third-party drivers that the plant file names, as ``run`` will.
+"""
 
 import json
 import sys
@@ -9,6 +12,7 @@ from controller.config import ConfigError
 from controller.facts import facts_of
 from controller.plant import Plant, load_plant
 from controller.recipe_file import Recipe, RecipeError, check, load_recipe
+from controller.third_party import require_third_party
 
 
 def run(plant_file: Path, recipe_file: Path | None, as_json: bool) -> None:
@@ -21,6 +25,7 @@ def run(plant_file: Path, recipe_file: Path | None, as_json: bool) -> None:
     plant = recipe = None
     try:
         plant = load_plant(plant_file)
+        require_third_party(plant)
     except ConfigError as error:
         lines += error.lines
     if recipe_file is not None:

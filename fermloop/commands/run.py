@@ -15,6 +15,7 @@ from controller.plant import Plant, load_plant
 from controller.registry import AlreadyRunningError, held, holder
 from controller.settings import influx_token
 from controller.supervisor import Child, Supervisor
+from controller.third_party import require_third_party
 from fermloop.commands.watch import Watch
 from fermloop.failure import USAGE, FailureError
 
@@ -52,6 +53,7 @@ def checked(plant_file: Path, recipe_file: Path | None, *, console: bool = True)
     plant = load_plant(plant_file)
     if recipe_file is not None:
         recipe_for(plant, recipe_file)
+    require_third_party(plant)
     if plant.settings.influx.enabled:
         influx_token(plant.settings.influx)
     if held(plant.socket):
