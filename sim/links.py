@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from drivers.clock import Clock
-from drivers.modbus import driver as modbus
+from drivers.modbus import Fence, LinkError, Watchdog
+from drivers.modbus.fence import SIMULATOR_UNIT
 from drivers.modbus.registers import READ_CODE, Register, Table
 from drivers.opcua import DataValue, Node
 from drivers.opcua import driver as opcua
@@ -58,10 +59,11 @@ class VesselModbusLink:
 
     def __init__(self, plant: SimulatedPlant, image: RegisterImage, unit_id: int = 1) -> None:
         self.address = "virtual"
+        self.fence = Fence()
         self.answering = True
         self._plant = plant
         self._unit = unit_id
-        self._images = {unit_id: image, modbus.SIMULATOR_UNIT: pace_image(plant)}
+        self._images = {unit_id: image, SIMULATOR_UNIT: pace_image(plant)}
 
     async def exchange(
         self,
@@ -70,8 +72,9 @@ class VesselModbusLink:
         unit: int | None = None,
         timeout_s: float | None = None,
     ) -> list[bytes]:
+        self.fence.check(requests, unit)
         if not self.answering:
-            raise modbus.LinkError("no reply to {what}: the wire is cut")
+            raise LinkError("no reply to {what}: the wire is cut")
         self._plant.catch_up()
         image = self._images.get(self._unit if unit is None else unit)
         return [answer(image, request) for request in requests]
@@ -227,7 +230,7 @@ class VesselOpcUaLink:
 def modbus_link(
     plant: SimulatedPlant,
     registers: Sequence[Register],
-    watchdog: modbus.Watchdog | None = None,
+    watchdog: Watchdog | None = None,
     within_s: float = 3.0,
     unit_id: int = 1,
 ) -> VesselModbusLink:
@@ -268,7 +271,7 @@ def vessel_link(
     return modbus_link(
         plant,
         [register(t) for t in settings.tags],
-        dog and modbus.Watchdog(dog.holding, dog.armed_input),
+        dog and Watchdog(dog.holding, dog.armed_input),
         dog.within_s if dog else 0.0,
         settings.unit_id,
     )

@@ -26,7 +26,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.clock import SystemClock, monotonic
-from drivers.modbus.driver import SIMULATOR_UNIT
+from drivers.modbus.fence import SIMULATOR_UNIT
 from drivers.modbus.registers import Table
 from drivers.opcua import Node
 from drivers.opcua.driver import SIMULATOR

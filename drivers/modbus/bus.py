@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from drivers.clock import monotonic
-from drivers.modbus import LinkError
+from drivers.modbus import Fence, LinkError
 from drivers.modbus.connection import Connection
 
 _FIRST_DELAY = 0.05  # wall s between two tries, doubling
@@ -45,7 +45,7 @@ class _Turn:
 
     link: "BusLink"
     requests: Sequence[bytes]
-    unit: int
+    unit: int | None
     limit: float
     stage: Literal["waiting", "connecting", "asking"] = "waiting"
     began: float = 0.0
@@ -85,7 +85,7 @@ class Bus:
         self._links.add(link)
 
     async def exchange(
-        self, link: "BusLink", requests: Sequence[bytes], unit: int, limit: float
+        self, link: "BusLink", requests: Sequence[bytes], unit: int | None, limit: float
     ) -> list[bytes]:
         """Exchange in turn; ``limit`` counts from the turn where devices share the line."""
         self._require(link)
@@ -175,14 +175,18 @@ class Bus:
         if self._connection is None:
             turn.stage = "connecting"
             self._connection = await self._dial()
+            for link in self._links:
+                link.fence.renewed()
+            turn.link.fence.check(turn.requests, turn.unit)
         turn.stage = "asking"
         connection = self._connection
         zero = turn.link.transaction_zero
+        unit = turn.link.unit if turn.unit is None else turn.unit
         for request in turn.requests:
             self._tid = self._tid % 0xFFFF + 1  # goes on from connection to connection, never 0
             while self._tid in connection.late:
                 self._tid = self._tid % 0xFFFF + 1
-            turn.replies.append(await connection.transact(self._tid, turn.unit, request, zero))
+            turn.replies.append(await connection.transact(self._tid, unit, request, zero))
 
     def _let_go(self, turn: _Turn) -> None:
         """Keep the connection for the neighbours if that is safe and it is not the line itself."""
@@ -232,6 +236,8 @@ class BusLink:
         transaction_zero: take replies with transaction 0 too.
 
     Attributes:
+        fence: what may leave; nothing but reads until a driver has put its own there.
+        unit: as given.
         silent: it did not reply when it was last asked.
         rest: when it may be asked again.
     """
@@ -247,11 +253,12 @@ class BusLink:
         if not timeout_s > 0:
             raise ValueError(f"timeout_s: {timeout_s:g} is not allowed; it must be > 0")
         self.address = bus.address
+        self.fence = Fence()
         self.transaction_zero = transaction_zero
         self.silent = False
         self.rest = Backoff()
         self._bus = bus
-        self._unit = unit_id
+        self.unit = unit_id
         self._timeout_s = timeout_s
         bus.join(self)
 
@@ -262,8 +269,8 @@ class BusLink:
         unit: int | None = None,
         timeout_s: float | None = None,
     ) -> list[bytes]:
-        to = self._unit if unit is None else unit
-        return await self._bus.exchange(self, requests, to, timeout_s or self._timeout_s)
+        self.fence.check(requests, unit)
+        return await self._bus.exchange(self, requests, unit, timeout_s or self._timeout_s)
 
     def reset(self) -> None:
         self._bus.reset(self)

@@ -3,20 +3,20 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn
 
 from drivers.clock import Clock
 from drivers.driver import DeviceError, Driver, Identity
+from drivers.modbus.fence import ADVANCE, SIMULATOR_UNIT, Fence
+from drivers.modbus.link import Link, LinkError
 from drivers.modbus.registers import MAX_GAP, Block, Register, blocks
 from drivers.point import RangeError, Sample, Tag
 
-__all__ = ["Link", "LinkError", "ModbusDriver", "Register", "Watchdog"]
+__all__ = ["ModbusDriver", "Watchdog"]
 
-SIMULATOR_UNIT = 247  # speed in holding 0-3, plant time in 4-7, target in 8-11, each a float64
 VENDOR, PRODUCT = "fermloop", "simulator"
 _IDENTIFY = bytes((0x2B, 0x0E, 0x01, 0x00))  # Read Device Identification, basic, from object 0
 _PACE = struct.pack(">BHH", 3, 0, 8)
-_TARGET = struct.pack(">BHHB", 16, 8, 4, 8)
 _ADVANCE_S = 30.0  # wall s that the simulated plant may take for one advance
 _EXCEPTIONS = {
     1: "illegal function",
@@ -29,50 +29,6 @@ _EXCEPTIONS = {
     10: "gateway path unavailable",
     11: "gateway target did not respond",
 }
-
-
-class LinkError(Exception):
-    """The wire failed: no connection, no reply, a broken frame.
-
-    Args:
-        text: what happened; ``{what}`` in it stands for what had been asked.
-        index: which of the requests it happened to.
-        silent: there is a connection, but no reply came.
-    """
-
-    def __init__(self, text: str, index: int = 0, *, silent: bool = False) -> None:
-        super().__init__(text)
-        self.index = index
-        self.silent = silent
-
-
-class Link(Protocol):
-    """The seam between tags and wire: request PDUs in, reply PDUs out (function code and data)."""
-
-    address: str
-
-    async def exchange(
-        self,
-        requests: Sequence[bytes],
-        *,
-        unit: int | None = None,
-        timeout_s: float | None = None,
-    ) -> list[bytes]:
-        """Send each request and return the reply to each, all within the link's timeout.
-
-        The link checks the frame around a PDU (transaction, protocol, length, unit), the driver
-        what is in it.
-
-        Raises:
-            LinkError: not every request was answered; the connection is gone.
-        """
-        ...
-
-    def reset(self) -> None:
-        """Drop the connection, so that the next exchange makes a new one."""
-        ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +78,7 @@ class ModbusDriver(Driver):
         self.address = link.address
         self.tags: Sequence[Tag] = tuple(r.tag for r in registers)
         self._link = link
+        self._fence = link.fence = Fence(registers, watchdog.holding if watchdog else None)
         self._clock = clock
         self._actuators = {r.tag.name: r for r in registers if r.tag.safe is not None}
         self._registers = list(registers)
@@ -135,7 +92,6 @@ class ModbusDriver(Driver):
                 armed = Tag(self._armed_name, "1", 0, 0xFFFF)
                 self._registers.append(Register(armed, "input", watchdog.armed_input))
         self._last_good: float | None = None
-        self._lock_step = False
         self._ask(MAX_GAP)
 
     async def identify(self) -> Identity:
@@ -146,16 +102,16 @@ class ModbusDriver(Driver):
             await self.read()
             reply = await self._who()
             if reply is None:
-                self._lock_step = False
+                self._fence.lock_step = False
                 return Identity()
         vendor, product = _identification(reply)
         if (vendor, product) != (VENDOR, PRODUCT):
-            self._lock_step = False
+            self._fence.lock_step = False
             return Identity(f"{vendor} {product}".strip())
         (reply,) = await self._exchange([_PACE], ["the simulator's pace"], SIMULATOR_UNIT)
         self._check(_PACE, reply, b"\x03\x10", 18, "the simulator's pace")
         speed, plant_time = struct.unpack(">2x2d", reply)
-        self._lock_step = speed == 0
+        self._fence.lock_step = speed == 0
         return Identity(f"{vendor} {product}", speed, plant_time)
 
     async def _who(self) -> bytes | None:
@@ -219,9 +175,9 @@ class ModbusDriver(Driver):
         return bool(self._armed)
 
     async def advance(self, plant_time: float) -> None:
-        if not self._lock_step:
+        if not self._fence.lock_step:
             raise DeviceError(f"{self._where}: is no simulator in lock-step")
-        request = _TARGET + struct.pack(">d", plant_time)
+        request = ADVANCE + struct.pack(">d", plant_time)
         what = "an advance of the simulated plant"
         (reply,) = await self._exchange([request], [what], SIMULATOR_UNIT, _ADVANCE_S)
         self._check(request, reply, request[:5], 5, what)

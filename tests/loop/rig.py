@@ -19,6 +19,7 @@ from controller.plant import Plant, load_plant
 from controller.recipe import load_recipe
 from controller.restart import Memory
 from drivers.driver import Driver
+from drivers.modbus import Fence
 from drivers.opcua import DataValue
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH
@@ -149,6 +150,14 @@ class Wire:
 
 class ModbusWire(Wire):
     link: VesselModbusLink
+
+    @property
+    def fence(self) -> Fence:
+        return self.link.fence
+
+    @fence.setter
+    def fence(self, fence: Fence) -> None:
+        self.link.fence = fence
 
     async def exchange(
         self,

@@ -319,6 +319,7 @@ def test_the_whole_plant_file_through_its_drivers() -> None:
 def test_a_watchdog_unit_247_speaks_float64() -> None:
     async def test(clock: SimClock, tank: Tank, driver: ModbusDriver) -> None:
         link = driver._link  # pyright: ignore[reportPrivateUsage]
+        link.fence.lock_step = True  # as if it had said so
         replies = await link.exchange(
             [bytes.fromhex("03 0000 000C"), bytes.fromhex("10 0008 0004 08 4059 0000 0000 0000")],
             unit=247,

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.driver import DeviceError, Identity
-from drivers.modbus import LinkError, ModbusDriver, Watchdog
+from drivers.modbus import Fence, LinkError, ModbusDriver, Watchdog
 from drivers.modbus.registers import Register
 from drivers.point import Quality, RangeError, Tag
 
@@ -38,6 +38,7 @@ class Plc:
         self.replies: dict[int, bytes] = {}  # by function code: said instead of the truth
         self.error: LinkError | None = None
         self.resets = 0
+        self.fence = Fence()
 
     async def exchange(
         self,
@@ -46,6 +47,7 @@ class Plc:
         unit: int | None = None,
         timeout_s: float | None = None,
     ) -> list[bytes]:
+        self.fence.check(requests, unit)
         if self.error is not None:
             raise self.error
         self.asked += requests
