@@ -182,7 +182,8 @@ class Controller:
     def looks(self) -> Mapping[str, object]:
         """Return what every device said last, for ``fermloop probe``."""
         now = self.clock.now()
-        return {"time": now, "devices": {d.name: look(d, now) for d in self.devices}}
+        devices = {d.name: look(d, now) for d in self.devices}
+        return {"pid": os.getpid(), "time": now, "devices": devices}
 
     def report(self) -> dict[str, Any]:
         """Return what the controller knows of the run, for ``fermloop … --report``."""

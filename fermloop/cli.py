@@ -10,6 +10,7 @@ from fermloop.failure import explained
 from fermloop.options import (
     MODES,
     Action,
+    Every,
     Hours,
     Json,
     Loop,
@@ -43,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 WATCH, DO, ASK = "Run a plant", "Without a plant", "Speak to the running controller"
+WIRE = "Look at devices"
 
 
 def version(wanted: bool) -> None:
@@ -169,6 +171,33 @@ def check(
     from fermloop.commands import check as command
 
     command.run(plant, recipe, as_json)
+
+
+@app.command(short_help="Read devices live: words, values, quality, latency.", rich_help_panel=WIRE)
+def probe(
+    plant: PlantFile,
+    device: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="DEVICE", help="Which of its devices; all if none is named."),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Read once, print one table and end.")
+    ] = False,
+    every: Every = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Read the devices of a plant file live and show every tag: raw words, value, unit, quality.
+
+    Only reads: writes nothing and feeds no watchdog. Each device is read on its own, so a
+    dead one delays none. While a controller runs this plant, what it reads is shown instead.
+    Ends on Ctrl-C. Exit codes with --once: 0 all was read, 1 a device failed or a tag is BAD,
+    2 wrong command line or plant file. Without, --json gives an object a line.
+
+    Example: fermloop probe plant.toml R1-io --once --json
+    """
+    from fermloop.commands import probe as command
+
+    command.run(plant, device or [], once, as_json, every)
 
 
 @app.command(short_help="Devices, loops, batch, estimates and alarms now.", rich_help_panel=ASK)

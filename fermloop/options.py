@@ -89,6 +89,7 @@ Speed = Annotated[
     ),
 ]
 Hours = Annotated[float, typer.Option(min=0.001, max=1000, help="Batch time to run, h.")]
+Every = Annotated[float, typer.Option(min=0.1, max=3600, help="Between two reads, wall s.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 Which = Annotated[
     Path | None,

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 COMMANDS = [
-    "demo", "simulate", "run", "batch", "check", "status",
+    "demo", "simulate", "run", "batch", "check", "probe", "status",
     "mode", "set", "output", "recipe", "optimiser", "stop",
 ]  # fmt: skip
 
@@ -89,6 +89,7 @@ def test_version(fermloop: Typed) -> None:
         (("recipe", "pause", "R1"), "'start', 'hold', 'resume', 'abort'"),
         (("batch", "plant.toml"), "--recipe"),
         (("run",), "PLANT.toml"),
+        (("probe", "plant.toml", "--every", "0"), "--every"),
     ],
 )
 def test_bad_usage_ends_with_2_and_says_what_is_allowed(
