@@ -5,7 +5,7 @@ One scan is one moment of plant time. It never waits for the store, the console,
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.alarms import Alarms
@@ -21,8 +21,13 @@ from historian.events import Event, Kind
 from historian.store import Historian
 
 LEAST_BUDGET_S = 0.05  # wall s that a device may take for its answer before the scan goes on
+TOGETHER = 8  # devices that are asked at the same moment; the next as many a little later
+SPACING_S = 0.016  # wall s between them
+SPREAD = 0.2  # of a scan: when the last of very many devices is asked
 RETRY_S = 0.5  # wall s between two attempts to reach a device at the start
 LONGEST_STEP_S = 5.0  # a PID is never given a longer step, whatever held the scan up
+
+Moves = list[tuple[Reactor, dict[str, float]]]  # what reactors want of one device's actuators
 
 
 @dataclass(slots=True)
@@ -148,14 +153,17 @@ class Scan:
         unreachable = self._unreachable()
         if self._settle is not None:
             await self._settle(now)
-        row = list(samples.values())
+        due: dict[Device, Moves] = {}
         for reactor in self.reactors:
             reactor.unreachable = unreachable
             values = reactor.step(now, min(max(dt, 1e-3), LONGEST_STEP_S), samples)
-            await self._write(reactor, values, now)
+            for device, outputs in self._due_writes(reactor, values).items():
+                due.setdefault(device, []).append((reactor, outputs))
+        await self._each(due, lambda d: self._write(d, due[d], now))
+        await self._each(self.devices, lambda d: self._heartbeat(d, now))
+        row = list(samples.values())
+        for reactor in self.reactors:
             row += reactor.record(now)
-        for device in self.devices:
-            await self._heartbeat(device, now)
         self.store.append(row)
         self._beat()
 
@@ -167,11 +175,39 @@ class Scan:
             speed: float = getattr(self.clock, "speed", 1.0)
             # in lock-step the plant stands still meanwhile: only the device's own timeout counts
             self._budget = max(LEAST_BUDGET_S, 0.5 * self.scan_s / speed) if speed else None
-            await asyncio.gather(*(d.read(now, self._budget) for d in self.devices))
+            scan_s = self.scan_s / speed if speed else 0.0
+            groups = max(-(-len(self.devices) // TOGETHER), 1)
+            spacing = min(SPACING_S, SPREAD * scan_s / groups)
+            await asyncio.gather(
+                *(self._ask(d, now, i // TOGETHER * spacing) for i, d in enumerate(self.devices))
+            )
         for device in self.devices:
             self.notices.take(device.name, device.warnings, now)
             if device.changed:
                 self._device_alarms(device, now)
+
+    async def _ask(self, device: Device, now: float, offset: float) -> None:
+        """Read one device, ``offset`` wall s after the first, so that many make no burst.
+
+        All have until the same moment, but nobody waits for one that did not answer when it was
+        last asked: what it answers after all is seen in the next scan.
+        """
+        if offset:
+            await asyncio.sleep(offset)
+        budget = self._budget
+        if budget is not None:
+            budget = max(LEAST_BUDGET_S, budget - offset) if device.answering else LEAST_BUDGET_S
+        await device.read(now, budget)
+
+    async def _each(
+        self, devices: Iterable[Device], work: Callable[[Device], Coroutine[None, None, None]]
+    ) -> None:
+        """Do ``work`` for all, at once where devices make us wait: none waits for another."""
+        if self._immediate:
+            for device in devices:
+                await work(device)
+        else:
+            await asyncio.gather(*map(work, devices))
 
     def _unreachable(self) -> Mapping[str, str]:
         """Return the actuators that cannot be moved now, with why; what they hold stays."""
@@ -188,17 +224,23 @@ class Scan:
                     reactor.presume_safe(device.actuators)
         return found
 
-    async def _write(self, reactor: Reactor, values: Mapping[str, float], now: float) -> None:
-        """Write what differs from what the device holds, and take what it confirms."""
+    def _due_writes(
+        self, reactor: Reactor, values: Mapping[str, float]
+    ) -> dict[Device, dict[str, float]]:
+        """Return what differs from what the devices hold."""
         held = reactor.held
         due: dict[Device, dict[str, float]] = {}
         for name, value in values.items():
             off = value - held.get(name, math.inf)
             if abs(off) > 1e-4 * self._span[name] or (off and value == 0.0):  # nothing is nothing
                 due.setdefault(self._device[name], {})[name] = value
-        for device, outputs in due.items():
+        return due
+
+    async def _write(self, device: Device, moves: Moves, now: float) -> None:
+        """Write to one device what its reactors want, and take what it confirms."""
+        for reactor, outputs in moves:
             if not device.writable:
-                continue
+                return
             try:
                 reactor.confirmed(await device.write(outputs, self._budget))
                 self._write_alarm(device, False, now, "")

@@ -1,18 +1,25 @@
 """The scan's own time: on time beside a slow device, honest about what it skipped."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from controller.scan import LONGEST_STEP_S
+from controller.alarms import Alarms
+from controller.device_settings import WatchdogSettings
+from controller.devices import Device
+from controller.scan import LONGEST_STEP_S, TOGETHER, Scan
 from drivers.driver import Driver, Identity
 from drivers.point import Quality, Sample, Tag
 from historian.events import Kind
+from historian.store import NullHistorian
+from sim.clock import SimClock, run_virtual
 from tests.loop.rig import GROWN, Rig, plant_file
+from tests.system.many_devices import write_plant
 
 
 class Slow(Driver):
@@ -204,3 +211,58 @@ def test_it_beats_once_a_scan_and_while_it_waits_for_a_device(make: Callable[...
     beats.clear()
     rig.run(10)
     assert len(beats) == 10
+
+
+class Asked(Driver):
+    """Answers in 1 ms with what it held a moment ago, and notes when it was asked."""
+
+    def __init__(self, clock: SimClock) -> None:
+        self.tags: Sequence[Tag] = ()
+        self.name = self.address = "far"
+        self.clock = clock
+        self.reads: list[float] = []
+        self.beats: list[float] = []
+
+    async def read(self) -> dict[str, Sample]:
+        self.reads.append(self.clock.now())
+        await asyncio.sleep(0.001)
+        return {}
+
+    async def write(self, values: dict[str, float]) -> dict[str, Sample]:
+        return {}
+
+    async def close(self) -> None: ...
+
+    async def heartbeat(self, count: int) -> bool:
+        self.beats.append(self.clock.now())
+        await asyncio.sleep(0.001)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("count", "scan_s", "last"), [(2, 1.0, 0.0), (8, 1.0, 0.0), (30, 1.0, 0.048), (30, 0.1, 0.015)]
+)
+def test_many_devices_are_asked_a_few_at_a_time_and_their_watchdogs_fed_at_once(
+    tmp_path: Path, count: int, scan_s: float, last: float
+) -> None:
+    plant = write_plant(tmp_path, range(5020, 5020 + count), scan_s=scan_s)
+    dog = WatchdogSettings.model_validate({"holding": 100})
+
+    async def scan() -> None:
+        clock = SimClock(0.0)
+        devices = [
+            Device(n, s.model_copy(update={"watchdog": dog}), Asked(clock), scan_s, timer=clock.now)
+            for n, s in plant.settings.device.items()
+        ]
+        for device in devices:
+            device.answering = True
+        once = Scan(plant, devices, (), clock, NullHistorian(), Alarms(lambda _: None))
+        await once.once(0.0)
+        far = [cast(Asked, d.driver) for d in devices]
+        at = [f.reads[0] for f in far]
+        assert at == sorted(at)
+        assert at[-1] == pytest.approx(last)
+        assert max(Counter(at).values()) <= TOGETHER
+        assert {f.beats[0] for f in far} == {at[-1] + 0.001}
+
+    run_virtual(scan())

@@ -41,31 +41,47 @@ class Ledger:
         self.held = dict.fromkeys(self.held, 0.0)
 
 
-def modbus_device(reactor: str, port: int, timeout_s: float, **more: Any) -> DeviceSettings:
-    """Return 30 tags: input registers, longer numbers in both word orders, three actuators.
+class Ticking(Ledger):
+    """A ledger whose epoch is the second of plant time."""
+
+    def __init__(self, time: float) -> None:
+        super().__init__()
+        self.time = time
+
+    def advance(self, time: float) -> None:
+        super().advance(time)
+        self.epoch = int(self.time)
+
+
+def tag_tables(prefix: str, actuators: int = 3) -> list[dict[str, Any]]:
+    """Return 30 tags: 16 input registers, 3 holding ones, 11 longer numbers in both word orders.
 
     Every content of the registers is in range, so that the range hides no wrong value.
+
+    Args:
+        prefix: of their names, with the reactor.
+        actuators: how many of the three single holding registers can be written.
     """
-    full = {"unit": "1", "low": 0, "high": 65535}
-    tags: list[dict[str, Any]] = [
-        {"name": f"{reactor}.in{i}", "input": i, "type": "uint16"} | full for i in range(16)
-    ]
-    tags += [
-        {"name": f"{reactor}.held{i}", "holding": i, "type": "uint16", "safe": 0} | full
-        for i in (0, 1, 2)
-    ]
+    full: dict[str, Any] = {"unit": "1", "low": 0, "high": 65535}
+    tags = [{"name": f"{prefix}in{i}", "input": i, "type": "uint16"} | full for i in range(16)]
+    for i in range(3):
+        safe = {"safe": 0} if i < actuators else {}
+        tags.append({"name": f"{prefix}held{i}", "holding": i, "type": "uint16"} | full | safe)
     for i in range(11):
         kind, words = ("uint32", "float32")[i % 2], ("big", "little")[i // 2 % 2]
         far = {"low": 0, "high": 2**32 - 1} if i % 2 == 0 else {"low": -3e38, "high": 3e38}
-        place = {"name": f"{reactor}.wide{i}", "holding": 4 + 2 * i, "type": kind, "words": words}
+        place = {"name": f"{prefix}wide{i}", "holding": 4 + 2 * i, "type": kind, "words": words}
         tags.append(full | far | place)
-    return DeviceSettings.model_validate(
-        {
-            "driver": "modbus_tcp",
-            "address": f"127.0.0.1:{port}",
-            "unit_id": 7,
-            "timeout_s": timeout_s,
-            "tags": tags,
-        }
-        | more
-    )
+    return tags
+
+
+def modbus_device(reactor: str, port: int, timeout_s: float, **more: Any) -> DeviceSettings:
+    """Return a device with ``tag_tables`` at a port of the loopback."""
+    table = {
+        "driver": "modbus_tcp",
+        "address": f"127.0.0.1:{port}",
+        "unit_id": 7,
+        "timeout_s": timeout_s,
+        "tags": tag_tables(f"{reactor}."),
+    }
+    return DeviceSettings.model_validate(table | more)
