@@ -53,6 +53,8 @@ def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
             f"{key}.security: either security (policy, certificate, key, trusted) or "
             "insecure = true is required with opcua"
         )
+    if device.driver == "opcua" and device.insecure and device.login is not None:
+        yield f"{key}.login: is not allowed with insecure = true; security is required for secrets"
     yield from _address(key, device)
 
 

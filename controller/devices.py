@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from controller.device_consistency import own
 from controller.device_settings import DeviceSettings, TagSettings
+from controller.opcua_devices import opcua_driver, opcua_link
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.modbus import ModbusDriver, Watchdog
 from drivers.modbus.registers import Register
-from drivers.opcua import Node, OpcUaDriver
 from drivers.point import Quality, Sample
 
 T = TypeVar("T")
@@ -230,8 +230,7 @@ def build(name: str, settings: DeviceSettings, link: Any, clock: Clock) -> Drive
 
         return make(name, settings, clock)
     if settings.driver == "opcua":
-        nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
-        return OpcUaDriver(name, nodes, link, clock)
+        return opcua_driver(name, settings, link, clock)
     watchdog = settings.watchdog and Watchdog(
         settings.watchdog.holding, settings.watchdog.armed_input
     )
@@ -246,16 +245,15 @@ def register(t: TagSettings) -> Register:
 
 
 def wire(settings: DeviceSettings) -> Any:
-    """Return the real link of a device: the one place that opens a plant's sockets."""
+    """Return the real link of a device: the one place that opens a plant's sockets.
+
+    Raises:
+        ConfigError: a certificate, key or secret cannot be used.
+    """
     if not own(settings):
         return None  # its driver has its own
     if settings.driver == "opcua":
-        from drivers.opcua.link import OpcUaLink
-
-        if not settings.insecure:
-            raise ValueError(f"{settings.address}: security arrives with certificates")
-
-        return OpcUaLink(settings.address, settings.timeout_s, insecure=settings.insecure)
+        return opcua_link(settings)
     from drivers.modbus.tcp import ModbusTcpLink
 
     host, _, port = settings.address.rpartition(":")

@@ -158,7 +158,7 @@ def _identification() -> bytes:
     return b"\x2b\x0e\x01\x01\x00\x00\x03" + objects
 
 
-class VesselOpcUaLink:
+class VesselOpcUaLink(opcua.Link):
     """A simulated OPC UA server that answers with DataValues.
 
     A sensor whose reading is NaN is BadSensorFailure, as analysers report it.

@@ -69,6 +69,10 @@ class Link(Protocol):
         """
         ...
 
+    def warnings(self) -> Sequence[str]:
+        """Return what is doubtful about the connection."""
+        return ()
+
     async def close(self) -> None: ...
 
 
@@ -187,6 +191,9 @@ class OpcUaDriver(Driver):
             self._fail(str(error), "an advance of the simulated plant")
         if status >> 30:
             self._fail(f"status 0x{status:08X} to an advance of the simulated plant")
+
+    def warnings(self) -> Sequence[str]:
+        return self._link.warnings()
 
     async def close(self) -> None:
         await self._link.close()

@@ -1,4 +1,4 @@
-"""OPC UA over TCP: node ids to DataValues. The one production file that imports asyncua.
+"""OPC UA over TCP: node ids to DataValues, one connection, made again after every failure.
 
 asyncua speaks the protocol. When to connect, how long to wait and when to give a connection up is
 decided here: its own recovery blocks a request for up to a minute while it reconnects.
@@ -18,6 +18,8 @@ from asyncua.ua.status_codes import StatusCodes
 
 from drivers.clock import monotonic
 from drivers.opcua import DataValue, LinkError
+from drivers.opcua.quality import status_name
+from drivers.opcua.security import Login, Security, log_in
 
 T = TypeVar("T")
 
@@ -26,6 +28,15 @@ _FIRST_DELAY = 0.05  # wall s between two tries, doubling
 _LAST_DELAY = 1.0
 _NODE = re.compile(r"nsu=(.*);([sigb]=.*)")
 _UNKNOWN = DataValue(None, StatusCodes.BadNodeIdUnknown)
+_HINTS = {  # what to do about a server's refusal
+    "BadCertificateUntrusted": ": the server does not trust our certificate; trust it there",
+    "BadSecurityChecksFailed": ": the server does not trust our certificate; trust it there",
+    "BadCertificateUriInvalid": ": our certificate has another application URI than we say",
+    "BadCertificateTimeInvalid": ": our certificate is not valid now by the server's clock",
+    "BadUserAccessDenied": ": user or password is wrong, or may not do this (login)",
+    "BadIdentityTokenRejected": ": the server does not take this kind of log-in (login)",
+    "BadIdentityTokenInvalid": ": the server does not take this kind of log-in (login)",
+}
 _FLOATS = (ua.VariantType.Double, ua.VariantType.Float)
 
 
@@ -40,21 +51,31 @@ class OpcUaLink:
     Args:
         url: ``opc.tcp://HOST:PORT/PATH``.
         timeout_s: wall s that one call may take.
-        insecure: must be True: neither signed nor encrypted, for a simulator on this machine.
+        security: how to sign and encrypt, and whom to trust.
+        login: who we are; anonymous if not given.
+        insecure: True instead of ``security``: neither signed nor encrypted, nobody is checked.
 
     Raises:
-        ValueError: ``insecure`` is False, because security arrives with certificates.
+        ValueError: neither or both of ``security`` and ``insecure`` are given.
     """
 
-    def __init__(self, url: str, timeout_s: float = 1.0, *, insecure: bool = False) -> None:
-        if not insecure:
-            raise ValueError(
-                f"{url}: security arrives with certificates; until then insecure = true is required"
-            )
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = 1.0,
+        *,
+        security: Security | None = None,
+        login: Login | None = None,
+        insecure: bool = False,
+    ) -> None:
+        if insecure == (security is not None):
+            raise ValueError(f"{url}: either security or insecure = True is required")
         if not timeout_s > 0:
             raise ValueError(f"timeout_s: {timeout_s:g} is not allowed; it must be > 0")
         self.address = url
         self._timeout_s = timeout_s
+        self._security = security
+        self._login = login
         self._client: Client | None = None
         self._connecting: asyncio.Task[Client] | None = None
         self._dying: set[asyncio.Task[None]] = set()
@@ -74,6 +95,10 @@ class OpcUaLink:
 
     async def call(self, method: str, argument: float, timeout_s: float) -> int:
         return await self.use(timeout_s, lambda c: self._call(c, method, argument))
+
+    def warnings(self) -> Sequence[str]:
+        """Return what is doubtful about the server's certificate, and what ends soon."""
+        return self._security.warnings if self._security is not None else ()
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -131,8 +156,11 @@ class OpcUaLink:
     async def _connect(self) -> Client:
         client = Client(self.address, timeout=_CONNECT_S, watchdog_intervall=86_400)
         client.session_timeout = 600_000  # ms; what servers grant as a rule, else asyncua complains
+        log_in(client, self._login)
         try:
             async with asyncio.timeout(_CONNECT_S):
+                if self._security is not None:
+                    self._security.prepare(client, await client.connect_and_get_server_endpoints())
                 await client.connect(auto_reconnect=False)
                 self.namespaces = await client.get_namespace_array()
         except BaseException:
@@ -272,5 +300,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionError):
         return "the device closed the connection"
     if isinstance(error, ua.UaStatusCodeError):
-        return f"status 0x{error.code:08X} in reply to {{what}}"
+        name = status_name(error.code)
+        hint = _HINTS.get(name, "")
+        return f"{name} (0x{error.code:08X}) in reply to {{what}}{hint}"
     return str(error) or type(error).__name__

@@ -2,10 +2,13 @@
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any
 
 from asyncua import ua
+from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
+from asyncua.server.user_managers import UserManager
 
 from drivers.opcua import Node
 from drivers.point import Tag
@@ -27,19 +30,56 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-class Plant:
-    """An asyncua server that can be started, stopped and started with other namespaces."""
+class Users(UserManager):
+    """Lets in whoever gives a known name with its password, or shows a known certificate."""
 
-    def __init__(self) -> None:
+    def __init__(self, passwords: dict[str, str]) -> None:
+        self._passwords = passwords
+        self.certificates: set[bytes] = set()
+
+    def get_user(
+        self, iserver: object, username: Any = None, password: Any = None, certificate: Any = None
+    ) -> User | None:
+        if certificate in self.certificates or (
+            username and self._passwords.get(username) == password
+        ):
+            return User(role=UserRole.Admin)
+        return None
+
+
+class Plant:
+    """An asyncua server that can be started, stopped and started with other namespaces.
+
+    Args:
+        policies: what it offers; nothing but no security if not given.
+        pair: its certificate and key, files.
+        uri: what it says that its application URI is.
+        users: by name, with their passwords; anybody may come in if not given.
+    """
+
+    def __init__(
+        self,
+        *policies: ua.SecurityPolicyType,
+        pair: tuple[Path, Path] | None = None,
+        uri: str = "urn:test:server",
+        users: dict[str, str] | None = None,
+    ) -> None:
+        self.policies = policies or (ua.SecurityPolicyType.NoSecurity,)
+        self.pair, self.uri = pair, uri
+        self.users = None if users is None else Users(users)
         self.port = free_port()
         self.url = f"opc.tcp://127.0.0.1:{self.port}/plant"
         self.server: Server | None = None
 
     async def start(self, *before: str) -> None:
-        server = Server()
+        server = Server(user_manager=self.users)
         await server.init()
         server.set_endpoint(self.url)
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await server.set_application_uri(self.uri)
+        server.set_security_policy(list(self.policies))
+        if self.pair is not None:
+            await server.load_certificate(self.pair[0])
+            await server.load_private_key(self.pair[1])
         for other in before:
             await server.register_namespace(other)
         index = await server.register_namespace(URI)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from drivers.driver import DeviceError, Identity
-from drivers.opcua import DataValue, LinkError, Node, OpcUaDriver
+from drivers.opcua import DataValue, Link, LinkError, Node, OpcUaDriver
 from drivers.opcua.driver import ADVANCE
 from drivers.point import Quality, RangeError, Tag
 
@@ -25,7 +25,7 @@ class Now:
         self.time = max(self.time, deadline)
 
 
-class Server:
+class Server(Link):
     """An OPC UA server: nodes with DataValues, writes that take or do not."""
 
     address = "opc.tcp://10.0.0.13:4840"

@@ -180,8 +180,3 @@ async def test_calls_at_once_share_one_connection(plant: Plant, link: OpcUaLink)
     assert [v[0].value for v in found] == [1.0] * 5
     await link.close()
     assert (await link.read([node("d").node]))[0].value == 1.0  # it may be used again
-
-
-async def test_no_security_must_be_asked_for() -> None:
-    with pytest.raises(ValueError, match="security arrives with certificates"):
-        OpcUaLink("opc.tcp://127.0.0.1:4840")

@@ -1,0 +1,63 @@
+"""From the plant file's tables ``security`` and ``login`` to a link, or to one clear sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.config import ConfigError
+from controller.device_consistency import wrong_keys
+from controller.device_settings import DeviceSettings
+from controller.devices import wire
+from drivers.opcua.certificates import der, make, write_key
+from drivers.opcua.link import OpcUaLink
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> dict[str, Any]:
+    key, certificate = make("urn:test:fermloop", ["localhost"])
+    write_key(tmp_path / "own.pem", key)
+    (tmp_path / "own.der").write_bytes(der(certificate))
+    (tmp_path / "trusted").mkdir()
+    (tmp_path / "password").write_text("s3cret\n")
+    (tmp_path / "password").chmod(0o600)
+    return {
+        "driver": "opcua",
+        "address": "opc.tcp://10.0.0.13:4840",
+        "security": {
+            "policy": "Aes256_Sha256_RsaPss",
+            "certificate": str(tmp_path / "own.der"),
+            "key": str(tmp_path / "own.pem"),
+            "trusted": str(tmp_path / "trusted"),
+        },
+        "login": {"user": "fermloop", "password_file": str(tmp_path / "password")},
+        "tags": [{"name": "R1.o2", "unit": "%", "low": 0, "high": 100, "node": "nsu=urn:gas;s=o2"}],
+    }
+
+
+def test_the_tables_become_a_link(table: dict[str, Any]) -> None:
+    assert isinstance(wire(DeviceSettings.model_validate(table)), OpcUaLink)
+    table["login"] = {k: table["security"][k] for k in ("certificate", "key")}
+    assert isinstance(wire(DeviceSettings.model_validate(table)), OpcUaLink)
+
+
+def test_what_cannot_be_used_is_one_sentence_with_the_address(
+    table: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "password").chmod(0o644)
+    with pytest.raises(ConfigError) as caught:
+        wire(DeviceSettings.model_validate(table))
+    assert caught.value.lines == [
+        f"opc.tcp://10.0.0.13:4840: password_file {tmp_path / 'password'}: mode 0644 is not "
+        "allowed; 0600 is (chmod 600)"
+    ]
+    table["security"]["key"] = str(tmp_path / "none.pem")
+    with pytest.raises(ConfigError, match=r"key .*none\.pem: No such file"):
+        wire(DeviceSettings.model_validate(table))
+
+
+def test_a_login_needs_security(table: dict[str, Any]) -> None:
+    del table["security"]
+    device = DeviceSettings.model_validate({**table, "insecure": True})
+    (line,) = wrong_keys("device.R1-gas", device)
+    assert line.startswith("device.R1-gas.login: is not allowed with insecure = true")
