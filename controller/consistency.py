@@ -112,7 +112,7 @@ def _reactor(
         for actuator, value in lock.force.items():
             wrong = list(unknown(f"{where}.force", actuator, actuators))
             yield from wrong
-            if not wrong and value not in tags[actuator].tag():
+            if not wrong and not (tags[actuator].low <= value <= tags[actuator].high):
                 t = tags[actuator]
                 yield (
                     f"{where}.force.{actuator}: {value:g} is not allowed; "
@@ -174,12 +174,12 @@ def _loop(
         t = tags[actuator]
         if loop.measured is None:
             for edge in ("setpoint_low", "setpoint_high"):
-                if getattr(loop, edge) not in t.tag():
+                if not t.low <= getattr(loop, edge) <= t.high:
                     yield (
                         f"{key}.{edge}: {getattr(loop, edge):g} is not allowed; "
                         f"{t.low:g} to {t.high:g} {t.unit} of {actuator}"
                     )
-            if loop.fallback is not None and loop.fallback not in t.tag():
+            if loop.fallback is not None and not t.low <= loop.fallback <= t.high:
                 yield f"{key}.fallback: {loop.fallback:g} is outside {t.low:g} to {t.high:g}"
 
 

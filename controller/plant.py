@@ -4,6 +4,7 @@ from pathlib import Path
 
 from controller.config import ConfigError, read_toml, validate
 from controller.consistency import inconsistencies
+from controller.profiles import expand
 from controller.settings import PlantSettings
 from drivers.point import Tag
 
@@ -52,7 +53,7 @@ def load_plant(path: str | Path, *, data_dir: str | Path | None = None) -> Plant
         ConfigError: one line a mistake: file, key, value and what was allowed.
     """
     path = Path(path)
-    table = read_toml(path)
+    table = expand(read_toml(path), path)
     table.pop("simulation", None)
     settings = validate(PlantSettings, table, path.name)
     lines = [f"{path.name}: {line}" for line in inconsistencies(settings)]

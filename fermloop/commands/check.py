@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller.assemble import build_loops
 from controller.config import ConfigError
+from controller.device_settings import DeviceSettings
 from controller.facts import facts_of
 from controller.plant import Plant, load_plant
 from controller.recipe_file import Recipe, RecipeError, check, load_recipe
@@ -70,7 +71,7 @@ def describe(plant: Plant, recipe: Recipe | None) -> dict[str, str | int | list[
         "site": s.site,
         "data": str(plant.data_dir),
         "scan": f"{s.scan_s:g} s",
-        "devices": [f"{name} ({d.driver} at {d.address})" for name, d in s.device.items()],
+        "devices": [f"{name} ({_device(d)})" for name, d in s.device.items()],
         "tags": len(plant.tags),
         "actuators": sum(tag.safe is not None for tag in plant.tags.values()),
     }
@@ -87,6 +88,11 @@ def describe(plant: Plant, recipe: Recipe | None) -> dict[str, str | int | list[
         about["recipe"] = recipe.name
         about["phases"] = [phase.name for phase in recipe.phase]
     return about
+
+
+def _device(device: DeviceSettings) -> str:
+    profile = f", profile {device.profile}" if device.profile else ""
+    return f"{device.driver} at {device.address}{profile}"
 
 
 def _table(plant_file: Path, about: dict[str, str | int | list[str]]) -> None:

@@ -1,0 +1,166 @@
+"""The profiles of real devices against what their manuals print, through the real driver."""
+
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.config import validate
+from controller.device_settings import DeviceSettings
+from controller.devices import build, wire
+from controller.profiles import expand
+from drivers.clock import SystemClock
+from drivers.driver import Driver
+from drivers.point import Quality, Sample
+from tests.drivers.paper_device import PaperDevice, float_words, frame
+
+Driven = Callable[..., Driver]
+
+
+@pytest.fixture
+async def driven() -> AsyncIterator[Driven]:
+    """Return a function that makes a plant file's driver of a profile, speaking to a device."""
+    async with AsyncExitStack() as stack:
+
+        def made(profile: str, device: PaperDevice, *tags: dict[str, Any], **keys: Any) -> Driver:
+            plain = {
+                "driver": "modbus_tcp",
+                "address": f"127.0.0.1:{device.port}",
+                "timeout_s": 10,  # a busy machine is no failure
+                "profile": profile,
+                "tags": [{"name": f"R1.{t['signal']}", **t} for t in tags],
+                **keys,
+            }
+            table = expand({"device": {"X": plain}}, Path("plant.toml"))["device"]["X"]
+            settings = validate(DeviceSettings, table, "plant.toml")
+            driver = build("X", settings, wire(settings), SystemClock())
+            stack.push_async_callback(driver.close)
+            return driver
+
+        yield made
+
+
+def value(samples: dict[str, Sample], signal: str) -> float:
+    sample = samples[f"R1.{signal}"]
+    assert sample.quality == Quality.GOOD
+    return sample.value
+
+
+async def test_vaisala_reads_co2_as_the_manual_prints_it(driven: Driven) -> None:
+    """GMP252 User Guide M211897EN-D, page 118: 465.65997 ppm."""
+    ask = frame("F0 03 00 00 00 02 D1 2A")
+    script = {ask: frame("F0 03 04 D4 7A 43 E8 33 AB")}
+    async with PaperDevice(0xF0, script=script) as device:
+        device.put(2049, 0)  # CO2 status: ok
+        probe = driven("vaisala_gmp25x", device, {"signal": "co2", "low": 0, "high": 20})
+        assert value(await probe.read(), "co2") == pytest.approx(0.046565997, rel=1e-7)
+        assert ask[1:] in device.heard
+
+
+async def test_vaisala_takes_a_pressure_as_the_manual_prints_it(driven: Driven) -> None:
+    """GMP252 User Guide M211897EN-D, page 119: 1013.25 hPa."""
+    ask = frame("F0 10 02 08 00 02 04 50 00 44 7D 0E B7")
+    script = {ask: frame("F0 10 02 08 00 02 D4 93")}
+    async with PaperDevice(0xF0, script=script) as device:
+        device.put(0x0208, 0x5000, 0x447D)
+        probe = driven("vaisala_gmp25x", device, {"signal": "pressure", "safe": 1.013})
+        held = await probe.write({"R1.pressure": 1.01325})
+        assert value(held, "pressure") == pytest.approx(1.01325, rel=1e-7)
+        assert device.heard[0] == ask[1:]
+
+
+@pytest.mark.parametrize(
+    ("ask", "reply", "moved"),
+    [
+        (
+            "01 10 01 0A 00 04 08 00 00 03 E8 FF FF FC 18 8D E9",
+            "01 10 01 0A 00 04 E0 34",
+            None,
+        ),
+        (
+            "01 10 21 05 00 02 04 03 E8 FC 18 66 BB",
+            "01 10 21 05 00 02 5B F5",
+            (0x2105, 0x2106),
+        ),
+    ],
+)
+async def test_omron_takes_two_alarm_values_as_the_manual_prints_them(
+    driven: Driven, ask: str, reply: str, moved: tuple[int, int] | None
+) -> None:
+    """E5_C Communications Manual H175, page 4-12: 1000 and -1000, in both modes."""
+    async with PaperDevice(1, script={frame(ask): frame(reply)}) as device:
+        device.put(0x010A, 0x0000, 0x03E8, 0xFFFF, 0xFC18)
+        device.put(0x2105, 0x03E8, 0xFC18)
+        whole = {"low": -1999, "high": 9999, "scale": 1, "safe": 0}
+        tags: list[dict[str, Any]] = [
+            {"signal": "alarm_1_upper", **whole},
+            {"signal": "alarm_1_lower", **whole},
+        ]
+        for t, holding in zip(tags, moved or (), strict=False):  # in two-byte mode
+            t.update(holding=holding, type="int16")
+        controller = driven("omron_e5_c", device, *tags)
+        values = {"R1.alarm_1_upper": 1000.0, "R1.alarm_1_lower": -1000.0}
+        held = await controller.write(values)
+        assert {name: s.value for name, s in held.items()} == values
+        assert device.heard[0] == frame(ask)[1:]
+
+
+async def test_omron_sends_values_without_their_decimal_point(driven: Driven) -> None:
+    """E5_C Communications Manual H175, page 2-4: 105.0 is 41A hex; 5-2: -5.0 is FFFFFFCE."""
+    async with PaperDevice(1) as device:
+        device.put(0, 0x0000, 0x041A, 0, 0, 0x0000, 0x041A, 0, 0, 0xFFFF, 0xFFCE, 0, 0)
+        tag = {"low": 0, "high": 150, "scale": 0.1}
+        controller = driven(
+            "omron_e5_c", device, {"signal": "temperature", **tag}, {"signal": "heating"}
+        )
+        samples = await controller.read()
+        assert value(samples, "temperature") == 105.0
+        assert value(samples, "heating") == -5.0
+
+
+async def test_bronkhorst_counts_are_the_manuals_percent(driven: Driven) -> None:
+    """EL-FLOW Prestige 9.17.084N, page 33: 32000 is 100 %, 41942 is 131.07 %."""
+    async with PaperDevice(1) as device:
+        device.put(0x20, 41942, 32000)
+        tags = ({"signal": "measure"}, {"signal": "setpoint", "safe": 0})
+        flow = driven("bronkhorst_el_flow", device, *tags)
+        samples = await flow.read()
+        assert value(samples, "measure") == pytest.approx(131.07, abs=0.005)
+        assert value(samples, "setpoint") == 100
+        await flow.write({"R1.setpoint": 50.0})
+        assert device.words[0x21] == 16000
+
+
+async def test_bronkhorst_is_never_asked_for_registers_between(driven: Driven) -> None:
+    """EL-FLOW Base 9.17.061, page 23: unknown registers are refused with exception 2."""
+    async with PaperDevice(1) as device:
+        device.put(0x20, 16000)
+        device.put(0xA100, *float_words(2.5, low_first=False))
+        device.put(0xA118, *float_words(3.5, low_first=False))
+        tag = {"unit": "L/min", "low": 0, "high": 5}
+        flow = driven(
+            "bronkhorst_el_flow",
+            device,
+            {"signal": "measure"},
+            {"signal": "flow", **tag},
+            {"signal": "flow_setpoint", "safe": 0, **tag},
+        )
+        await flow.read()
+        samples = await flow.read()
+        assert (value(samples, "flow"), value(samples, "flow_setpoint")) == (2.5, 3.5)
+
+
+async def test_liquiline_has_the_low_word_first(driven: Driven) -> None:
+    """SD01189C/07/EN/04.17, page 16: factory order 1-0-3-2; page 4: NaN is 7FA00000."""
+    async with PaperDevice(0) as device:
+        device.put(0, *float_words(6.97, low_first=True), 0, 0)
+        device.put(4, 0x0000, 0x7FA0, 0, 0)
+        ph = {"signal": "ai1", "unit": "[pH]", "low": 0, "high": 14}
+        do = {"signal": "ai2", "unit": "%", "low": 0, "high": 200}
+        samples = await driven("endress_hauser_liquiline", device, ph, do).read()
+        assert value(samples, "ai1") == pytest.approx(6.97, abs=1e-6)
+        assert samples["R1.ai2"].quality == Quality.BAD
+        assert math.isnan(samples["R1.ai2"].value)
