@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 APT_TEST := influxdb nginx-light chromium
 
-.PHONY: demo install test test-long lint lock clean system-tests
+.PHONY: demo install test test-long bench-devices lint lock clean system-tests
 demo: install
 	$(BIN)/fermloop demo
 
@@ -37,6 +37,10 @@ test: install system-tests lint
 
 test-long: install system-tests
 	$(BIN)/pytest -m long
+
+# 100 devices at 1 Hz for 20 minutes; shorter by hand: see the script.
+bench-devices: install
+	$(BIN)/python tests/bench/bench_devices.py 1200
 
 lock:
 	$(PYTHON) -m venv $(VENV)
