@@ -193,6 +193,9 @@ class OpcUaWire(Wire):
     async def call(self, method: str, argument: float, timeout_s: float) -> int:
         return await self.link.call(method, argument, timeout_s)
 
+    def warnings(self) -> Sequence[str]:
+        return self.link.warnings()
+
 
 class Journal(NullHistorian):
     """Keeps the events of a run for the test; rows go nowhere."""
