@@ -19,6 +19,7 @@ from controller.assemble import optimiser_settings
 from controller.config import ConfigError
 from controller.controller import Controller
 from controller.devices import Device, build, wire
+from controller.lines import Lines
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
 from controller.pool import WorkerPool
@@ -81,8 +82,9 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
     if not scan_first():
         _log.info("no real-time priority here: on a busy machine a scan may be late")
     clock = PlantClock()
+    lines = Lines()
     devices = [
-        Device(name, s, build(name, s, wire(s), clock), plant.settings.scan_s)
+        Device(name, s, build(name, s, wire(s, lines), clock), plant.settings.scan_s)
         for name, s in plant.settings.device.items()
     ]
     heartbeat = Heartbeat()

@@ -48,6 +48,8 @@ def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
         yield f"{key}.{given}: is not allowed with {device.driver}; {', '.join(sorted(allowed))}"
     if device.driver == "modbus_tls" and device.tls is None:
         yield f"{key}.tls: missing; ca, certificate and key are required with modbus_tls"
+    if device.driver.startswith("modbus_rtu") and not 1 <= device.unit_id <= 247:
+        yield f"{key}.unit_id: {device.unit_id} is not allowed; 1 to 247 on a serial line"
     if device.driver == "opcua" and device.insecure == (device.security is not None):
         yield (
             f"{key}.security: either security (policy, certificate, key, trusted) or "

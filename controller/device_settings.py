@@ -113,6 +113,7 @@ class SerialSettings(Settings):
     parity: Literal["N", "E", "O"] = "E"
     stop_bits: Literal[1, 2] = 1
     data_bits: Literal[7, 8] = 8
+    echo: bool = Field(False, description="a two-wire adapter gives back what is sent")
 
 
 class TlsSettings(Settings):
@@ -181,7 +182,7 @@ class DeviceSettings(Settings):
     )
     address: str = Field(description="HOST:PORT, a serial port or opc.tcp://HOST:PORT/PATH")
     profile: str | None = Field(None, description="one of drivers/profiles, or a file")
-    unit_id: int = Field(1, ge=0, le=247)
+    unit_id: int = Field(1, ge=0, le=255)
     timeout_s: float = Field(0.5, gt=0, le=10, description="wall s")
     required: bool = True
     insecure: bool = False

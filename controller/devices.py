@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from controller.device_consistency import own
 from controller.device_settings import DeviceSettings, TagSettings
+from controller.lines import Lines
 from controller.opcua_devices import opcua_driver, opcua_link
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
@@ -244,8 +245,12 @@ def register(t: TagSettings) -> Register:
     return Register(t.tag(), table, t.address, kind, scale=t.scale, offset=t.offset, words=t.words)
 
 
-def wire(settings: DeviceSettings) -> Any:
-    """Return the real link of a device: the one place that opens a plant's sockets.
+def wire(settings: DeviceSettings, lines: Lines | None = None) -> Any:
+    """Return the real link of a device: the one place that opens a plant's sockets and ports.
+
+    Args:
+        settings: the device's table.
+        lines: of the plant; without, the device is alone on its line.
 
     Raises:
         ConfigError: a certificate, key or secret cannot be used.
@@ -254,7 +259,4 @@ def wire(settings: DeviceSettings) -> Any:
         return None  # its driver has its own
     if settings.driver == "opcua":
         return opcua_link(settings)
-    from drivers.modbus.tcp import ModbusTcpLink
-
-    host, _, port = settings.address.rpartition(":")
-    return ModbusTcpLink(host, int(port), settings.unit_id, settings.timeout_s)
+    return (lines or Lines()).link(settings)

@@ -1,7 +1,7 @@
-"""The simulated plant on real sockets: a Modbus TCP or OPC UA server per device of the plant file.
+"""The simulated plant on real wires: every Modbus line and OPC UA server of the plant file.
 
-Both show the same vessels at the same plant time. pymodbus and asyncua speak the protocols; what a
-register or node holds is computed when somebody asks (sim/image.py).
+All show the same vessels at the same plant time. pymodbus (sim/modbus_server.py) and asyncua speak
+the protocols; what a register or node holds is computed when somebody asks (sim/image.py).
 """
 
 import asyncio
@@ -9,37 +9,24 @@ import contextlib
 import gc
 import logging
 import math
-import os
-import socket
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlparse
 
 from asyncua import ua
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
-from pymodbus.constants import ExcCodes
-from pymodbus.pdu.device import ModbusDeviceIdentification
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.clock import SystemClock, monotonic
 from drivers.modbus.fence import SIMULATOR_UNIT
-from drivers.modbus.registers import Table
 from drivers.opcua import Node
 from drivers.opcua.driver import SIMULATOR
 from drivers.point import Tag
-from sim.image import (
-    PRODUCT,
-    REVISION,
-    VENDOR,
-    Refused,
-    RegisterImage,
-    device_image,
-    pace_image,
-)
+from sim.image import device_image, pace_image
+from sim.listen import ListenError, require_free
+from sim.modbus_server import Line, Unit
 from sim.motion import Device, DeviceWatchdog, SimulatedPlant
 
 if TYPE_CHECKING:
@@ -47,16 +34,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.01  # wall s between two looks at the clock and the watchdogs
-_TABLES: dict[int, Table] = {
-    **dict.fromkeys((1, 5, 15), cast(Table, "coil")),
-    2: "discrete",
-    **dict.fromkeys((3, 6, 16, 22, 23), cast(Table, "holding")),
-    4: "input",
-}
-
-
-class ListenError(RuntimeError):
-    """An address of the plant file cannot be listened on; names device and address."""
 
 
 class _Served(Protocol):
@@ -75,6 +52,7 @@ class PlantServer:
 
     Raises:
         ValueError: a device has a tag of a reactor without a vessel.
+        ListenError: a device's driver is nothing that can be simulated.
     """
 
     def __init__(
@@ -91,8 +69,8 @@ class PlantServer:
         self._watchdogs: list[DeviceWatchdog] = []
         self._servers: dict[str, _Served] = {}
         self._pace: asyncio.Task[None] | None = None
-        make = {"modbus_tcp": self._modbus, "opcua": self._opcua}
-        self._made = {name: make[s.driver](name, s) for name, s in devices.items()}
+        self._lines: dict[tuple[str, str], Line] = {}
+        self._made = {name: self._make(name, s) for name, s in devices.items()}
 
     async def start(self) -> None:
         """Listen on every address.
@@ -167,7 +145,16 @@ class PlantServer:
         for watchdog in self._watchdogs:
             watchdog.check(now)
 
-    def _modbus(self, name: str, settings: "DeviceSettings") -> "_Served":
+    def _make(self, name: str, settings: "DeviceSettings") -> "_Served":
+        if settings.driver == "opcua":
+            return self._opcua(name, settings)
+        if settings.driver.startswith("modbus_"):
+            return self._modbus(name, settings)
+        raise ListenError(
+            f"{name}: {settings.driver} cannot be simulated; modbus_... and opcua can"
+        )
+
+    def _modbus(self, name: str, settings: "DeviceSettings") -> Unit:
         from controller.devices import register
 
         registers = [register(t) for t in settings.tags]
@@ -179,106 +166,18 @@ class PlantServer:
             self._watchdogs.append(watchdog)
             holding, armed = given.holding, given.armed_input
         image = device_image(registers, self.plant, watchdog, holding, armed)
-        pace = pace_image(self.plant, self.step)
-        return _ModbusServer(
-            name, settings.address, {settings.unit_id: image, SIMULATOR_UNIT: pace}
-        )
+        where = (settings.driver, settings.address)
+        line = self._lines.get(where)
+        if line is None:
+            pace = pace_image(self.plant, self.step)
+            line = self._lines[where] = Line(settings, pace, SIMULATOR_UNIT)
+        return line.unit(name, settings.unit_id, image)
 
     def _opcua(self, name: str, settings: "DeviceSettings") -> "_Served":
         nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
         for node in nodes:
             self.plant.vessel(node.tag)  # refuse an unknown one now
         return _OpcUaServer(name, settings.address, nodes, self)
-
-
-class _ModbusServer:
-    """One Modbus TCP server with one or more units."""
-
-    def __init__(self, name: str, address: str, images: Mapping[int, RegisterImage]) -> None:
-        host, _, port = address.rpartition(":")
-        self._name, self._host, self._port = name, host, int(port)
-        self._images = images
-        self._server: ModbusTcpServer | None = None
-
-    async def start(self) -> None:
-        _require_free(self._name, self._host, self._port)
-        identity = ModbusDeviceIdentification(
-            info_name={
-                "VendorName": VENDOR,
-                "ProductCode": PRODUCT,
-                "MajorMinorRevision": REVISION,
-            }
-        )
-        self._server = ModbusTcpServer(
-            [_sim_device(unit, image) for unit, image in self._images.items()],
-            identity=identity,
-            address=(self._host, self._port),
-        )
-        if not await self._server.listen():
-            raise ListenError(f"{self._name}: cannot listen on {self._host}:{self._port}")
-
-    async def stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            clients = [cast(Any, c).transport for c in server.active_connections.values()]
-            await server.shutdown()
-            for transport in filter(None, clients):
-                transport.abort()
-            await asyncio.sleep(0)  # asyncio closes the sockets in its next turn
-
-
-def _sim_device(unit: int, image: RegisterImage) -> SimDevice:
-    """Return pymodbus' device whose every access goes to ``image``."""
-
-    def words(table: Table) -> list[SimData]:
-        size = max(image.size(table), 1)
-        if table in ("coil", "discrete"):
-            return [SimData(0, values=[False] * (-(-size // 16) * 16), datatype=DataType.BITS)]
-        return [SimData(0, count=size, values=0, datatype=DataType.REGISTERS)]
-
-    async def action(
-        code: int,
-        start: int,
-        address: int,
-        count: int,
-        registers: list[int],
-        values: list[int] | list[bool] | None,
-    ) -> ExcCodes | None:
-        try:
-            _access(image, _TABLES[code], address, count, registers, values)
-        except Refused as refused:
-            return ExcCodes(refused.code)
-        return None
-
-    blocks = (words("coil"), words("discrete"), words("holding"), words("input"))
-    return SimDevice(unit, simdata=blocks, action=action)
-
-
-def _access(
-    image: RegisterImage,
-    table: Table,
-    address: int,
-    count: int,
-    registers: list[int],
-    values: list[int] | list[bool] | None,
-) -> None:
-    """Write ``values`` to the image, or put what it holds into pymodbus' copy of the block."""
-    if table in ("coil", "discrete"):
-        if values is not None:
-            image.write_bits(address, [bool(v) for v in values])
-            return
-        first = address // 16
-        bits = image.bits(table, 16 * first, min(16 * count, image.size(table) - 16 * first))
-        for i in range(count):
-            part = bits[16 * i : 16 * i + 16]
-            registers[first + i] = sum(1 << k for k, bit in enumerate(part) if bit)
-    elif values is not None:
-        image.write_words(address, b"".join(int(v).to_bytes(2, "big") for v in values))
-    else:
-        data = image.words(table, address, count)
-        registers[address : address + count] = [
-            data[i] << 8 | data[i + 1] for i in range(0, 2 * count, 2)
-        ]
 
 
 class _OpcUaServer:
@@ -290,7 +189,7 @@ class _OpcUaServer:
 
     async def start(self) -> None:
         parts = urlparse(self._url)
-        _require_free(self._name, parts.hostname or "", parts.port or 4840)
+        require_free(self._name, parts.hostname or "", parts.port or 4840)
         server = Server()
         with _without_collection():  # 10^5 objects of the standard's own nodes, none of them waste
             await server.init()
@@ -381,12 +280,3 @@ def _set(tag: Tag, vessel: Device, node: object, attribute: object, given: ua.Da
     if not isinstance(value, float | int) or value not in tag:
         raise ua.uaerrors.BadOutOfRange
     vessel.write(tag.name, float(value))
-
-
-def _require_free(name: str, host: str, port: int) -> None:
-    """Raise ``ListenError`` unless ``host:port`` can be listened on."""
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise ListenError(f"{name}: cannot listen on {host}:{port}: {reason}") from None

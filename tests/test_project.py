@@ -107,6 +107,7 @@ def test_every_dependency_s_licence_is_known_to_us() -> None:
     assert direct == {
         "asyncua",  # LGPL-3.0-or-later, used as a library
         "casadi",  # LGPL-3.0-or-later, used as a library
+        "cryptography",
         "fastapi",
         "grafanalib",
         "httpx",
@@ -114,6 +115,7 @@ def test_every_dependency_s_licence_is_known_to_us() -> None:
         "numpy",
         "pydantic",
         "pymodbus",
+        "pyserial",
         "rich",
         "scipy",
         "simple-pid",

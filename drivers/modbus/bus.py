@@ -214,6 +214,7 @@ class Bus:
         turn.link.silent = silent
         rest_s = 0.0
         if silent:
+            turn.link.fence.renewed()  # who answers next may be another, on the same connection
             others = sum(k.silent for k in self._links)
             rest_s = _SHARE * (monotonic() - turn.began) * others
         turn.link.rest.failed(text, turn.began, rest_s)

@@ -7,6 +7,8 @@ from typing import cast
 from drivers.clock import monotonic
 from drivers.modbus import LinkError
 
+_GLANCE_S = 0.01  # wall s between two looks at whether the line is free
+
 
 class Connection(asyncio.Protocol):
     """What all wires have in common; how frames look is each wire's own.
@@ -72,9 +74,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed_by_device = not self.failure
-        self._end(self._why(exc))
         if not self.lost.done():
+            self.closed_by_device = not self.failure
+            self._end(self._why(exc))
             self.lost.set_result(None)
 
     def _frame(self, tid: int, unit: int, pdu: bytes, zero: bool) -> bytes:
@@ -99,4 +101,4 @@ class Connection(asyncio.Protocol):
         """Return when nothing has come for ``gap_s``."""
         # more may come meanwhile
         while (wait := max(self.heard + self._gap_s, self.free_at) - monotonic()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(wait)
+            await asyncio.sleep(min(wait, _GLANCE_S))

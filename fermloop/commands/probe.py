@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from controller.config import ConfigError
 from controller.devices import Device, build, wire
+from controller.lines import Lines
 from controller.look import look
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
@@ -171,10 +172,11 @@ class Direct:
         self._every_s = every_s
         self._clocks = {name: PlantClock() for name in chosen}
         self._devices: dict[str, Device] = {}
+        lines = Lines()
         for name, clock in self._clocks.items():
             settings = plant.settings.device[name]
             try:
-                driver = build(name, settings, wire(settings), clock)
+                driver = build(name, settings, wire(settings, lines), clock)
             except ConfigError:  # it says where
                 raise
             except ValueError as error:

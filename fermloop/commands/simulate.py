@@ -16,7 +16,8 @@ from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
 from fermloop.commands.simulated import vessels
 from fermloop.failure import USAGE, FailureError
-from sim.server import ListenError, PlantServer
+from sim.listen import ListenError
+from sim.server import PlantServer
 from sim.truth import Truth
 from sim.vessel import Vessel
 
@@ -64,6 +65,8 @@ def _require_free(plant: Plant) -> None:
     """Refuse every busy address at once, before anything is served."""
     lines: list[str] = []
     for name, device in plant.settings.device.items():
+        if device.driver == "modbus_rtu":
+            continue  # a port that is made when it is served
         if why := busy(host_and_port(device.address)):
             key = f"{plant.path.name}: device.{name}.address"
             lines.append(f"{key}: {device.address} is not allowed; {why}")

@@ -19,8 +19,9 @@ from drivers.driver import DeviceError, Driver, Identity
 from drivers.point import Quality
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
+from sim.listen import ListenError
 from sim.motion import Device
-from sim.server import ListenError, PlantServer
+from sim.server import PlantServer
 from sim.vessel import Vessel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
