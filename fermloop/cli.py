@@ -200,6 +200,26 @@ def probe(
     command.run(plant, device or [], once, as_json, every)
 
 
+@app.command(short_help="Devices whose registers are known, and their source.", rich_help_panel=DO)
+def profiles(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="One of them, or a file's path: shown as a whole."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the device profiles: register maps of real devices that a plant file can use.
+
+    With a name, everything that one says: device, documents it was taken from, what was tested,
+    signals, and lines ready to be pasted into a plant file.
+
+    Example: fermloop profiles vaisala_gmp25x
+    """
+    from fermloop.commands import profiles as command
+
+    command.run(name, as_json)
+
+
 @app.command(short_help="Devices, loops, batch, estimates and alarms now.", rich_help_panel=ASK)
 def status(plant: Which = None, as_json: Json = False) -> None:
     """Show devices, loops, batch, estimates, optimiser and alarms as they are now."""

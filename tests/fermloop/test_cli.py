@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 COMMANDS = [
-    "demo", "simulate", "run", "batch", "check", "probe", "status",
+    "demo", "simulate", "run", "batch", "check", "probe", "profiles", "status",
     "mode", "set", "output", "recipe", "optimiser", "stop",
 ]  # fmt: skip
 
@@ -113,6 +113,40 @@ def test_check_says_what_the_files_hold(fermloop: Typed) -> None:
 def test_check_answers_in_json(fermloop: Typed) -> None:
     assert fermloop("check", PLANT, "--json") == 0
     assert json.loads(fermloop.out)["R1 loops"][:3] == ["temperature", "ph", "do"]
+
+
+def test_check_shows_which_profile_a_device_uses(fermloop: Typed, tmp_path: Path) -> None:
+    text = PLANT.read_text(encoding="utf-8") + (
+        '\n[device.R1-co2]\ndriver = "modbus_tcp"\naddress = "10.0.0.1:502"\n'
+        'profile = "vaisala_gmp25x"\n'
+        'tags = [{ name = "R1.co2", signal = "co2", low = 0, high = 20 }]\n'
+    )
+    (tmp_path / "plant.toml").write_text(text, encoding="utf-8")
+    assert fermloop("check", tmp_path / "plant.toml") == 0
+    assert "R1-co2 (modbus_tcp at 10.0.0.1:502, profile vaisala_gmp25x)" in fermloop.out
+
+
+def test_profiles_are_listed_each_in_a_line(fermloop: Typed) -> None:
+    assert fermloop("profiles") == 0
+    lines = dict(line.split(": ", 1) for line in fermloop.out.splitlines())
+    assert lines["vaisala_gmp25x"].startswith("CO2 in gas, infrared; Vaisala Oyj CARBOCAP GMP251")
+    assert lines["vaisala_gmp25x"].endswith("signals co2, status, pressure, oxygen")
+    assert fermloop("profiles", "--json") == 0
+    listed = json.loads(fermloop.out)
+    assert [p["name"] for p in listed] == list(lines)
+    assert all(p["profile"]["source"][0]["revision"] for p in listed)
+
+
+def test_a_profile_is_shown_with_its_source_and_lines_to_paste(fermloop: Typed) -> None:
+    assert fermloop("profiles", "omron_e5_c") == 0
+    shown = fermloop.out
+    assert "source (maker): E5_C Digital Temperature Controllers Communications Manual" in shown
+    assert "not on a real controller" in shown
+    assert '{ name = "R1.heating", signal = "heating" },' in shown
+    assert fermloop("profiles", "omron_e5_c", "--json") == 0
+    assert json.loads(fermloop.out)["signal"]["heating"]["scale"] == 0.1
+    assert fermloop("profiles", "omron") == 2
+    assert fermloop.err.startswith("omron is not allowed; omron_e5_c, ")
 
 
 def test_check_names_every_mistake_in_a_line_of_its_own(fermloop: Typed, tmp_path: Path) -> None:
