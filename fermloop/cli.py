@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fermloop import certificates
 from fermloop.failure import explained
 from fermloop.options import (
     MODES,
@@ -45,6 +46,14 @@ app = typer.Typer(
 )
 WATCH, DO, ASK = "Run a plant", "Without a plant", "Speak to the running controller"
 WIRE = "Look at devices"
+
+
+app.add_typer(
+    certificates.app,
+    name="cert",
+    short_help="Make, show and trust OPC UA certificates.",
+    rich_help_panel=DO,
+)
 
 
 def version(wanted: bool) -> None:

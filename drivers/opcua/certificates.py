@@ -37,7 +37,7 @@ class Facts:
     begins: float
     ends: float
     days_left: int
-    key: str
+    algorithm: str
     sha1: str
     sha256: str
 
@@ -60,7 +60,9 @@ def facts(certificate: x509.Certificate) -> Facts:
         begins=certificate.not_valid_before_utc.timestamp(),
         ends=certificate.not_valid_after_utc.timestamp(),
         days_left=int(left.total_seconds() // _DAY_S),
-        key=f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else type(key).__name__,
+        algorithm=f"RSA {key.key_size}"
+        if isinstance(key, rsa.RSAPublicKey)
+        else type(key).__name__,
         sha1=certificate.fingerprint(hashes.SHA1()).hex(),
         sha256=certificate.fingerprint(hashes.SHA256()).hex(),
     )
