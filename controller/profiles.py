@@ -94,24 +94,28 @@ def _device(where: str, device: Any, path: Path, lines: list[str]) -> Any:
     except ConfigError as error:
         lines.extend(f"{where}.profile: {line}" for line in error.lines)
         return device
-    driver = str(device.get("driver"))
-    protocol = profile.settings.profile.protocol
-    if driver in KEYS and driver.startswith("modbus") != (protocol == "modbus"):
-        lines.append(f"{where}.profile: {name} is of a {protocol} device, the driver is {driver}")
-        return device
+    driver = device.get("driver")
+    if isinstance(driver, str):
+        protocol = profile.settings.profile.protocol
+        fitting = [d for d in KEYS if d.startswith("modbus") == (protocol == "modbus")]
+        if driver not in fitting:
+            lines.append(
+                f"{where}.profile: {name} is of a {protocol} device, not for {driver}; "
+                f"{', '.join(fitting)}"
+            )
+            return device
     merged = _merged(_defaults(profile, driver), device)
     if tags:
         merged["tags"] = [_tag(f"{where}.tags.{i}", t, profile, lines) for i, t in enumerate(tags)]
     return merged
 
 
-def _defaults(profile: Profile, driver: str) -> Table:
+def _defaults(profile: Profile, driver: Any) -> Table:
     """Return what the profile says of the device, without what the driver knows nothing of."""
     given: Table = profile.table.get("device", {})
     common = {k: v for k, v in given.items() if k not in _WIRES}
     whole = _merged(common, given.get(driver, {}))
-    allowed = KEYS.get(driver, {"timeout_s", "info"})
-    return {key: value for key, value in whole.items() if key in allowed}
+    return {key: value for key, value in whole.items() if key in KEYS.get(driver, ())}
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Table:

@@ -185,8 +185,15 @@ MISTAKES = [
         'driver = "modbus_tcp"\naddress = "10.0.0.1:502"',
         'driver = "opcua"\naddress = "opc.tcp://h:1"\ninsecure = true',
         "plant.toml: device.R1-pump.profile: ./pump.toml is of a modbus device, "
-        "the driver is opcua",
+        "not for opcua; modbus_tcp, modbus_tls, modbus_rtu, modbus_rtu_over_tcp",
     ),
+    (
+        'driver = "modbus_tcp"',
+        'driver = "acme.pumps:Pump"',
+        "plant.toml: device.R1-pump.profile: ./pump.toml is of a modbus device, "
+        "not for acme.pumps:Pump; ",
+    ),
+    ('driver = "modbus_tcp"\n', "", "plant.toml: device.R1-pump.driver: missing; "),
     ('profile = "./pump.toml"', "profile = 3", "plant.toml: device.R1-pump.profile: 3 is not"),
 ]
 

@@ -8,31 +8,38 @@ from dataclasses import dataclass, field
 EXCEPTION_ADDRESS = 2
 
 
-def frame(text: str) -> bytes:
-    """Return unit and PDU of an RTU frame as printed; its checksum must be right."""
-    data = bytes.fromhex(text)
+def checked(data: bytes) -> bytes:
+    """Return an RTU frame: ``data`` with its checksum behind it."""
     crc = 0xFFFF
-    for byte in data[:-2]:
+    for byte in data:
         crc ^= byte
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-    assert crc.to_bytes(2, "little") == data[-2:], f"{text}: misprinted, or read wrongly"
-    return data[:-2]
+    return data + crc.to_bytes(2, "little")
+
+
+def frame(text: str) -> bytes:
+    """Return an RTU frame as a manual prints it; its checksum must be right."""
+    data = bytes.fromhex(text)
+    assert checked(data[:-2]) == data, f"{text}: misprinted, or read wrongly"
+    return data
 
 
 @dataclass
 class PaperDevice:
-    """A Modbus TCP device that knows what its manual says and nothing else.
+    """A Modbus device that knows what its manual says and nothing else.
 
     Attributes:
         unit: it keeps silent to any other.
+        tcp: it speaks Modbus TCP, else RTU through a gateway: whole frames as manuals print them.
         words: holding and input registers alike, by 0-based address; it refuses all others.
         whole: first address to number of registers that it gives together or not at all.
-        script: frames with unit, request to reply; they go before ``words``.
-        heard: PDUs of the requests.
+        script: RTU frames, request to reply; they go before ``words``.
+        heard: every request as a whole RTU frame.
     """
 
     unit: int
+    tcp: bool = False
     words: dict[int, int] = field(default_factory=dict[int, int])
     whole: Mapping[int, int] = field(default_factory=dict[int, int])
     script: Mapping[bytes, bytes] = field(default_factory=dict[bytes, bytes])
@@ -56,17 +63,32 @@ class PaperDevice:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                head = await reader.readexactly(6)
-                body = await reader.readexactly(int.from_bytes(head[4:6], "big"))
+                head = await reader.readexactly(6) if self.tcp else b""
+                body = await (self._body(reader) if not self.tcp else reader.readexactly(head[5]))
                 if body[0] != self.unit:
                     continue
-                self.heard.append(body[1:])
-                reply = self.script.get(body) or body[:1] + self._answer(body[1:])
-                writer.write(head[:4] + len(reply).to_bytes(2, "big") + reply)
+                heard = checked(body)
+                self.heard.append(heard)
+                reply = self.script.get(heard) or checked(body[:1] + self._answer(body[1:]))
+                if self.tcp:
+                    reply = head[:4] + (len(reply) - 2).to_bytes(2, "big") + reply[:-2]
+                writer.write(reply)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
             writer.transport.abort()
+
+    @staticmethod
+    async def _body(reader: asyncio.StreamReader) -> bytes:
+        """Return unit and PDU of the next RTU frame."""
+        data = await reader.readexactly(2)
+        if data[1] == 16:
+            data += await reader.readexactly(5)
+            data += await reader.readexactly(data[6])
+        else:
+            data += await reader.readexactly({0x2B: 3}.get(data[1], 4))
+        assert await reader.readexactly(2) == checked(data)[-2:]
+        return data
 
     def _answer(self, request: bytes) -> bytes:
         code = request[0]
