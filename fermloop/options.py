@@ -98,3 +98,35 @@ Which = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
 Loop = Annotated[str, typer.Argument(metavar="LOOP", help="Reactor and loop: R1.do")]
 Reactor = Annotated[str, typer.Argument(metavar="REACTOR", help="Reactor: R1")]
+
+# How an OPC UA server is spoken to: the keys of a device's ``security`` and ``login``.
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY",
+        help="Basic256Sha256, Aes128_Sha256_RsaOaep or Aes256_Sha256_RsaPss; else the first.",
+    ),
+]
+Certificate = Annotated[
+    str | None, typer.Option("--certificate", metavar="FILE", help="Ours; see fermloop cert.")
+]
+Key = Annotated[str | None, typer.Option("--key", metavar="FILE", help="The key of ours.")]
+Trusted = Annotated[
+    str | None,
+    typer.Option("--trusted", metavar="FOLDER", help="Certificates of servers that are trusted."),
+]
+ApplicationUri = Annotated[
+    str | None, typer.Option("--application-uri", metavar="URI", help="What the server must be.")
+]
+User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log in as NAME.")]
+PasswordFile = Annotated[
+    str | None, typer.Option("--password-file", metavar="FILE", help="Readable by you alone.")
+]
+PasswordEnv = Annotated[
+    str | None,
+    typer.Option("--password-env", metavar="NAME", help="An environment variable's name."),
+]
+UserCertificate = Annotated[
+    str | None, typer.Option("--user-certificate", metavar="FILE", help="Log in with it.")
+]
+UserKey = Annotated[str | None, typer.Option("--user-key", metavar="FILE", help="Its key.")]

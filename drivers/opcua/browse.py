@@ -86,8 +86,15 @@ class _Place:
     properties: dict[str, ua.NodeId] = field(default_factory=dict[str, ua.NodeId])
 
 
+class TooManyError(Exception):
+    """The server has more nodes than were asked for; those found so far have been given."""
+
+
 async def browse(
-    link: OpcUaLink, root: str = f"ns=0;i={ObjectIds.ObjectsFolder}", limit: int = LIMIT
+    link: OpcUaLink,
+    root: str = f"ns=0;i={ObjectIds.ObjectsFolder}",
+    limit: int = LIMIT,
+    depth: int | None = None,
 ) -> AsyncIterator[Found]:
     """Yield the variables below ``root``, level by level.
 
@@ -95,14 +102,18 @@ async def browse(
         link: where; its timeout counts for connecting, one request may take 20 s.
         root: where to begin; ``nsu=URI;s=NAME`` or ``ns=0;i=NUMBER``.
         limit: how many nodes are looked at, at most.
+        depth: how many levels below ``root``; ``None``: all.
 
     Raises:
+        TooManyError: there are more than ``limit``; raised when those were given.
         LinkError: the server does not answer, refuses us or is not to be trusted.
     """
     start = await link.use(_ASK_S, lambda c: _resolve(c, link, root))
     level = [_Place(start, "", "", variable=False)]
     seen = {start}
-    while level and len(seen) <= limit:
+    steps = 0
+    while level and len(seen) <= limit and steps != depth:
+        steps += 1
         below: list[_Place] = []
         for part in _parts(level):
             below += await link.use(_ASK_S, lambda c, p=part: _children(c, p, seen))
@@ -111,8 +122,12 @@ async def browse(
                 yield found
         level = below
     for part in _parts([p for p in level if p.variable]):
+        # its properties hang below it too; what else does is of no interest
+        await link.use(_ASK_S, lambda c, p=part: _children(c, p, set(seen)))
         for found in await link.use(_ASK_S, lambda c, p=part: _look(c, link, p)):
             yield found
+    if level and steps != depth:
+        raise TooManyError(f"more than {limit} nodes are there")
 
 
 def _parts(places: Sequence[_Place]) -> list[Sequence[_Place]]:

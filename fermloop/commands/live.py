@@ -31,6 +31,11 @@ def number(value: object, unit: str = "", digits: int = 4) -> str:
     return f"{value:.{digits}g} {shown}".rstrip()
 
 
+def printable(text: str) -> str:
+    """Return a stranger's text as one line that cannot move the cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def line(state: State, reactor: str) -> str:
     """Return one reactor's state as one line: age, phase, pH, DO, T, feed, biomass, optimiser."""
     r: State = state["reactors"][reactor]

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from fermloop.commands.live import DASH, UNITS
+from fermloop.commands.live import DASH, UNITS, printable
 
 Seen = Mapping[str, Any]
 STYLE = {"BAD": "bold red", "UNCERTAIN": "yellow"}
@@ -70,7 +70,7 @@ def _about(device: Seen) -> str:
             f"{t['last']:.3g} ms (p50 {t['p50']:.3g}, p99 {t['p99']:.3g}; "
             f"{device['reads']} reads, {device['failures']} failed)"
         )
-    return ", ".join(words)
+    return printable(", ".join(words))
 
 
 def _table(device: Seen) -> Table:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 COMMANDS = [
-    "demo", "simulate", "run", "batch", "check", "probe", "profiles", "status",
+    "demo", "simulate", "run", "batch", "check", "probe", "profiles", "browse", "status",
     "mode", "set", "output", "recipe", "optimiser", "stop",
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
 from drivers.opcua import LinkError
-from drivers.opcua.browse import Found, browse
+from drivers.opcua.browse import Found, TooManyError, browse
 from drivers.opcua.link import OpcUaLink
 from drivers.opcua.units import Description
 from tests.drivers.opcua.served import URI, Plant, double, free_port
@@ -74,8 +74,18 @@ async def test_every_variable_is_found_once_with_what_a_plant_file_needs(plant: 
 async def test_it_begins_where_it_is_told_and_ends_at_its_limit(plant: Plant) -> None:
     link = OpcUaLink(plant.url, 20.0, insecure=True)
     assert not [f async for f in browse(link, f"nsu={URI};s=d")]  # it has nothing but properties
-    few = [f async for f in browse(link, limit=2)]
+    few: list[Found] = []
+
+    async def look() -> None:
+        async for found in browse(link, limit=2):
+            few.append(found)
+
+    with pytest.raises(TooManyError, match="more than 2 nodes"):
+        await look()
     assert 0 < len(few) < 20
+    shallow = {f.path: f async for f in browse(link, depth=1)}
+    assert {p for p, f in shallow.items() if URI in f.node} == {"d", "f", "i"}
+    assert shallow["d"].described == Description("°C", "Cel", (0.0, 150.0))
     with pytest.raises(LinkError, match="no namespace of nsu=urn:nobody;s=d"):
         _ = [f async for f in browse(link, "nsu=urn:nobody;s=d")]
     await link.close()
