@@ -20,7 +20,7 @@ def checked(data: bytes) -> bytes:
 
 def frame(text: str) -> bytes:
     """Return an RTU frame as a manual prints it; its checksum must be right."""
-    data = bytes.fromhex(text)
+    data = bytes.fromhex(text.replace(",", " "))
     assert checked(data[:-2]) == data, f"{text}: misprinted, or read wrongly"
     return data
 

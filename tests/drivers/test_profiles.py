@@ -164,3 +164,22 @@ async def test_liquiline_has_the_low_word_first(driven: Driven) -> None:
         assert value(samples, "ai1") == pytest.approx(6.97, abs=1e-6)
         assert samples["R1.ai2"].quality == Quality.BAD
         assert math.isnan(samples["R1.ai2"].value)
+
+
+@pytest.mark.parametrize(
+    ("ask", "reply", "holding", "counts"),
+    [
+        ("01,03,00,00,00,02,C4,0B", "01,03,04,00,01,86,A0,38,4A", 0, 100000),
+        ("01,03,00,03,00,02,34,0B", "01,03,04,00,00,27,10,E0,0F", 3, 10000),
+    ],
+)
+async def test_flintec_gives_weights_as_the_manual_prints_them(
+    driven: Driven, ask: str, reply: str, holding: int, counts: int
+) -> None:
+    """FT-10 Technical Manual Rev. 1.0, page 52: a weight of 100000, a tare of 10000."""
+    script = {frame(ask): frame(reply)}
+    async with PaperDevice(1, script=script) as device:
+        tag = {"unit": "kg", "low": 0, "high": 200, "scale": 0.001}
+        scale = driven("flintec_ft10", device, {"signal": "tare", "holding": holding, **tag})
+        assert value(await scale.read(), "tare") == counts / 1000
+        assert device.heard == [frame(ask)]
