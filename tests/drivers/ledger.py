@@ -13,15 +13,31 @@ class Ledger:
     ``epoch``, so a value that was read from another place or at another time shows.
 
     Attributes:
-        epoch: the test's own time.
+        epoch: the test's own time; setting it forgets ``was``.
         held: what was written.
+        was: what actuators held before in this epoch. A write that nobody waits for any more may
+            still arrive.
     """
 
     time = 0.0
 
     def __init__(self) -> None:
-        self.epoch = 0
+        self._epoch = 0
         self.held: dict[str, float] = {}
+        self.was: dict[str, set[float]] = {}
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self.was.clear()
+
+    def true(self, name: str, value: float) -> bool:
+        """Return whether a tag holds ``value``, or did in this epoch."""
+        return value == self.read(name) or value in self.was.get(name, ())
 
     def advance(self, time: float) -> None:
         self.time = max(self.time, time)
@@ -32,6 +48,7 @@ class Ledger:
         return float(zlib.crc32(f"{name} {self.epoch}".encode()) & 0xFFFF)
 
     def write(self, name: str, value: float) -> None:
+        self.was.setdefault(name, set()).add(self.read(name))
         self.held[name] = value
 
     def actual(self, name: str) -> float:

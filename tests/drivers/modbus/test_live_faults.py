@@ -76,9 +76,8 @@ class Wire:
         samples = await driver.read()
         assert samples.keys() == {t.name for t in driver.tags}
         for name, s in samples.items():
-            true = self.ledger.read(name)
-            if s.quality is Quality.GOOD and s.value != true:
-                self._blame(f"{name} reads {s.value:g}, not {true:g}")
+            if s.quality is Quality.GOOD and not self.ledger.true(name, s.value):
+                self._blame(f"{name} reads {s.value:g}, not {self.ledger.read(name):g}")
         self.good += 1
 
     async def _write(self, driver: Driver) -> None:
@@ -88,8 +87,8 @@ class Wire:
         }
         held = await driver.write(wanted)
         for name, s in held.items():
-            if s.value != wanted[name] or self.ledger.held.get(name) != s.value:
-                self._blame(f"{name} is said to hold {s.value:g}, not {self.ledger.held.get(name)}")
+            if s.value != wanted[name] or not self.ledger.true(name, s.value):
+                self._blame(f"{name} is said to hold {s.value:g}, not {self.ledger.read(name):g}")
         self.good += 1
 
     def _blame(self, text: str) -> None:
