@@ -124,7 +124,7 @@ class Bus:
 
     async def leave(self, link: "BusLink") -> None:
         """Close the connection if no other device uses it."""
-        self.reset(link)
+        link.rest.at = self._line.at = 0.0
         self._open.discard(link)
         connection = self._connection
         if not self._open and connection is not None:
@@ -149,11 +149,11 @@ class Bus:
         """Exchange on the connection there is, or on a new one; see to it if anything fails."""
         self._require(turn.link)  # somebody may have failed meanwhile
         turn.began = monotonic()
-        if self._renew:
-            self._renew = False
-            if self._connection is not None and not self._connection.stays:
-                self._drop()
         used = self._connection
+        if used is not None and (used.failure or (self._renew and not used.stays)):
+            self._drop()  # it ended while idle, or must not be trusted
+            used = None
+        self._renew = False
         try:
             try:
                 await self._transact(turn)

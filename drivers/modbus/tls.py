@@ -87,9 +87,17 @@ class Identification:
 class TlsConnection(TcpConnection):
     """A TCP connection inside TLS; says whose certificate was refused."""
 
+    _answered = False
+
+    def data_received(self, data: bytes) -> None:
+        self._answered = True
+        super().data_received(data)
+
     def _why(self, exc: Exception | None) -> str:
         if isinstance(exc, ssl.SSLError):
             return refusal(exc)
+        if not self._answered:  # in TLS 1.3 it looks at our certificate after we have finished
+            return "the device closed the connection; perhaps it does not trust our certificate"
         return super()._why(exc)
 
 
