@@ -86,7 +86,15 @@ def load(driver: str) -> type[Driver]:
                 f"{_meant(part, classes)}"
             )
         found = getattr(found, part)
-    if wrong := list(faults(found)):
+    wrong = list(faults(found))
+    try:
+        inspect.signature(found).bind(None)
+    except TypeError as error:
+        if not wrong:
+            wrong = [f"it must be made with one argument, a fermloop.Setup, but {error}"]
+    except ValueError:
+        pass  # made in C: seen when it is made
+    if wrong:
         raise LoadError(f"{shown} is not allowed; {'; '.join(wrong)}")
     return found
 
@@ -111,12 +119,6 @@ def faults(driver: object) -> Iterator[str]:
             yield f"{name} is {'' if waits else 'not '}async; it must {'not ' if waits else ''}be"
     if not isinstance(getattr(driver, "virtual_time", False), bool):
         yield "virtual_time must be True or False"
-    try:
-        inspect.signature(driver).bind(None)
-    except TypeError as error:
-        yield f"it must be made with one argument, a fermloop.Setup, but {error}"
-    except ValueError:
-        pass  # made in C: seen when it is made
 
 
 def words(error: BaseException) -> str:
