@@ -8,6 +8,7 @@ from typing import cast
 
 from controller.advisor import AdvisorMode
 from controller.plant import load_plant
+from controller.third_party import require_virtual
 from drivers.clock import monotonic
 from fermloop.commands import report
 from fermloop.commands.check import recipe_for
@@ -30,7 +31,9 @@ def run(
     plant = load_plant(plant_file)
     recipe = recipe_for(plant, recipe_file)
     report.require_writable(report_file)
-    reactor = next(iter(simulation(plant)))
+    require_virtual(plant)
+    simulation(plant)
+    reactor = next(iter(plant.settings.reactor))
     folder = fresh(plant.data_dir, "batch")
     began = monotonic()
     with (
@@ -51,7 +54,7 @@ def run(
         stored = {"samples_stored": store.stored, "samples_lost": store.lost}
     took = monotonic() - began
     result = report.assemble(
-        outcome.truth[reactor],
+        outcome.truth.get(reactor, {}),
         outcome.control | stored,
         reactor=reactor,
         hours=hours,

@@ -1,23 +1,29 @@
 """The closed loop on virtual time in one process: the drivers' code, the vessel behind links."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from controller.advisor import AdvisorMode
 from controller.controller import Controller
+from controller.device_consistency import own
 from controller.devices import Device, build
 from controller.planning import InProcessPlanner
 from controller.plant import Plant
 from controller.recipe import Recipe
+from controller.third_party import make, require_virtual
+from drivers.driver import DeviceError
 from fermloop.commands.simulated import vessels
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
 from sim.truth import Truth
+from sim.vessel import Vessel
 
 PROGRESS_H = 1.0 / 6.0
+PATIENCE_S = 60.0  # plant s that a third-party driver may take for its first answer
 EPOCH = 1_767_225_600.0  # 2026-01-01 00:00 UTC: every virtual batch begins here
 
 
@@ -56,22 +62,17 @@ def run_batch(
         optimiser: off, shadow or on.
         store: where samples go; nowhere if not given.
         progress: called with the hours done, every ten plant minutes.
+
+    Raises:
+        ConfigError: something cannot be simulated, or not be used in virtual time.
+        DeviceError: a third-party driver does not answer.
     """
+    require_virtual(plant)
     plants = vessels(plant, seed, EPOCH)
 
     async def batch() -> Outcome:
         clock = SimClock(EPOCH)
-        devices = [
-            Device(
-                name,
-                s,
-                build(name, s, vessel_link(s, plants, clock), clock),
-                plant.settings.scan_s,
-                immediate=True,
-                timer=clock.now,
-            )
-            for name, s in plant.settings.device.items()
-        ]
+        devices = virtual_devices(plant, plants, clock, seed)
         planner = None
         if optimiser != "off":
             from controller.assemble import optimiser_settings
@@ -82,7 +83,7 @@ def run_batch(
         controller = Controller(
             plant, devices, clock, keeper, planner, lock_step=True, beat=lambda: follow(controller)
         )
-        await controller.connect()
+        await _connect(controller)
         controller.begin(recipe, str(recipe_path), optimiser, next(iter(controller.reactors)))
         begun, done = clock.now(), 0.0
         while done < hours:
@@ -107,3 +108,39 @@ def run_batch(
             )
 
     return run_virtual(batch())
+
+
+def virtual_devices(
+    plant: Plant, plants: Mapping[str, Vessel], clock: SimClock, seed: int
+) -> list[Device]:
+    """Return every device of a plant in virtual time.
+
+    Ours stand before the simulated vessels and never wait. Those of others are what they are, and
+    are read by a task each, as on a real plant: what they sleep is virtual.
+
+    Args:
+        plant: the checked plant file.
+        plants: the simulated vessels, by reactor.
+        clock: virtual.
+        seed: for the drivers of others.
+    """
+    found: list[Device] = []
+    for name, s in plant.settings.device.items():
+        ours = own(s)
+        if ours:
+            driver = build(name, s, vessel_link(s, plants, clock), clock)
+        else:
+            driver = make(name, s, clock, seed)
+        scan_s = plant.settings.scan_s
+        found.append(Device(name, s, driver, scan_s, immediate=ours, timer=clock.now))
+    return found
+
+
+async def _connect(controller: Controller) -> None:
+    """Reach every device; a plant would be asked for ever, in virtual time that ends nowhere."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await controller.connect()
+    except TimeoutError:
+        errors = [d.error for d in controller.devices if not d.answering]
+        raise DeviceError("; ".join(errors)) from None

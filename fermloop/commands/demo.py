@@ -19,6 +19,7 @@ from fermloop.commands import report
 from fermloop.commands.check import recipe_for
 from fermloop.commands.folder import fresh
 from fermloop.commands.run import busy, free_address, host_and_port, processes
+from fermloop.commands.simulated import require_served
 from fermloop.commands.watch import Watch
 from fermloop.failure import WORLD, FailureError
 
@@ -51,6 +52,7 @@ def run(
     out = Console(highlight=False)
     with ExitStack() as claims:
         plant = derived(sim / PLANT, folder, claims)
+        require_served(plant, "fermloop demo")
         recipe_for(plant, sim / RECIPE)
         if not headless:
             out.print(f"console: http://{plant.settings.console.address}/")

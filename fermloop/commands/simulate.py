@@ -14,7 +14,7 @@ from controller.priority import scan_first
 from drivers.clock import wall
 from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
-from fermloop.commands.simulated import vessels
+from fermloop.commands.simulated import require_served, vessels
 from fermloop.failure import USAGE, FailureError
 from sim.listen import ListenError
 from sim.server import PlantServer
@@ -46,6 +46,7 @@ def run(
     """
     plant = load_plant(plant_file)
     report.require_writable(report_file)
+    require_served(plant, "fermloop simulate")
     past = hours * 3600.0 * (1.0 - 1.0 / speed) if speed else hours * 3600.0
     made = vessels(plant, seed, wall() - past)
     limits = plant.settings.reactor

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from controller.config import ConfigError, Settings, read_toml, validate
 from controller.plant import Plant
+from controller.third_party import third_party
+from drivers.point import Tag
+from fermloop.failure import USAGE, FailureError
 from sim.vessel import Vessel
 
 
@@ -24,15 +27,32 @@ class Simulation(Settings):
     simulation: dict[str, SimulatedVessel] = Field(min_length=1)
 
 
+def require_served(plant: Plant, command: str) -> None:
+    """Refuse by name the devices that only their own driver can speak to.
+
+    Raises:
+        FailureError: a line a device.
+    """
+    lines = [
+        f"{plant.path.name}: device.{name}.driver: {device.driver} is not allowed with {command}; "
+        "it serves the wires of fermloop's own drivers only. Take the device out of a copy of the "
+        "plant file, or use fermloop batch, where its class says virtual_time = True"
+        for name, device in third_party(plant).items()
+    ]
+    if lines:
+        raise FailureError(lines, USAGE)
+
+
 def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
-    """Return what is simulated, by reactor.
+    """Return what is simulated, by reactor: all but those whose devices have drivers of others.
 
     Raises:
         ConfigError: the table is missing or wrong, or a reactor has none; a line a mistake.
     """
+    ours = {t.reactor for t in _served(plant)}
     file = plant.path.name
     table = {k: v for k, v in read_toml(plant.path).items() if k == "simulation"}
-    found = validate(Simulation, table, file).simulation
+    found = validate(Simulation, table, file).simulation if table or ours else {}
     reactors = plant.settings.reactor
     lines = [
         f"{file}: simulation.{name}: no such reactor; {', '.join(reactors)} are allowed"
@@ -42,7 +62,13 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
     lines += [
         f"{file}: simulation.{name}: missing; organism and vessel are required"
         for name in reactors
-        if name not in found
+        if name in ours and name not in found
+    ]
+    lines += [
+        f"{file}: simulation.{name}: is not allowed; no device of {name} would show it: the "
+        "drivers of all are others'"
+        for name in reactors
+        if name in found and name not in ours
     ]
     if lines:
         raise ConfigError(lines)
@@ -50,7 +76,7 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
 
 
 def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
-    """Return the simulated vessel of every reactor.
+    """Return the simulated vessel of every reactor that has one.
 
     Args:
         plant: the checked plant file.
@@ -62,9 +88,7 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
     """
     made: dict[str, Vessel] = {}
     for i, (name, s) in enumerate(simulation(plant).items()):
-        safe = {
-            t.name: t.safe for t in plant.tags.values() if t.reactor == name and t.safe is not None
-        }
+        safe = {t.name: t.safe for t in _served(plant) if t.reactor == name and t.safe is not None}
         made[name] = Vessel(
             s.organism,
             s.vessel,
@@ -76,3 +100,9 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             substrate_g_per_l=s.substrate_g_per_l,
         )
     return made
+
+
+def _served(plant: Plant) -> list[Tag]:
+    """Return the tags that a simulated vessel can stand behind: those of our own drivers."""
+    theirs = third_party(plant)
+    return [t for t in plant.tags.values() if plant.device_of[t.name] not in theirs]
