@@ -55,6 +55,10 @@ def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
             f"{key}.security: either security (policy, certificate, key, trusted) or "
             "insecure = true is required with opcua"
         )
+    if device.driver == "opcua":
+        for number, info in enumerate(device.info, start=1):
+            if info.node is None or info.table is not None:
+                yield f"{key}.info {number}: node (nsu=URI;s=NAME) alone is required with opcua"
     if device.driver == "opcua" and device.insecure and device.login is not None:
         yield f"{key}.login: is not allowed with insecure = true; security is required for secrets"
     yield from _address(key, device)

@@ -6,13 +6,21 @@ from controller.config import ConfigError
 from controller.device_settings import DeviceSettings
 from drivers.clock import Clock
 from drivers.driver import Driver
-from drivers.opcua import Node, OpcUaDriver
+from drivers.opcua import Info, Node, OpcUaDriver
 
 
 def opcua_driver(name: str, settings: DeviceSettings, link: Any, clock: Clock) -> Driver:
     """Return the driver of an OPC UA device over ``link``."""
-    nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
-    return OpcUaDriver(name, nodes, link, clock)
+    nodes = [Node(t.tag(), t.node or "", t.max_age_s) for t in settings.tags]
+    return OpcUaDriver(
+        name,
+        nodes,
+        link,
+        clock,
+        subscribe_s=settings.subscribe.interval_s if settings.subscribe else None,
+        max_skew_s=settings.max_skew_s,
+        info=[Info(i.name, i.node or "", i.equals) for i in settings.info],
+    )
 
 
 def opcua_link(settings: DeviceSettings) -> Any:

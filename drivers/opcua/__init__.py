@@ -1,5 +1,6 @@
 """OPC UA devices: nodes as tags, status codes as quality, writes read back."""
 
-from drivers.opcua.driver import DataValue, Link, LinkError, Node, OpcUaDriver
+from drivers.opcua.driver import OpcUaDriver
+from drivers.opcua.node import DataValue, Info, Link, LinkError, Node
 
-__all__ = ["DataValue", "Link", "LinkError", "Node", "OpcUaDriver"]
+__all__ = ["DataValue", "Info", "Link", "LinkError", "Node", "OpcUaDriver"]

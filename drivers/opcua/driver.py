@@ -1,102 +1,27 @@
 """An OPC UA device as tags: DataValues in, samples with their quality out, writes read back."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, cast
 
 from drivers.clock import Clock
 from drivers.driver import DeviceError, Driver, Identity
+from drivers.opcua.node import DataValue, Info, Link, LinkError, Node
+from drivers.opcua.quality import LAST_USABLE_S, by_age, fading, quality, status_name
+from drivers.opcua.units import contradiction, doubts
 from drivers.point import Quality, RangeError, Sample, Tag
 
-__all__ = ["SIMULATOR", "DataValue", "Link", "LinkError", "Node", "OpcUaDriver"]
+__all__ = ["SIMULATOR", "DataValue", "Info", "Link", "LinkError", "Node", "OpcUaDriver"]
 
 SIMULATOR = "urn:fermloop:simulator"  # namespace of a simulated server's speed, plant_time, advance
 SPEED, PLANT_TIME = f"nsu={SIMULATOR};s=speed", f"nsu={SIMULATOR};s=plant_time"
 ADVANCE = f"nsu={SIMULATOR};s=advance"
+MAX_SKEW_S = 5.0
 
 _ADVANCE_S = 30.0  # wall s that the simulated plant may take for one advance
 _FLOAT32 = 2e-7  # a Float node gives back what was written to this part
-_BY_SEVERITY = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD, Quality.BAD)  # bits 31 and 30
 # What a NamedTuple's own constructor calls, at half the price.
 _sample = cast("Callable[[type[Sample], tuple[Tag, float, float, Quality]], Sample]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
-
-
-class LinkError(Exception):
-    """The wire failed: no connection, no answer, a refusal of the whole request."""
-
-
-class DataValue(NamedTuple):
-    """A node's value as the server gave it.
-
-    Attributes:
-        value: a number; anything else is no measurement and becomes BAD.
-        status: the OPC UA status code, 32 bits.
-        source_time: s since 1970 UTC by the server's clock; ``None`` if it gave none.
-    """
-
-    value: Any
-    status: int = 0
-    source_time: float | None = None
-
-
-class Link(Protocol):
-    """The seam between tags and wire: node ids in, DataValues out, one request for all."""
-
-    address: str
-
-    async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
-        """Return the value of each node; one that does not exist has a Bad status.
-
-        Raises:
-            LinkError: no answer within the timeout; the connection is gone.
-        """
-        ...
-
-    async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
-        """Write each value in its node's own type and return the status of each.
-
-        Raises:
-            LinkError: as ``read``.
-        """
-        ...
-
-    async def call(self, method: str, argument: float, timeout_s: float) -> int:
-        """Call a method of its parent object with one Double and return the status.
-
-        Raises:
-            LinkError: as ``read``.
-        """
-        ...
-
-    def warnings(self) -> Sequence[str]:
-        """Return what is doubtful about the connection."""
-        return ()
-
-    async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Where a tag lives.
-
-    Attributes:
-        tag: what it is; one with ``safe`` is written.
-        node: ``nsu=URI;s=NAME``: the index of a namespace may change when a server restarts.
-
-    Raises:
-        ValueError: the node id names no namespace or no node.
-    """
-
-    tag: Tag
-    node: str
-
-    def __post_init__(self) -> None:
-        namespace, _, name = self.node.partition(";")
-        if namespace[:4] not in ("nsu=", "ns=0") or name[:2] not in ("s=", "i=", "g=", "b="):
-            raise ValueError(
-                f"{self.tag.name}: {self.node!r} is no node id such as nsu=urn:plant;s=NAME"
-            )
 
 
 class OpcUaDriver(Driver):
@@ -107,52 +32,98 @@ class OpcUaDriver(Driver):
         nodes: where its tags live; only those of actuators are ever written.
         link: the wire.
         clock: stamps the samples.
+        subscribe_s: wall s between two publications; ``None``: everything is read in each scan.
+        max_skew_s: s that the server's clock may differ from ours, and a stamp lie in its future.
+        info: what is read after each connection, and what it must be.
 
     Raises:
         ValueError: two tags share a node.
     """
 
-    def __init__(self, name: str, nodes: Sequence[Node], link: Link, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        nodes: Sequence[Node],
+        link: Link,
+        clock: Clock,
+        *,
+        subscribe_s: float | None = None,
+        max_skew_s: float = MAX_SKEW_S,
+        info: Sequence[Info] = (),
+    ) -> None:
         self.name = name
         self.address = link.address
         self.tags: Sequence[Tag] = tuple(n.tag for n in nodes)
         self._link = link
         self._clock = clock
+        self._subscribe_s = subscribe_s
+        self._max_skew_s = max_skew_s
+        self._info = tuple(info)
         self._actuators = {n.tag.name: n for n in nodes if n.tag.safe is not None}
         self._ids = tuple(n.node for n in nodes)
         self._points = [(n.tag.name, n.tag, n.tag.low, n.tag.high) for n in nodes]
+        self._max_age = {n.tag.name: n.max_age_s for n in nodes if n.max_age_s is not None}
+        self._timed = frozenset(n.node for n in nodes if n.max_age_s is not None)
         taken: dict[str, str] = {}
         for n in nodes:
             if n.node in taken:
                 raise ValueError(f"{n.tag.name}: {n.node} is already taken by {taken[n.node]}")
             taken[n.node] = n.tag.name
         self._last_good: float | None = None
-        self._lock_step = False
+        self._speed = 1.0
+        self._simulated = False
+        self._known = 0  # of which connection unit, range and info are known
+        self._wrong: dict[str, str] = {}  # tags whose unit the server contradicts, and how
+        self._doubts: list[str] = []
+        self._told: dict[str, str] = {}
+        self._faded: dict[str, float] = {}
+        self._raw: Sequence[DataValue] = ()
+        self._skew: float | None = None
 
     async def identify(self) -> Identity:
         try:
             speed, plant_time = await self._link.read((SPEED, PLANT_TIME))
+            await self._meet()
         except LinkError as error:
             self._fail(str(error), "the server's identification")
-        if speed.status or plant_time.status:  # no such nodes: a real device
-            self._lock_step = False
-            return Identity()
-        self._lock_step = speed.value == 0
-        return Identity("fermloop simulator", float(speed.value), float(plant_time.value))
+        self._simulated = not (speed.status or plant_time.status)
+        if not self._simulated:  # no such nodes: a real device
+            self._speed = 1.0
+            return Identity(info=dict(self._told))
+        self._speed = float(speed.value)
+        return Identity(
+            "fermloop simulator", self._speed, float(plant_time.value), info=dict(self._told)
+        )
 
     async def read(self) -> dict[str, Sample]:
+        age = 0.0
         try:
-            values = await self._link.read(self._ids)
+            if self._subscribe_s is None:
+                values = await self._link.read(self._ids)
+            else:
+                values, age = await self._link.watch(self._ids, self._subscribe_s, self._timed)
+            await self._meet()
         except LinkError as error:
             self._fail(str(error), f"{len(self._ids)} nodes")
+        self._raw = values
         self._last_good = now = self._clock.now()
+        time = now - age * self._speed
+        latest, server = self._latest(now)
+        strict = bool(self._wrong or self._max_age or self._faded)
         found: dict[str, Sample] = {}
-        for (name, tag, low, high), (value, status, _) in zip(self._points, values, strict=True):
+        for (name, tag, low, high), given in zip(self._points, values, strict=True):
+            value, status, stamp = given
             # A float first: only then is the comparison sure to be one between numbers.
-            if value.__class__ is float and not status >> 30 and low <= value <= high:
-                found[name] = _sample(Sample, (tag, now, value, Quality.GOOD))
+            if (
+                value.__class__ is float
+                and not status
+                and low <= value <= high
+                and (stamp is None or stamp <= latest)
+                and not strict
+            ):
+                found[name] = _sample(Sample, (tag, time, value, Quality.GOOD))
             else:
-                found[name] = _odd(tag, now, value, status)
+                found[name] = self._odd(tag, time, given, latest, server)
         return found
 
     async def write(self, values: dict[str, float]) -> dict[str, Sample]:
@@ -162,28 +133,36 @@ class OpcUaDriver(Driver):
                 raise RangeError(f"{name}: no actuator of {self.name}; those are {allowed}")
             self._actuators[name].tag.require(value)
         ids = tuple(self._actuators[name].node for name in values)
+        what = f"a write of {', '.join(values)}"
         try:
+            await self._link.open()
+            await self._meet()
+            for name in values:
+                if name in self._wrong:
+                    self._fail(f"{name} is not written: {self._wrong[name]}")
             statuses = await self._link.write(ids, list(values.values()))
             for name, status in zip(values, statuses, strict=True):
                 if status >> 30:
-                    self._fail(f"status 0x{status:08X} to a write of {name}")
+                    self._fail(
+                        f"status 0x{status:08X} to a write of {name} ({status_name(status)})"
+                    )
             held = await self._link.read(ids)
         except LinkError as error:
-            self._fail(str(error), f"a write of {', '.join(values)}")
+            self._fail(str(error), what)
         now = self._clock.now()
         samples: dict[str, Sample] = {}
-        for (name, wanted), (value, status, _) in zip(values.items(), held, strict=True):
+        for (name, wanted), given in zip(values.items(), held, strict=True):
             tag = self._actuators[name].tag
-            samples[name] = _odd(tag, now, value, status)
+            samples[name] = _plain(tag, now, given)
             if not abs(samples[name].value - wanted) <= _FLOAT32 * max(abs(wanted), 1.0):
                 self._fail(
-                    f"{name} reads back {value} {tag.unit} with status 0x{status:08X} "
-                    f"after {wanted:g} was written"
+                    f"{name} reads back {given.value} {tag.unit} with status "
+                    f"0x{given.status:08X} after {wanted:g} was written"
                 )
         return samples
 
     async def advance(self, plant_time: float) -> None:
-        if not self._lock_step:
+        if not self._simulated or self._speed != 0:
             raise DeviceError(f"{self.name} at {self.address}: is no simulator in lock-step")
         try:
             status = await self._link.call(ADVANCE, plant_time, _ADVANCE_S)
@@ -192,11 +171,87 @@ class OpcUaDriver(Driver):
         if status >> 30:
             self._fail(f"status 0x{status:08X} to an advance of the simulated plant")
 
-    def warnings(self) -> Sequence[str]:
-        return self._link.warnings()
-
     async def close(self) -> None:
         await self._link.close()
+
+    def raw(self) -> Mapping[str, str]:
+        return {
+            p[0]: f"{given.value} {status_name(given.status)}"
+            for p, given in zip(self._points, self._raw, strict=False)
+        }
+
+    def warnings(self) -> Sequence[str]:
+        found = [*self._link.warnings()]
+        if self._skew is not None and abs(self._skew) > self._max_skew_s:
+            side = "ahead of" if self._skew > 0 else "behind"
+            found.append(
+                f"the server's clock is {abs(self._skew):.0f} s {side} ours; let both follow one "
+                f"time server (max_skew_s is {self._max_skew_s:g})"
+            )
+        found += [
+            f"{name}: {text}; it is BAD until they agree" for name, text in self._wrong.items()
+        ]
+        return (*found, *self._doubts)
+
+    async def _meet(self) -> None:
+        """After each connection: is it the right device, and does it measure what we think?
+
+        Raises:
+            DeviceError: it is another device.
+            LinkError: it does not answer.
+        """
+        number = self._link.connections
+        if number == self._known:
+            return
+        if self._info:
+            values = await self._link.read([i.node for i in self._info])
+            for info, given in zip(self._info, values, strict=True):
+                if (why := info.refused(given)) is not None:
+                    self._fail(why)
+            self._told = {
+                i.name: str(v.value)
+                for i, v in zip(self._info, values, strict=True)
+                if not v.status
+            }
+        described = await self._link.describe(self._ids)
+        self._wrong, self._doubts = {}, []
+        for (name, tag, low, high), told in zip(self._points, described, strict=True):
+            if (why := contradiction(tag.unit, told)) is not None:
+                self._wrong[name] = why
+            self._doubts += [f"{name}: {d}" for d in doubts(tag.unit, low, high, told)]
+        if number == self._link.connections:  # and not renewed meanwhile
+            self._known = number
+
+    def _latest(self, now: float) -> tuple[float, float | None]:
+        """Return after which stamp a value lies in the future, and the server's own time."""
+        if self._simulated:  # plant time and wall time are two things there
+            return math.inf, None
+        server = self._link.server_time()
+        self._skew = None if server is None else server - now
+        return (now if server is None else server) + self._max_skew_s, server
+
+    def _odd(
+        self, tag: Tag, time: float, given: DataValue, latest: float, server: float | None
+    ) -> Sample:
+        """Return the sample of a value that is not simply a good float in range, in time."""
+        name, stamp, status = tag.name, given.source_time, given.status
+        worst = Quality.GOOD
+        if name in self._wrong:
+            worst = Quality.BAD
+        elif stamp is not None and stamp > latest:
+            worst = Quality.UNCERTAIN
+        allowed = self._max_age.get(name)
+        if allowed is not None and not self._simulated:
+            old = Quality.UNCERTAIN if stamp is None else by_age((server or time) - stamp, allowed)
+            worst = min(worst, old)
+        if not fading(status):
+            self._faded.pop(name, None)
+        elif time - self._faded.setdefault(name, time) > LAST_USABLE_S:
+            worst = Quality.BAD
+        found = _plain(tag, time, given)
+        if worst is Quality.BAD:
+            return Sample(tag, time, math.nan, Quality.BAD)
+        return found if found.quality <= worst else found._replace(quality=worst)
 
     def _fail(self, text: str, what: str = "") -> NoReturn:
         ago = ""
@@ -206,14 +261,15 @@ class OpcUaDriver(Driver):
         raise DeviceError(f"{self.name} at {self.address}: {text}{ago}")
 
 
-def _odd(tag: Tag, time: float, value: Any, status: int) -> Sample:
-    """Return the sample of a value that is not simply a good float in range."""
-    quality = _BY_SEVERITY[status >> 30 & 3]
+def _plain(tag: Tag, time: float, given: DataValue) -> Sample:
+    """Return the sample of a value by its status, type and range alone."""
+    found = quality(given.status, actuator=tag.safe is not None)
+    value: Any = given.value
     number = float(value) if isinstance(value, int | float) else math.nan
     if number not in tag:  # a Float may stand outside by its own resolution
         for bound in (tag.low, tag.high):
             if abs(number - bound) <= _FLOAT32 * max(abs(bound), 1.0):
                 number = bound
-    if quality is Quality.BAD or number not in tag:
+    if found is Quality.BAD or number not in tag:
         return Sample(tag, time, math.nan, Quality.BAD)
-    return Sample(tag, time, number, quality)
+    return Sample(tag, time, number, found)

@@ -7,7 +7,7 @@ decided here: its own recovery blocks a request for up to a minute while it reco
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from asyncua import ua
@@ -17,13 +17,18 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.clock import monotonic
-from drivers.opcua import DataValue, LinkError
+from drivers.opcua.describe import describe
+from drivers.opcua.node import DataValue, Link, LinkError
 from drivers.opcua.quality import status_name
 from drivers.opcua.security import Login, Security, log_in
+from drivers.opcua.subscription import RefusedError, Subscription, data_value
+from drivers.opcua.units import Description
 
 T = TypeVar("T")
 
 _CONNECT_S = 5.0  # wall s that connecting may take; calls meanwhile end within their own timeout
+_CLOCK_S = 10.0  # wall s between two looks at the server's clock
+_LATE_S = 2.0  # wall s that a publication may be late before we ask
 _FIRST_DELAY = 0.05  # wall s between two tries, doubling
 _LAST_DELAY = 1.0
 _NODE = re.compile(r"nsu=(.*);([sigb]=.*)")
@@ -40,7 +45,7 @@ _HINTS = {  # what to do about a server's refusal
 _FLOATS = (ua.VariantType.Double, ua.VariantType.Float)
 
 
-class OpcUaLink:
+class OpcUaLink(Link):
     """An OPC UA server, connected when first used and again after every failure.
 
     Connecting goes on in the background between calls, so a server that needs longer than
@@ -86,9 +91,26 @@ class OpcUaLink:
         self._ids: dict[str, ua.NodeId | None] = {}
         self._reads: dict[tuple[str, ...], tuple[ua.ReadParameters, list[bool]]] = {}
         self._types: dict[str, ua.VariantType] = {}
+        self.connections = 0
+        self._server_time: tuple[float, float] | None = None  # what its clock said at which moment
+        self._ask_time_at = 0.0
+        self._subscription: Subscription | None = None
+        self._refused = ""  # why there is none on this connection
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
         return await self.use(self._timeout_s, lambda c: self._read(c, tuple(nodes)))
+
+    async def open(self) -> None:
+        await self.use(self._timeout_s, _nothing)
+
+    async def watch(
+        self, nodes: Sequence[str], interval_s: float, timed: frozenset[str]
+    ) -> tuple[Sequence[DataValue], float]:
+        asked = tuple(nodes)
+        return await self.use(self._timeout_s, lambda c: self._watch(c, asked, interval_s, timed))
+
+    async def describe(self, nodes: Sequence[str]) -> Sequence[Description]:
+        return await self.use(self._timeout_s, lambda c: self._describe(c, nodes))
 
     async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
         return await self.use(self._timeout_s, lambda c: self._write(c, nodes, values))
@@ -98,7 +120,16 @@ class OpcUaLink:
 
     def warnings(self) -> Sequence[str]:
         """Return what is doubtful about the server's certificate, and what ends soon."""
-        return self._security.warnings if self._security is not None else ()
+        found = [*self._security.warnings] if self._security is not None else []
+        if self._refused:
+            found.append(f"the server refuses subscriptions ({self._refused}); it is read instead")
+        return found
+
+    def server_time(self) -> float | None:
+        if self._server_time is None:
+            return None
+        time, at = self._server_time
+        return time + monotonic() - at
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -151,6 +182,7 @@ class OpcUaLink:
         if self._connecting is task:
             self._connecting = None
             self._client = task.result()
+            self.connections += 1
         return task.result()
 
     async def _connect(self) -> Client:
@@ -169,7 +201,58 @@ class OpcUaLink:
         self._ids.clear()  # an index may have changed with the server
         self._reads.clear()
         self._types.clear()
+        self._subscription, self._refused = None, ""
+        self._server_time, self._ask_time_at = None, 0.0
         return client
+
+    async def _watch(
+        self, client: Client, nodes: tuple[str, ...], interval_s: float, timed: frozenset[str]
+    ) -> tuple[Sequence[DataValue], float]:
+        """Return what the server sent, or read it where it did not: never what may be old."""
+        sent = self._subscription
+        if sent is not None and not sent.lost:
+            silence = sent.silence()
+            if silence <= min(3 * interval_s, interval_s + _LATE_S) + self._timeout_s:
+                if sent.server_time is not None:
+                    self._server_time = sent.server_time, sent.spoke_at
+                return sent.values, silence
+        values = await self._read(client, nodes)
+        if sent is not None and not sent.dead:
+            sent.renew(values)  # it is only slower than we asked for
+        elif not self._refused:
+            await self._subscribe(client, nodes, values, interval_s, timed)
+        return values, 0.0
+
+    async def _subscribe(
+        self,
+        client: Client,
+        nodes: tuple[str, ...],
+        values: Sequence[DataValue],
+        interval_s: float,
+        timed: frozenset[str],
+    ) -> None:
+        before, self._subscription = self._subscription, None
+        if before is not None:
+            await before.end(client)
+        made = Subscription(values)
+        ids = [self._id(n) for n in nodes]
+        try:
+            await made.begin(
+                client, ids, interval_s, {i for i, n in enumerate(nodes) if n in timed}
+            )
+        except RefusedError as error:
+            self._refused = str(error)
+            await made.end(client)
+            return
+        self._subscription = made
+
+    async def _describe(self, client: Client, nodes: Sequence[str]) -> list[Description]:
+        ids = [self._id(n) for n in nodes]
+        try:
+            found = iter(await describe(client, [i for i in ids if i]))
+        except ua.UaStatusCodeError:  # a server that cannot be browsed says nothing
+            return [Description()] * len(nodes)
+        return [next(found) if i else Description() for i in ids]
 
     async def _read(self, client: Client, nodes: tuple[str, ...]) -> list[DataValue]:
         asked = self._reads.get(nodes)
@@ -183,6 +266,8 @@ class OpcUaLink:
         parameters, known = asked
         if not any(known):
             return [_UNKNOWN] * len(nodes)
+        if monotonic() >= self._ask_time_at:
+            await self._ask_time(client)
         results = await client.uaclient.read(parameters)
         if len(results) != sum(known):
             raise ua.UaError(f"{len(results)} values in reply to {sum(known)} nodes")
@@ -193,13 +278,22 @@ class OpcUaLink:
         ]
 
     def _value(self, node: str, given: ua.DataValue) -> DataValue:
-        status = given.StatusCode.value if given.StatusCode is not None else 0
-        time = given.SourceTimestamp
-        stamp = None if time is None else time.replace(tzinfo=UTC).timestamp()
-        if given.Value is None:
-            return DataValue(None, status, stamp)
-        self._types[node] = given.Value.VariantType
-        return DataValue(given.Value.Value, status, stamp)
+        if given.Value is not None:
+            self._types[node] = given.Value.VariantType
+        return data_value(given)
+
+    async def _ask_time(self, client: Client) -> None:
+        """Ask the server what time it is; one that does not say is not asked for a while."""
+        parameters = ua.ReadParameters()
+        now = ua.NodeId(cast(ua.Int32, ObjectIds.Server_ServerStatus_CurrentTime))
+        parameters.NodesToRead = [ua.ReadValueId(now, AttributeIds.Value)]
+        began = monotonic()
+        self._ask_time_at = began + _CLOCK_S
+        (given,) = await client.uaclient.read(parameters)
+        time = given.Value.Value if given.Value is not None else None
+        if isinstance(time, datetime):
+            middle = (began + monotonic()) / 2
+            self._server_time = time.replace(tzinfo=UTC).timestamp(), middle
 
     async def _write(
         self, client: Client, nodes: Sequence[str], values: Sequence[float]
@@ -256,6 +350,8 @@ class OpcUaLink:
         if protocol is not None and protocol.transport is not None:
             protocol.transport.abort()
         client.disconnect_socket()
+        if (publishing := client.uaclient._publish_task) is not None:  # pyright: ignore[reportPrivateUsage] (asyncua leaves it behind when the socket has gone)
+            publishing.cancel()
         task = asyncio.create_task(_end(client), name="end of an OPC UA client")
         self._dying.add(task)
         task.add_done_callback(self._dying.discard)
@@ -284,6 +380,10 @@ def named(node: ua.NodeId, namespaces: Sequence[str]) -> str:
         return f"ns=0;{node.to_string()}"
     name = node.to_string().partition(";")[2]
     return f"nsu={namespaces[node.NamespaceIndex]};{name}"
+
+
+async def _nothing(client: Client) -> None:
+    """Need no more than the connection."""
 
 
 def _variant(value: float, kind: ua.VariantType | None) -> Any:

@@ -61,3 +61,9 @@ def test_a_login_needs_security(table: dict[str, Any]) -> None:
     device = DeviceSettings.model_validate({**table, "insecure": True})
     (line,) = wrong_keys("device.R1-gas", device)
     assert line.startswith("device.R1-gas.login: is not allowed with insecure = true")
+
+
+def test_an_info_of_an_opcua_device_is_a_node(table: dict[str, Any]) -> None:
+    table["info"] = [{"name": "serial number", "holding": 5, "type": "uint16"}]
+    (line,) = wrong_keys("device.R1-gas", DeviceSettings.model_validate(table))
+    assert line == "device.R1-gas.info 1: node (nsu=URI;s=NAME) alone is required with opcua"

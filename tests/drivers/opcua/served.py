@@ -141,6 +141,11 @@ class Proxy:
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}/plant"
 
+    def cut(self) -> None:
+        """End every connection, as a killed server does."""
+        for task in self._tasks:
+            task.cancel()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -155,7 +160,7 @@ class Proxy:
                 return
             back, there = await asyncio.open_connection("127.0.0.1", self.behind)
             await asyncio.gather(self._pass(reader, there), self._pass(back, writer))
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             return
         finally:
             for end in (there, writer):
