@@ -71,7 +71,7 @@ def run(settings: DeviceSettings, wanted: Wanted, form: Form, device: str, react
         line = f"{WHO}: --under: {wanted.under} is not allowed; nsu=URI;s=NAME or ns=0;i=NUMBER"
         raise FailureError(line, USAGE)
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # what matters comes as an error
-    found, cut = asyncio.run(_browse(settings, wanted))
+    found, notes = asyncio.run(_browse(settings, wanted))
     if form == "json":
         nodes = [_json(f) for f in found]
         print(json.dumps({"address": settings.address, "nodes": nodes}, ensure_ascii=False))
@@ -84,13 +84,10 @@ def run(settings: DeviceSettings, wanted: Wanted, form: Form, device: str, react
     else:
         for f in found:
             print(_line(f))
-    told = sys.stderr
-    if cut:
-        print(
-            f"{settings.address}: {cut}; --under NODE or a greater --limit shows others", file=told
-        )
-    elif not found:
-        print(f"{settings.address}: no variable is there that was asked for", file=told)
+    if not found:
+        notes.append("no variable is there that was asked for")
+    for note in notes:
+        print(printable(f"{settings.address}: {note}"), file=sys.stderr)
 
 
 def connection(
@@ -163,23 +160,25 @@ def _given(options: Mapping[str, Any], *keys: str) -> dict[str, str]:
     return {key: str(options[key]) for key in keys if options.get(key) is not None}
 
 
-async def _browse(settings: DeviceSettings, wanted: Wanted) -> tuple[list[Found], str]:
-    """Return what was found, and why it is not all."""
+async def _browse(settings: DeviceSettings, wanted: Wanted) -> tuple[list[Found], list[str]]:
+    """Return what was found, and what a person should know: why it is not all, warnings."""
     link = wire(settings)
     options: dict[str, Any] = {"root": wanted.under} if wanted.under else {}
     found: list[Found] = []
+    cut: list[str] = []
     try:
         async for f in browse(link, limit=wanted.limit, depth=wanted.depth, **options):
             if wanted.text.lower() in f"{f.path} {f.node} {f.description}".lower():
                 found.append(f)
     except TooManyError as error:
-        return found, str(error)
+        cut.append(f"{error}; --under NODE or a greater --limit shows others")
     except LinkError as error:
         text = str(error).replace("{what}", "the question what it offers")
         raise FailureError(f"{settings.address}: {text}") from None
     finally:
+        warnings = [f"warning: {text}" for text in link.warnings()]
         await link.close()
-    return found, ""
+    return found, cut + warnings
 
 
 def _json(f: Found) -> dict[str, Any]:

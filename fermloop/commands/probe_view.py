@@ -83,7 +83,10 @@ def _table(device: Seen) -> Table:
     for tag, t in device["tags"].items():
         value = f"{_number(t['value'])} {t['state'] or ''}".rstrip()
         quality = Text(t["quality"], STYLE.get(t["quality"], ""))
-        table.add_row(tag, value, UNITS.get(t["unit"], t["unit"]), quality, t["raw"] or DASH)
+        shown = str(t["unit"])
+        unit = UNITS.get(shown, shown)
+        # as Text: [psi] is a unit and no markup
+        table.add_row(Text(tag), Text(value), Text(unit), quality, Text(t["raw"] or DASH))
     return table
 
 

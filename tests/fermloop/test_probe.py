@@ -242,3 +242,12 @@ async def test_what_cannot_be_probed_at_all_is_2(tmp_path: Path) -> None:
         code, out, err = await plant.run("probe", tmp_path / "no.toml", "--once")
         assert (code, out) == (2, "")
         assert "No such file" in err
+
+
+async def test_every_key_of_the_answer_is_documented() -> None:
+    room = (Path(__file__).parents[2] / "fermloop/README.md").read_text(encoding="utf-8")
+    part = room.partition("## Probing devices")[2].partition("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| `")]
+    named = {key.rpartition(".")[2] for row in rows for key in re.findall(r"`([\w.]+)`", row)}
+    answer = {"plant", "through", "time", "last", "p50", "p99"}
+    assert (DEVICE | TAG | answer) - {"tags", "latency_ms"} <= named
