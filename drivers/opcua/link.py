@@ -140,6 +140,7 @@ class OpcUaLink(Link):
         if client is not None:
             try:
                 async with asyncio.timeout(self._timeout_s):
+                    await _end_publishing(client)
                     await client.disconnect()
             except (OSError, TimeoutError, ua.UaError):
                 self._bury(client)
@@ -350,18 +351,25 @@ class OpcUaLink(Link):
         if protocol is not None and protocol.transport is not None:
             protocol.transport.abort()
         client.disconnect_socket()
-        if (publishing := client.uaclient._publish_task) is not None:  # pyright: ignore[reportPrivateUsage] (asyncua leaves it behind when the socket has gone)
-            publishing.cancel()
         task = asyncio.create_task(_end(client), name="end of an OPC UA client")
         self._dying.add(task)
         task.add_done_callback(self._dying.discard)
 
 
 async def _end(client: Client) -> None:
+    await _end_publishing(client)
     try:
         await client.close_session()  # there is no socket left, so this only ends its tasks
     except (OSError, TimeoutError, ua.UaError):
         return
+
+
+async def _end_publishing(client: Client) -> None:
+    """End the task that asyncua leaves behind where the socket has gone or is going."""
+    task = client.uaclient._publish_task  # pyright: ignore[reportPrivateUsage] (it has no other name)
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def identifier(node: str, namespaces: Sequence[str]) -> ua.NodeId | None:

@@ -55,6 +55,7 @@ class Plant:
         pair: its certificate and key, files.
         uri: what it says that its application URI is.
         users: by name, with their passwords; anybody may come in if not given.
+        port: a free one if not given.
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class Plant:
         pair: tuple[Path, Path] | None = None,
         uri: str = "urn:test:server",
         users: dict[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self.policies = policies or (ua.SecurityPolicyType.NoSecurity,)
         self.pair, self.uri = pair, uri
         self.users = None if users is None else Users(users)
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"opc.tcp://127.0.0.1:{self.port}/plant"
         self.server: Server | None = None
 

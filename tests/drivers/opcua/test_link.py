@@ -85,25 +85,6 @@ async def read_again(driver: OpcUaDriver) -> float:
             await asyncio.sleep(0.01)
 
 
-async def test_it_finds_its_nodes_after_a_restart_that_moves_the_namespace() -> None:
-    served = Plant()
-    link = OpcUaLink(served.url, 20.0, insecure=True)
-    driver = OpcUaDriver("R1-gas", [node("d", safe=0)], link, SystemClock())
-    with pytest.raises(DeviceError, match="connection refused"):  # the first connect fails
-        await driver.read()
-    await served.start()
-    assert await read_again(driver) == 1.0
-    await served.stop()
-    with pytest.raises(DeviceError, match=r"R1-gas at opc\.tcp:.*last good .* s ago"):
-        await driver.read()
-    await served.start("urn:other:1", "urn:other:2")
-    await served.put("d", double(42.0))
-    assert await read_again(driver) == 42.0
-    assert (await driver.write({"R1.d": 7}))["R1.d"].value == 7
-    await link.close()
-    await served.stop()
-
-
 async def test_a_namespace_that_does_not_exist_is_an_unknown_node(link: OpcUaLink) -> None:
     strange = "nsu=urn:nobody;s=d"
     values = await link.read([strange, node("d").node])
