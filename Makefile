@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
-APT_TEST := influxdb nginx-light chromium
+APT_TEST := influxdb nginx-light chromium libmodbus5
 
 .PHONY: demo install test test-long bench-devices lint lock clean system-tests
 demo: install
