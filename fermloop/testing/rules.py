@@ -110,6 +110,7 @@ async def _range(trial: Trial) -> None:
         if trial.switches is not None:  # and it is the caller's fault, not the world's
             await trial.switches[0]()
             await trial.refused(driver, wrong[-1])
+            await trial.switches[1]()
 
 
 async def _write(trial: Trial) -> None:
@@ -206,10 +207,11 @@ async def _concurrency(trial: Trial) -> None:
             work: list[Coroutine[Any, Any, object]] = [trial.read(driver) for _ in range(4)]
             if values:
                 work.insert(2, trial.ends("write", driver.write(values)))
-            try:
-                await asyncio.gather(*work)
-            except DeviceError as error:
-                raise trial.broken(f"a write beside reads raised {error}") from error
+            for found in await asyncio.gather(*work, return_exceptions=True):
+                if isinstance(found, DeviceError):
+                    raise trial.broken(f"a write beside reads raised {found}")
+                if isinstance(found, BaseException):
+                    raise found
             trial.agrees(await trial.read(driver), "several calls at once")
         if values:
             await trial.ends("write", driver.write(safe_values(driver)))

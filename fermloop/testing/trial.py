@@ -1,6 +1,7 @@
 """One rule on one bench: how the driver is called, and how a failure is said."""
 
 import asyncio
+import contextlib
 import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
@@ -17,6 +18,7 @@ Switch = Callable[[], Awaitable[None]]
 
 NEAR = 0.01  # of a tag's range: so far may what is read be from what the device shows
 SLACK_S = 0.5  # wall; a busy machine
+_LIMIT_S = 60.0  # wall; a rule that takes longer hangs
 _PAST_S = 3600.0  # so far behind the wall clock runs the bench's: a driver must use the one given
 
 
@@ -63,6 +65,23 @@ class Rule:
     def __str__(self) -> str:
         return self.name
 
+    async def holds(self, bench: Bench) -> None:
+        """Check the rule on an open bench, in the running event loop.
+
+        Raises:
+            BrokenRuleError: the driver breaks it.
+        """
+        trial = Trial(self, bench)
+        try:
+            async with asyncio.timeout(_LIMIT_S):
+                await self.checked(trial)
+        except TimeoutError:
+            raise trial.broken(f"it hangs: nothing ended within {_LIMIT_S:g} s") from None
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise trial.broken(f"it raised {words(error)}") from error
+
 
 class Trial:
     """One rule and one bench: how the driver is called, and how a failure is said."""
@@ -88,8 +107,11 @@ class Trial:
         made = self.bench.make(self.clock)
         try:
             yield made
-        finally:
-            await self.ends("close", made.close())
+        except BaseException:  # which tells more than that it cannot be closed either
+            with contextlib.suppress(Exception):
+                await self.ends("close", made.close())
+            raise
+        await self.ends("close", made.close())
 
     @property
     def switches(self) -> tuple[Switch, Switch] | None:
