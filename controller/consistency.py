@@ -5,6 +5,7 @@ from typing import Any
 
 from controller.device_consistency import wrong_keys, wrong_lines, wrong_place
 from controller.device_settings import DeviceSettings, TagSettings
+from controller.register_consistency import Taken
 from controller.settings import LoopSettings, PlantSettings, ReactorSettings
 
 # UCUM codes that a plant may use; a new one is added here with the quantity it is for.
@@ -58,7 +59,7 @@ def _device(
     name: str, device: DeviceSettings, plant: PlantSettings, tags: dict[str, TagSettings]
 ) -> Iterator[str]:
     key = f"device.{name}"
-    taken: dict[tuple[str, int | str], str] = {}
+    taken: Taken = {}
     yield from wrong_keys(key, device)
     for i, t in enumerate(device.tags):
         where = f"{key}.tags.{i} ({t.name})"

@@ -3,17 +3,9 @@
 from collections.abc import Iterator
 
 from controller.device_settings import DeviceSettings, TagSettings
+from controller.register_consistency import MODBUS_ONLY, Taken, wrong_infos, wrong_register
 from drivers.third_party import wrong_name
 
-WORDS = {
-    "bit": 1,
-    "int16": 1,
-    "uint16": 1,
-    "int32": 2,
-    "uint32": 2,
-    "float32": 2,
-    "float64": 4,
-}
 _ALL = {"driver", "address", "profile", "timeout_s", "required", "info", "tags"}
 _MODBUS = _ALL | {"unit_id", "gap_s", "writes", "read", "watchdog"}
 # Which keys of a device go with which driver; any other driver takes ``options``.
@@ -62,6 +54,8 @@ def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
     if device.driver == "opcua" and device.insecure and device.login is not None:
         yield f"{key}.login: is not allowed with insecure = true; security is required for secrets"
     yield from _address(key, device)
+    if modbus(device):
+        yield from wrong_infos(key, device)
 
 
 def _address(key: str, device: DeviceSettings) -> Iterator[str]:
@@ -78,9 +72,7 @@ def _address(key: str, device: DeviceSettings) -> Iterator[str]:
         yield f"{key}.address: {device.address} is not allowed; HOST:PORT with a port 1 to 65535"
 
 
-def wrong_place(
-    where: str, device: DeviceSettings, t: TagSettings, taken: dict[tuple[str, int | str], str]
-) -> Iterator[str]:
+def wrong_place(where: str, device: DeviceSettings, t: TagSettings, taken: Taken) -> Iterator[str]:
     """Yield what is wrong with where a tag lives; ``taken`` remembers who lives where."""
     if not own(device):
         if given := sorted(t.model_fields_set - _OTHER_TAG):
@@ -91,58 +83,17 @@ def wrong_place(
         return
     if t.options:
         yield f"{where}.options: is not allowed with {device.driver}"
-    if device.driver == "opcua":
-        if t.node is None or t.table is not None:
-            yield f"{where}: node (nsu=URI;s=NAME) alone is required for an OPC UA device"
-            return
-        cells: list[tuple[str, int | str]] = [("node", t.node)]
-    else:
-        if len(t.places) != 1 or t.node is not None:
-            yield (
-                f"{where}: exactly one of input, holding, coil, discrete (0-based) or "
-                "input_number, holding_number, coil_number, discrete_number (1-based) is required"
-            )
-            return
-        if t.scale == 0:
-            yield f"{where}.scale: 0 is not allowed; unit per count, not 0"
-            return
-        table, start = t.places[0]
-        kind = t.type or ("bit" if table in ("coil", "discrete") else None)
-        if kind is None:
-            yield f"{where}.type: missing; one of {', '.join(WORDS)} is required"
-            return
-        if (kind == "bit") != (table in ("coil", "discrete")):
-            yield f"{where}.type: {kind} is not allowed in {table}; bit goes with coil and discrete"
-            return
-        if t.safe is not None and table in ("input", "discrete"):
-            yield f"{where}.safe: an actuator must be a holding register or a coil, not {table}"
-        yield from _fits(where, t, kind)
-        cells = [(table, start + k) for k in range(WORDS[kind])]
-        if device.watchdog is not None:
-            taken.setdefault(("holding", device.watchdog.holding), "the watchdog")
-    for cell in cells:
-        if cell in taken:
-            yield f"{where}.{cell[0]}: {cell[1]} is not allowed; {taken[cell]} lives there"
-            return
-        taken[cell] = t.name
-
-
-def _fits(where: str, t: TagSettings, kind: str) -> Iterator[str]:
-    """Yield if the range of a tag does not fit the counts of its register."""
-    bounds = {
-        "int16": (-0x8000, 0x7FFF),
-        "uint16": (0, 0xFFFF),
-        "int32": (-0x80000000, 0x7FFFFFFF),
-        "uint32": (0, 0xFFFFFFFF),
-    }.get(kind)
-    if bounds is None:
+    if modbus(device):
+        yield from wrong_register(where, device, t, taken)
         return
-    counts = [(v - t.offset) / t.scale for v in (t.low, t.high)]
-    if min(counts) < bounds[0] - 0.5 or max(counts) > bounds[1] + 0.5:
-        yield (
-            f"{where}: {t.low:g} to {t.high:g} {t.unit} does not fit {kind} "
-            f"with scale {t.scale:g}; {bounds[0]} to {bounds[1]} counts are allowed"
-        )
+    if t.node is None or t.table is not None:
+        yield f"{where}: node (nsu=URI;s=NAME) alone is required for an OPC UA device"
+        return
+    for given in sorted(t.model_fields_set & {*MODBUS_ONLY}):
+        yield f"{where}.{given}: is not allowed with opcua; it goes with Modbus registers"
+    ((other, _, _),) = taken.setdefault(("node", t.node), [(t.name, 0, 0)])
+    if other != t.name:
+        yield f"{where}.node: {t.node} is not allowed; {other} lives there"
 
 
 def wrong_lines(devices: dict[str, DeviceSettings]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from controller.config import Settings
-from drivers.modbus.registers import Table, Type
+from drivers.modbus.cells import Table, Type
 from drivers.point import Tag
 
 Address = Annotated[int, Field(ge=0, le=65535)]
@@ -87,7 +87,7 @@ class TagSettings(Coding):
 
     def tag(self) -> Tag:
         """Return the tag; ``ValueError`` if its range is empty or its safe value outside."""
-        return Tag(self.name, self.unit, self.low, self.high, self.safe)
+        return Tag(self.name, self.unit, self.low, self.high, self.safe, self.states)
 
 
 class InfoSettings(Coding):
@@ -95,7 +95,7 @@ class InfoSettings(Coding):
 
     name: str = Field(min_length=1, description="serial number, firmware, ...")
     node: str | None = Field(None, description="OPC UA node id: nsu=URI;s=NAME")
-    equals: str | float | None = Field(None, description="anything else refuses the device")
+    equals: str | int | float | None = Field(None, description="anything else refuses the device")
 
 
 class WatchdogSettings(Settings):

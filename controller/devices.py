@@ -7,13 +7,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from controller.device_consistency import own
-from controller.device_settings import DeviceSettings, TagSettings
+from controller.device_settings import DeviceSettings
 from controller.lines import Lines
 from controller.opcua_devices import opcua_driver, opcua_link
+from controller.registers import modbus_driver
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
-from drivers.modbus import ModbusDriver, Watchdog
-from drivers.modbus.registers import Register
 from drivers.point import Quality, Sample
 
 T = TypeVar("T")
@@ -232,17 +231,7 @@ def build(name: str, settings: DeviceSettings, link: Any, clock: Clock) -> Drive
         return make(name, settings, clock)
     if settings.driver == "opcua":
         return opcua_driver(name, settings, link, clock)
-    watchdog = settings.watchdog and Watchdog(
-        settings.watchdog.holding, settings.watchdog.armed_input
-    )
-    return ModbusDriver(name, [register(t) for t in settings.tags], link, clock, watchdog=watchdog)
-
-
-def register(t: TagSettings) -> Register:
-    """Return where a Modbus tag lives."""
-    table = t.table or "holding"
-    kind = t.type or "bit"
-    return Register(t.tag(), table, t.address, kind, scale=t.scale, offset=t.offset, words=t.words)
+    return modbus_driver(name, settings, link, clock)
 
 
 def wire(settings: DeviceSettings, lines: Lines | None = None) -> Any:

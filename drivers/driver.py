@@ -21,13 +21,13 @@ class Identity:
         speed: plant seconds per wall second; 1 unless the device is our simulator; 0 is lock-step:
             the simulated plant moves only when ``Driver.advance`` says so.
         plant_time: the simulator's plant time, s since 1970 UTC; ``None`` for a real device.
-        info: what else it says of itself: serial number, firmware.
+        info: what else it says of itself, by name: serial number, firmware.
     """
 
     name: str = ""
     speed: float = 1.0
     plant_time: float | None = None
-    info: Mapping[str, str] = field(default_factory=dict[str, str])
+    info: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
     def simulated(self) -> bool:

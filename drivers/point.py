@@ -1,8 +1,8 @@
 """What is measured or moved (Tag), one reading (Sample), how far to trust it (Quality)."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ class Tag:
         low: least value that can be real, in ``unit``.
         high: greatest value that can be real, in ``unit``.
         safe: for an actuator, its value when nothing better is known; ``None`` for a measurement.
+        states: names of its values, if it is an enumeration; a measurement has no others. An
+            actuator may be asked for any value in its range; its driver takes the nearest.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Tag:
     low: float
     high: float
     safe: float | None = None
+    states: Mapping[int, str] = field(default_factory=dict[int, str], hash=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -47,7 +50,9 @@ class Tag:
             )
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
+        if not self.low <= value <= self.high:
+            return False
+        return not self.states or self.safe is not None or value in self.states
 
     @property
     def reactor(self) -> str:

@@ -6,27 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from drivers.modbus.registers import Register, Table, factors
+from drivers.modbus.cells import FORMAT, Cell, Info, Table
+from drivers.modbus.registers import Register, factors
 from drivers.point import Tag
 from sim.motion import DeviceWatchdog, SimulatedPlant
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4
 VENDOR, PRODUCT, REVISION = "fermloop", "simulator", "1"
-
-_LIMITS: dict[str, tuple[int, int]] = {
-    "int16": (-0x8000, 0x7FFF),
-    "uint16": (0, 0xFFFF),
-    "int32": (-0x80000000, 0x7FFFFFFF),
-    "uint32": (0, 0xFFFFFFFF),
-}
-_FORMATS = {
-    "int16": "h",
-    "uint16": "H",
-    "int32": "i",
-    "uint32": "I",
-    "float32": "f",
-    "float64": "d",
-}
 
 
 class Refused(Exception):  # noqa: N818 (the device's word for it)
@@ -42,29 +28,36 @@ class Refused(Exception):  # noqa: N818 (the device's word for it)
 
 
 class _Window:
-    """How the words of one read request are made: readers, struct, the order and the cut."""
+    """How the words of one read request are made: numbers in a struct, the rest laid over them."""
 
     def __init__(
         self,
-        registers: Sequence[Register],
+        parts: Sequence[Register | Cell],
         readers: Mapping[str, Callable[[], float]],
+        contents: Mapping[Cell, Callable[[], bytes]],
         start: int,
         count: int,
     ) -> None:
-        at = first = min([start, *(r.address for r in registers)])
+        at = first = min([start, *(p.address for p in parts)])
         formats: list[str] = []
-        swaps: list[tuple[int, int]] = []
+        self._orders: list[tuple[int, tuple[int, ...]]] = []
         self._points: list[tuple[Any, ...]] = []
-        for r in registers:
-            formats.append(f"{2 * (r.address - at)}x{_FORMATS[r.type]}")
-            if r.words == "little" and r.count > 1:
-                swaps.append((2 * (r.address - first), 2 * r.count))
-            limits = _LIMITS.get(r.type)
-            self._points.append((readers[r.tag.name], *factors(r.scale), r.offset, limits))
-            at = r.end
-        end = max(at, start + count)
+        self._laid: list[tuple[int, Callable[[], bytes]]] = []
+        for p in parts:
+            where = 2 * (p.address - first)
+            if isinstance(p, Cell):
+                self._laid.append((where, contents[p]))
+            elif not p.simple:
+                self._laid.append((where, partial(_encoded, p, readers[p.tag.name])))
+            else:
+                formats.append(f"{2 * (p.address - at)}x{FORMAT[p.type]}")
+                if p.cell.order is not None:
+                    self._orders.append((where, p.cell.order))
+                limits = None if "float" in p.type else p.cell.limits
+                self._points.append((readers[p.tag.name], *factors(p.scale), p.offset, limits))
+                at = p.end
+        end = max([start + count, *(p.end for p in parts)])
         self._struct = struct.Struct(">" + "".join(formats) + f"{2 * (end - at)}x")
-        self._swaps = swaps
         self._cut = slice(2 * (start - first), 2 * (start - first + count))
 
     def words(self) -> bytes:
@@ -78,13 +71,23 @@ class _Window:
                 number = round(number)
             numbers.append(number)
         data = self._struct.pack(*numbers)
-        if self._swaps:
-            swapped = bytearray(data)
-            for at, size in self._swaps:
-                for i in range(0, size, 2):
-                    swapped[at + i : at + i + 2] = data[at + size - i - 2 : at + size - i]
-            data = bytes(swapped)
+        if self._orders or self._laid:
+            turned = bytearray(data)
+            for at, order in self._orders:
+                turned[at : at + len(order)] = bytes([data[at + i] for i in order])
+            for at, content in self._laid:  # several may have bits of one register
+                for i, byte in enumerate(content(), at):
+                    turned[i] |= byte
+            data = bytes(turned)
         return data[self._cut]
+
+
+def _encoded(register: Register, reader: Callable[[], float]) -> bytes:
+    """Return the words of a value, of the nearest count or, where it is NaN, of the greatest."""
+    value, (low, high) = reader(), register.cell.limits
+    if not math.isnan(value):
+        return register.encode(value)
+    return register.cell.pack(int(max(low, high)))
 
 
 class RegisterImage:
@@ -98,6 +101,7 @@ class RegisterImage:
         registers: where its tags live.
         readers: what each shows, by tag name, in the tag's unit.
         writers: where an actuator's value goes, by tag name.
+        contents: what else is there, as bytes on the wire.
     """
 
     def __init__(
@@ -105,18 +109,20 @@ class RegisterImage:
         registers: Sequence[Register],
         readers: Mapping[str, Callable[[], float]],
         writers: Mapping[str, Callable[[float], None]],
+        contents: Mapping[Cell, Callable[[], bytes]] | None = None,
     ) -> None:
         self._readers = readers
         self._writers = writers
-        self._by_table: dict[Table, list[Register]] = {}
-        for r in sorted(registers, key=lambda r: r.address):
-            self._by_table.setdefault(r.table, []).append(r)
+        self._contents = contents or {}
+        self._by_table: dict[Table, list[Register | Cell]] = {}
+        for p in sorted([*registers, *self._contents], key=lambda p: p.address):
+            self._by_table.setdefault(p.table, []).append(p)
         self._windows: dict[tuple[Table, int, int], _Window] = {}
 
     def size(self, table: Table) -> int:
         """Return the first address behind a table; 0 if there is none of it."""
         registers = self._by_table.get(table)
-        return registers[-1].end if registers else 0
+        return max(p.end for p in registers) if registers else 0
 
     def words(self, table: Table, start: int, count: int) -> bytes:
         """Return ``count`` registers as on the wire.
@@ -126,10 +132,10 @@ class RegisterImage:
         """
         window = self._windows.get((table, start, count))
         if window is None:
-            registers = self._inside(table, start, count)
+            parts = self._inside(table, start, count)
             if len(self._windows) >= 256:  # a scanning client must not pile them up
                 self._windows.clear()
-            window = _Window(registers, self._readers, start, count)
+            window = _Window(parts, self._readers, self._contents, start, count)
             self._windows[table, start, count] = window
         return window.words()
 
@@ -140,8 +146,11 @@ class RegisterImage:
             Refused: some of them are outside the table.
         """
         found = [False] * count
-        for r in self._inside(table, start, count):
-            found[r.address - start] = self._readers[r.tag.name]() >= 0.5
+        for p in self._inside(table, start, count):
+            if isinstance(p, Cell):
+                found[p.address - start] |= self._contents[p]() != b"\0"
+            else:
+                found[p.address - start] = self._readers[p.tag.name]() >= 0.5
         return found
 
     def write_words(self, start: int, data: bytes) -> None:
@@ -171,21 +180,21 @@ class RegisterImage:
         for name, value in settled:
             self._writers[name](value)
 
-    def _inside(self, table: Table, start: int, count: int) -> list[Register]:
-        registers = self._by_table.get(table, [])
-        if count < 1 or not registers:
+    def _inside(self, table: Table, start: int, count: int) -> list[Register | Cell]:
+        parts = self._by_table.get(table, [])
+        if count < 1 or not parts:
             raise Refused(ILLEGAL_ADDRESS)
-        if start < registers[0].address or start + count > registers[-1].end:
+        if start < parts[0].address or start + count > self.size(table):
             raise Refused(ILLEGAL_ADDRESS)
-        return [r for r in registers if r.address < start + count and r.end > start]
+        return [p for p in parts if p.address < start + count and p.end > start]
 
     def _writable(self, table: Table, start: int, count: int) -> list[Register]:
-        registers = self._inside(table, start, count)
-        whole = all(start <= r.address and r.end <= start + count for r in registers)
-        actuators = all(r.tag.name in self._writers for r in registers)
-        if not whole or not actuators or sum(r.count for r in registers) != count:
+        parts = self._inside(table, start, count)
+        found = [p for p in parts if isinstance(p, Register) and p.tag.name in self._writers]
+        whole = all(start <= r.address and r.end <= start + count for r in found)
+        if not whole or len(found) < len(parts) or sum(r.count for r in found) != count:
             raise Refused(ILLEGAL_ADDRESS)
-        return registers
+        return found
 
 
 def device_image(
@@ -194,6 +203,7 @@ def device_image(
     watchdog: DeviceWatchdog | None = None,
     holding: int = 0,
     armed_input: int | None = None,
+    infos: Sequence[Info] = (),
 ) -> RegisterImage:
     """Return the registers of a device whose tags belong to the vessels of ``plant``.
 
@@ -203,6 +213,7 @@ def device_image(
         watchdog: what feeds on register ``holding``, if the device has one.
         holding: the watchdog's register.
         armed_input: the input register that is 1 while it is armed.
+        infos: what the device says of itself: what it must be, where that is said.
     """
     readers: dict[str, Callable[[], float]] = {}
     writers: dict[str, Callable[[float], None]] = {}
@@ -220,7 +231,39 @@ def device_image(
         if armed_input is not None:
             extra.append(Register(Tag("armed", "1", 0, 1), "input", armed_input))
             readers["armed"] = lambda: watchdog.armed
-    return RegisterImage([*registers, *extra], readers, writers)
+    contents: dict[Cell, Callable[[], bytes]] = {}
+    for cell in dict.fromkeys(r.status.cell for r in registers if r.status):
+        contents[cell] = partial(_status, [r for r in registers if _cell(r) == cell], readers)
+    for info in infos:
+        if not any(_meet(info.cell, other) for other in (*registers, *extra, *contents)):
+            contents[info.cell] = partial(_said, info)
+    return RegisterImage([*registers, *extra], readers, writers, contents)
+
+
+def _cell(register: Register) -> Cell | None:
+    return register.status and register.status.cell
+
+
+def _meet(a: Cell, b: Register | Cell) -> bool:
+    return a.table == b.table and a.address < b.end and b.address < a.end
+
+
+def _status(registers: Sequence[Register], readers: Mapping[str, Callable[[], float]]) -> bytes:
+    """Return the status that ``registers`` share: good unless one of their instruments is NaN."""
+    status = registers[0].status
+    assert status is not None
+    if not any(math.isnan(readers[r.tag.name]()) for r in registers):
+        return status.cell.pack(status.good[0])
+    known = (*status.good, *status.uncertain)
+    most = int(status.cell.limits[1])
+    return status.cell.pack(next((n for n in range(most + 1) if n not in known), 0))
+
+
+def _said(info: Info) -> bytes:
+    if info.equals is not None:
+        return info.cell.pack(info.equals)
+    text = "simulated"[: 2 * info.cell.length]
+    return info.cell.pack(text if info.cell.type == "string" else 0)
 
 
 def pace_image(

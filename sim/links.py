@@ -14,8 +14,9 @@ from weakref import WeakValueDictionary
 
 from drivers.clock import Clock
 from drivers.modbus import Fence, LinkError, Watchdog
+from drivers.modbus.cells import READ_CODE, Info, Table
 from drivers.modbus.fence import SIMULATOR_UNIT
-from drivers.modbus.registers import READ_CODE, Register, Table
+from drivers.modbus.registers import Register
 from drivers.opcua import DataValue, Node
 from drivers.opcua import driver as opcua
 from sim.image import (
@@ -123,6 +124,14 @@ def _serve(image: RegisterImage, code: int, request: bytes) -> bytes:
         number = int.from_bytes(request[6:], "little")
         image.write_bits(start, [bool(number >> i & 1) for i in range(count)])
         return request[:5]
+    if code == 23:
+        start, count = _span(request, 125)
+        where, size = _span(request[4:], 121)
+        if len(request) != 10 + 2 * size or request[9] != 2 * size:
+            raise Refused(ILLEGAL_VALUE)
+        image.words("holding", start, count)  # refuse before anything is written
+        image.write_words(where, request[10:])
+        return bytes((code, 2 * count)) + image.words("holding", start, count)
     if code == 6:
         (start,) = struct.unpack_from(">H", request, 1)
         image.write_words(start, request[3:5])
@@ -233,12 +242,13 @@ def modbus_link(
     watchdog: Watchdog | None = None,
     within_s: float = 3.0,
     unit_id: int = 1,
+    infos: Sequence[Info] = (),
 ) -> VesselModbusLink:
     """Return a simulated Modbus device with its watchdog, if any, in plant time."""
     if watchdog is None:
-        return VesselModbusLink(plant, device_image(registers, plant), unit_id)
+        return VesselModbusLink(plant, device_image(registers, plant, infos=infos), unit_id)
     dog = plant.watchdog(within_s, [r.tag for r in registers])
-    image = device_image(registers, plant, dog, watchdog.holding, watchdog.armed_input)
+    image = device_image(registers, plant, dog, watchdog.holding, watchdog.armed_input, infos)
     return VesselModbusLink(plant, image, unit_id)
 
 
@@ -258,7 +268,7 @@ def vessel_link(
         vessels: by reactor.
         clock: the vessels go with it.
     """
-    from controller.devices import register
+    from controller.registers import about, register
 
     ids = [id(v) for v in vessels.values()]
     plant = next((p for p in map(_PLANTS.get, ids) if p is not None), None)
@@ -274,4 +284,5 @@ def vessel_link(
         dog and Watchdog(dog.holding, dog.armed_input),
         dog.within_s if dog else 0.0,
         settings.unit_id,
+        [about(i) for i in settings.info],
     )

@@ -17,7 +17,7 @@ from pymodbus.pdu.device import ModbusDeviceIdentification
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from drivers.modbus.registers import Table
+from drivers.modbus.cells import Table
 from sim.image import PRODUCT, REVISION, VENDOR, Refused, RegisterImage
 from sim.listen import ListenError, require_free
 

@@ -155,7 +155,7 @@ class PlantServer:
         )
 
     def _modbus(self, name: str, settings: "DeviceSettings") -> Unit:
-        from controller.devices import register
+        from controller.registers import about, register
 
         registers = [register(t) for t in settings.tags]
         watchdog: DeviceWatchdog | None = None
@@ -165,7 +165,8 @@ class PlantServer:
             watchdog = DeviceWatchdog(given.within_s, vessels, monotonic)
             self._watchdogs.append(watchdog)
             holding, armed = given.holding, given.armed_input
-        image = device_image(registers, self.plant, watchdog, holding, armed)
+        infos = [about(i) for i in settings.info]
+        image = device_image(registers, self.plant, watchdog, holding, armed, infos)
         where = (settings.driver, settings.address)
         line = self._lines.get(where)
         if line is None:

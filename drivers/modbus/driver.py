@@ -1,15 +1,19 @@
 """A Modbus device as tags: what to ask in a scan, how an answer must look, what it means."""
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from drivers.clock import Clock
 from drivers.driver import DeviceError, Driver, Identity
+from drivers.modbus.blocks import Block
+from drivers.modbus.cells import Cell, Info
 from drivers.modbus.fence import ADVANCE, SIMULATOR_UNIT, Fence
 from drivers.modbus.link import Link, LinkError
-from drivers.modbus.registers import MAX_GAP, Block, Register, blocks
+from drivers.modbus.plan import Limits, Read, ReadPlan, require_apart
+from drivers.modbus.registers import Register
+from drivers.modbus.writes import How, WritePlan
 from drivers.point import RangeError, Sample, Tag
 
 __all__ = ["ModbusDriver", "Watchdog"]
@@ -44,26 +48,23 @@ class Watchdog:
     armed_input: int | None = None
 
 
-class _Plan(NamedTuple):
-    """How a set of actuators is written and read back."""
-
-    tags: tuple[Tag, ...]
-    writes: list[Block]
-    readbacks: list[Block]
-
-
 class ModbusDriver(Driver):
     """A device behind a Modbus link.
 
     Args:
         name: as in the plant file.
         registers: where its tags live; only those of actuators are ever written.
-        link: the wire.
+        link: the wire; its fence will let out what these registers allow.
         clock: stamps the samples.
         watchdog: fed by ``heartbeat``, if the device has one.
+        infos: read by ``identify``. Those with ``equals`` are read again, before anything is
+            believed or written, after each new connection and each failure.
+        limits: of one read request.
+        writes: by which function codes.
 
     Raises:
-        ValueError: registers overlap each other or the watchdog.
+        ValueError: registers overlap each other or the watchdog, or do not fit ``limits`` or
+            ``writes``.
     """
 
     def __init__(
@@ -73,28 +74,51 @@ class ModbusDriver(Driver):
         link: Link,
         clock: Clock,
         watchdog: Watchdog | None = None,
+        *,
+        infos: Sequence[Info] = (),
+        limits: Limits | None = None,
+        writes: How = "multiple",
     ) -> None:
         self.name = name
         self.address = link.address
         self.tags: Sequence[Tag] = tuple(r.tag for r in registers)
         self._link = link
-        self._fence = link.fence = Fence(registers, watchdog.holding if watchdog else None)
         self._clock = clock
         self._actuators = {r.tag.name: r for r in registers if r.tag.safe is not None}
-        self._registers = list(registers)
-        self._watchdog = watchdog
+        self._registers = tuple(registers)
         self._armed: bool | None = None  # None until a read has told
-        self._armed_name = f"{name} armed"
+        self._armed_cell: Cell | None = None
+        self._beat: WritePlan | None = None
         if watchdog is not None:
-            beat = Tag(f"{name} watchdog", "1", 0, 0xFFFF)
-            blocks([*registers, Register(beat, "holding", watchdog.holding)])  # must not overlap
+            fed = Register(Tag("the watchdog", "1", 0, 0xFFFF), "holding", watchdog.holding)
+            require_apart([*registers, fed])
+            self._beat = WritePlan([fed], writes, Limits())
             if watchdog.armed_input is not None:
-                armed = Tag(self._armed_name, "1", 0, 0xFFFF)
-                self._registers.append(Register(armed, "input", watchdog.armed_input))
+                self._armed_cell = Cell("input", watchdog.armed_input)
+        self._infos = tuple(infos)
+        self._demands = tuple(i for i in infos if i.equals is not None)
+        self._fence = link.fence = Fence(
+            registers, watchdog.holding if watchdog else None, guarded=bool(self._demands)
+        )
+        self._writes: How = writes
         self._last_good: float | None = None
-        self._ask(MAX_GAP)
+        self._replies: Sequence[bytes] = ()
+        self._ask(limits or Limits())
+        WritePlan(tuple(self._actuators.values()), writes, self._limits)  # must fit
+
+    @property
+    def plan(self) -> tuple[Read, ...]:
+        """The requests of one read."""
+        return self._plan.reads
 
     async def identify(self) -> Identity:
+        identity = await self._identity()
+        if not self._infos:
+            return identity
+        return replace(identity, info=await self._inform(self._infos))
+
+    async def _identity(self) -> Identity:
+        self._fence.lock_step = False
         reply = await self._who()
         if reply is None:
             # Some devices keep silent where they should refuse. One that answers a read and then
@@ -102,11 +126,9 @@ class ModbusDriver(Driver):
             await self.read()
             reply = await self._who()
             if reply is None:
-                self._fence.lock_step = False
                 return Identity()
         vendor, product = _identification(reply)
         if (vendor, product) != (VENDOR, PRODUCT):
-            self._fence.lock_step = False
             return Identity(f"{vendor} {product}".strip())
         (reply,) = await self._exchange([_PACE], ["the simulator's pace"], SIMULATOR_UNIT)
         self._check(_PACE, reply, b"\x03\x10", 18, "the simulator's pace")
@@ -125,50 +147,97 @@ class ModbusDriver(Driver):
             self._fail(str(error).replace("{what}", "the device identification"))
         return reply
 
+    async def _inform(self, infos: Sequence[Info]) -> Mapping[str, str]:
+        """Return what the device says of itself; open the fence if it is what it must be.
+
+        Raises:
+            DeviceError: it is not.
+        """
+        plan = self._info_plan(infos)
+        return self._told(infos, plan, await self._exchange(plan.requests, plan.asked))
+
+    def _info_plan(self, infos: Sequence[Info]) -> ReadPlan:
+        return ReadPlan((), self._limits._replace(gap=0), {i.name: i.cell for i in infos})
+
+    def _told(
+        self, infos: Sequence[Info], plan: ReadPlan, replies: Sequence[bytes]
+    ) -> Mapping[str, str]:
+        self._accept(plan.blocks, replies)
+        told = {i.name: plan.part(replies, i.cell) for i in infos}
+        for info in infos:
+            data = told[info.name]
+            if info.wrong(data):
+                words = data.hex(" ", 2).upper()
+                self._fence.renewed()
+                self._fail(
+                    f"{info.name} is {info.shown(data)} ({words}), not {info.equals}: another "
+                    "device, or another order of words or bytes"
+                )
+        self._fence.open = True
+        return {i.name: i.shown(told[i.name]) for i in infos}
+
     async def read(self) -> dict[str, Sample]:
         replies = await self._read()
         now = self._clock.now()
-        found: dict[str, Sample] = {}
-        for block, reply in zip(self._blocks, replies, strict=True):
-            block.samples(reply, now, found)
+        found = self._plan.samples(replies, now)
+        self._replies = replies
         self._last_good = now
-        if self._watchdog is not None and self._watchdog.armed_input is not None:
-            self._armed = found.pop(self._armed_name).value == 1
+        if self._armed_cell is not None:
+            self._armed = self._armed_cell.number(self._plan.part(replies, self._armed_cell)) == 1
         return found
 
+    def raw(self) -> Mapping[str, str]:
+        return self._plan.raw(self._replies) if self._replies else {}
+
     async def write(self, values: dict[str, float]) -> dict[str, Sample]:
-        plan = self._plan(tuple(values))
+        plan = self._written(tuple(values))
         for tag in plan.tags:
             tag.require(values[tag.name])
         wanted = {n: self._actuators[n].encode(v) for n, v in values.items()}
-        requests = [b.write_request([wanted[n] for n in b.names]) for b in plan.writes]
-        asked = [f"a write of {b}" for b in plan.writes] + [f"{b}" for b in plan.readbacks]
-        replies = await self._exchange([*requests, *(b.request for b in plan.readbacks)], asked)
-        for request, reply, what in zip(requests, replies, asked, strict=False):
-            self._check(request, reply, request[:5], 5, what)
-        if not self._accept(plan.readbacks, replies[len(requests) :]):
+        if not self._fence.open:
+            await self._inform(self._demands)
+        requests = plan.requests(wanted)
+        replies = await self._exchange(requests, plan.asked)
+        for echo in plan.echoes(requests, replies):
+            self._check(*echo)
+        held = plan.held(replies)
+        if not self._accept(plan.readbacks, held):
             return await self.write(values)  # it has holes: read back without them
+        return self._confirmed(plan, held, values, wanted)
+
+    def _confirmed(
+        self,
+        plan: WritePlan,
+        held: Sequence[bytes],
+        values: Mapping[str, float],
+        wanted: Mapping[str, bytes],
+    ) -> dict[str, Sample]:
+        """Return what the device holds if that is, word for word, what was written."""
         now = self._clock.now()
-        held: dict[str, Sample] = {}
-        for block, reply in zip(plan.readbacks, replies[len(requests) :], strict=True):
-            block.samples(reply, now, held)
+        found: dict[str, Sample] = {}
+        for block, reply in zip(plan.readbacks, held, strict=True):
+            block.samples(reply, now, found)
             for register in block.registers:
                 name = register.tag.name
                 if block.part(reply, register) != wanted[name]:
                     self._fail(
-                        f"{name} reads back {held[name].value:g} {register.tag.unit} "
+                        f"{name} reads back {found[name].value:g} {register.tag.unit} "
                         f"after {values[name]:g} was written"
                     )
-        return held
+        return found
 
     async def heartbeat(self, count: int) -> bool:
-        if self._watchdog is None:
+        if self._beat is None:
             return True
-        request = struct.pack(">BHHBH", 16, self._watchdog.holding, 1, 2, count & 0xFFFF)
-        what = f"the heartbeat in register {self._watchdog.holding}"
-        (reply,) = await self._exchange([request], [what])
-        self._check(request, reply, request[:5], 5, what)
-        if self._watchdog.armed_input is None:
+        if not self._fence.open:
+            await self._inform(self._demands)
+        (block,) = self._beat.writes
+        requests = self._beat.requests({block.names[0]: struct.pack(">H", count & 0xFFFF)})[:1]
+        what = f"the heartbeat in register {block.start}"
+        replies = await self._exchange(requests, [what])
+        for request, reply, head, length, _ in self._beat.echoes(requests, replies):
+            self._check(request, reply, head, length, what)
+        if self._armed_cell is None:
             return True
         if self._armed is None:  # nothing was read since the last failure
             await self.read()
@@ -190,15 +259,15 @@ class ModbusDriver(Driver):
     def _where(self) -> str:
         return f"{self.name} at {self.address}"
 
-    def _ask(self, gap: int) -> None:
-        """Lay out the requests of a read, with at most ``gap`` unused registers between two."""
-        self._gap = gap
-        self._blocks = blocks(self._registers, gap)
-        self._requests = [b.request for b in self._blocks]
-        self._asked = [str(b) for b in self._blocks]
-        self._plans: dict[tuple[str, ...], _Plan] = {}
+    def _ask(self, limits: Limits) -> None:
+        """Lay out the requests of a read."""
+        self._limits = limits
+        armed = {} if self._armed_cell is None else {f"{self.name} armed": self._armed_cell}
+        self._plan = ReadPlan(self._registers, limits, armed)
+        self._plans: dict[tuple[str, ...], WritePlan] = {}
 
-    def _plan(self, names: tuple[str, ...]) -> _Plan:
+    def _written(self, names: tuple[str, ...]) -> WritePlan:
+        """Return how a set of actuators is written."""
         plan = self._plans.get(names)
         if plan is None:
             for name in names:
@@ -208,16 +277,26 @@ class ModbusDriver(Driver):
             registers = [self._actuators[n] for n in names]
             if len(self._plans) >= 256:  # every subset of many actuators must not pile up
                 self._plans.clear()
-            plan = self._plans[names] = _Plan(
-                tuple(r.tag for r in registers), blocks(registers, 0), blocks(registers, self._gap)
-            )
+            plan = self._plans[names] = WritePlan(registers, self._writes, self._limits)
         return plan
 
     async def _read(self) -> list[bytes]:
+        """Return checked replies of a device that is the right one."""
         while True:
-            asked = self._blocks
-            replies = await self._exchange(self._requests, self._asked)
-            if self._accept(asked, replies):
+            plan = self._plan
+            if self._fence.open:
+                replies = await self._exchange(plan.requests, plan.asked)
+                if not self._fence.open:
+                    continue  # the connection was renewed: who was that?
+            else:
+                first = self._info_plan(self._demands)
+                replies = await self._exchange(
+                    [*first.requests, *plan.requests], [*first.asked, *plan.asked]
+                )
+                size = len(first.requests)
+                self._told(self._demands, first, replies[:size])
+                replies = replies[size:]
+            if self._accept(plan.blocks, replies):
                 return replies
 
     async def _exchange(
@@ -230,6 +309,7 @@ class ModbusDriver(Driver):
         try:
             return await self._link.exchange(requests, unit=unit, timeout_s=timeout_s)
         except LinkError as error:
+            self._fence.renewed()  # who answers next may be another
             self._fail(str(error).replace("{what}", asked[error.index]))
 
     def _accept(self, asked: Sequence[Block], replies: Sequence[bytes]) -> bool:
@@ -237,8 +317,8 @@ class ModbusDriver(Driver):
         for block, reply in zip(asked, replies, strict=True):
             if len(reply) == block.length and reply.startswith(block.head):
                 continue
-            if self._gap and not block.gapless and reply == bytes((block.head[0] | 0x80, 2)):
-                self._ask(0)
+            if self._limits.gap and block.unused and reply == bytes((block.head[0] | 0x80, 2)):
+                self._ask(self._limits._replace(gap=0))
                 return False
             self._check(block.request, reply, block.head, block.length, str(block))
         return True

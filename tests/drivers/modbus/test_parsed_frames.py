@@ -14,9 +14,9 @@ import pytest
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError
 from drivers.modbus import LinkError, ModbusDriver, Register
+from drivers.modbus.cells import Order, Type
 from drivers.modbus.driver import Link
 from drivers.modbus.fence import Fence
-from drivers.modbus.registers import Type, WordOrder
 from drivers.modbus.tcp import TcpConnection
 from drivers.point import Quality, Tag
 from tests.drivers.mutations import COMMON, flipped, mbap_exception, mbap_lies
@@ -155,7 +155,7 @@ def registers(random: Random) -> list[Register]:
     at = 0
     for i in range(random.randint(1, 6)):
         kind = random.choice(list(KINDS))
-        words: WordOrder = random.choice(("big", "little"))
+        words: Order = random.choice(("big", "little"))
         scale, offset = random.choice((1.0, 0.1, 0.01, -0.5, 3.0)), random.choice((0.0, -40.0))
         most = 100.0 if random.random() < 0.5 else 30_000.0
         low, high = sorted((offset, most * scale + offset))

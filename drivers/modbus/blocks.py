@@ -1,0 +1,141 @@
+"""Neighbouring registers moved by one request: what the request is and what its reply holds."""
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, cast
+
+from drivers.modbus.cells import FORMAT, READ_CODE, WRITE_CODE, Cell, Table
+from drivers.modbus.registers import Register, factors
+from drivers.point import Quality, Sample, Tag
+
+READ_WRITE = 23  # writes registers, then reads them, in one request
+
+_NOUN: dict[Table, str] = {
+    "coil": "coils",
+    "discrete": "discrete inputs",
+    "holding": "registers",
+    "input": "input registers",
+}
+_GOOD = Quality.GOOD
+# What a NamedTuple's own constructor calls, at half the price.
+_sample = cast("Callable[[type[Sample], tuple[Tag, float, float, Quality]], Sample]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+
+
+class Block:
+    """What one request moves.
+
+    Args:
+        parts: of one table, by rising address; gaps are read along.
+    """
+
+    def __init__(self, parts: Sequence[Register | Cell]) -> None:
+        self.table: Table = parts[0].table
+        self.start = parts[0].address
+        self.count = max(p.end for p in parts) - self.start
+        self.registers = tuple(p for p in parts if isinstance(p, Register))
+        self.names = tuple(r.tag.name for r in self.registers)
+        used = {a for p in parts for a in range(p.address, p.end)}
+        self.unused = self.count - len(used)
+        self.bits = self.table in ("coil", "discrete")
+        code = READ_CODE[self.table]
+        size = (self.count + 7) // 8 if self.bits else 2 * self.count
+        self.size = size
+        self.request = struct.pack(">BHH", code, self.start, self.count)
+        self.head = bytes((code, size & 0xFF))
+        self.length = 2 + size
+        simple = [r for r in self.registers if r.simple]
+        self._others = [r for r in self.registers if not r.simple]
+        self._points = [
+            (r.tag.name, r.tag, *factors(r.scale), r.offset, r.tag.low, r.tag.high) for r in simple
+        ]
+        self._by_name = {r.tag.name: r for r in self.registers}
+        self._bits = [r.address - self.start for r in simple]
+        self._struct = struct.Struct(">2x" + "".join(self._formats(simple)))
+        self._order = self._permutation(simple)
+
+    def __str__(self) -> str:
+        return f"{self.count} {_NOUN[self.table]} from {self.start}"
+
+    def samples(self, reply: bytes, time: float, into: dict[str, Sample]) -> None:
+        """Decode a checked read reply into one sample a register, stamped ``time``.
+
+        What ``Register.status`` would say of them is not looked at.
+        """
+        for (name, tag, multiplier, divisor, offset, low, high), number in zip(
+            self._points, self._numbers(reply), strict=True
+        ):
+            value = number * multiplier / divisor + offset
+            if low <= value <= high:
+                into[name] = _sample(Sample, (tag, time, value, _GOOD))
+            else:
+                into[name] = self._outside(name, value, time)
+        for register in self._others:
+            into[register.tag.name] = register.sample(self.part(reply, register), time)
+
+    def write_request(self, encoded: Sequence[bytes], code: int = 0) -> bytes:
+        """Return the request that writes what ``Register.encode`` gave, one a register; no gaps.
+
+        Args:
+            encoded: the registers' bytes, in their order.
+            code: 5 or 6 for a single coil or register, 23 to read it back at once; 0 for 15 or 16.
+        """
+        data = b"".join(encoded)
+        if code == 5:
+            return struct.pack(">BHH", code, self.start, 0xFF00 if data[0] else 0)
+        if code == 6:
+            return struct.pack(">BH", code, self.start) + data
+        if self.bits:
+            number = sum(bit << i for i, bit in enumerate(data))
+            data = number.to_bytes(self.size, "little")
+        write = struct.pack(">HHB", self.start, self.count, self.size) + data
+        if code == READ_WRITE:
+            return struct.pack(">BHH", code, self.start, self.count) + write
+        return bytes((code or WRITE_CODE[self.table],)) + write
+
+    def part(self, reply: bytes, cell: Register | Cell) -> bytes:
+        """Return the bytes of one register out of a checked read reply; a bit as one byte."""
+        at = cell.address - self.start
+        if self.bits:
+            return bytes((reply[2 + at // 8] >> at % 8 & 1,))
+        return reply[2 + 2 * at : 2 + 2 * (at + cell.count)]
+
+    def holds(self, cell: Register | Cell) -> bool:
+        """Return whether all of ``cell`` is in it."""
+        inside = self.start <= cell.address and cell.end <= self.start + self.count
+        return inside and cell.table == self.table
+
+    def _numbers(self, reply: bytes) -> Iterable[Any]:
+        if self.bits:
+            bits = int.from_bytes(reply[2:], "little")
+            return [bits >> at & 1 for at in self._bits]
+        if self._order is not None:
+            reply = bytes(self._order(reply))
+        return self._struct.unpack(reply)
+
+    def _formats(self, simple: Sequence[Register]) -> Iterable[str]:
+        if self.bits:
+            return
+        at = self.start
+        for r in simple:
+            yield f"{2 * (r.address - at)}x" if r.address > at else ""  # 0x would cost time
+            yield FORMAT[r.type]
+            at = r.end
+        if (rest := self.start + self.count - at) > 0:
+            yield f"{2 * rest}x"
+
+    def _permutation(self, simple: Sequence[Register]) -> Any:
+        """Return what puts the bytes of a reply into big order; ``None`` if they all are."""
+        order = list(range(self.length))
+        for r in simple:
+            if r.cell.order is not None:
+                at = 2 + 2 * (r.address - self.start)
+                order[at : at + 2 * r.count] = [at + i for i in r.cell.order]
+        return None if order == list(range(self.length)) else itemgetter(*order)
+
+    def _outside(self, name: str, value: float, time: float) -> Sample:
+        register = self._by_name[name]
+        value = register.settle(value)
+        quality = Quality.BAD if math.isnan(value) else Quality.GOOD
+        return Sample(register.tag, time, value, quality)
