@@ -20,7 +20,7 @@ from controller.recipe import load_recipe
 from controller.restart import Memory
 from drivers.driver import Driver
 from drivers.modbus import Fence
-from drivers.opcua import DataValue
+from drivers.opcua import DataValue, Link
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH
 from fermloop.commands.simulated import vessels
@@ -179,7 +179,7 @@ class ModbusWire(Wire):
         self.link.reset()
 
 
-class OpcUaWire(Wire):
+class OpcUaWire(Wire, Link):
     link: VesselOpcUaLink
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
