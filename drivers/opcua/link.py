@@ -262,6 +262,7 @@ class OpcUaLink(Link):
                 self._reads.clear()
             ids = [self._id(n) for n in nodes]
             parameters = ua.ReadParameters()
+            parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
             parameters.NodesToRead = [ua.ReadValueId(i, AttributeIds.Value) for i in ids if i]
             asked = self._reads[nodes] = (parameters, [i is not None for i in ids])
         parameters, known = asked

@@ -153,10 +153,12 @@ class Subscription:
 
 def data_value(given: ua.DataValue) -> DataValue:
     """Return a DataValue as the driver knows it."""
-    status = given.StatusCode.value if given.StatusCode is not None else 0
-    time = given.SourceTimestamp
-    stamp = None if time is None else time.replace(tzinfo=UTC).timestamp()
-    return DataValue(None if given.Value is None else given.Value.Value, status, stamp)
+    code, time, value = given.StatusCode, given.SourceTimestamp, given.Value
+    return DataValue(
+        None if value is None else value.Value,
+        0 if code is None else code.value,
+        None if time is None else time.replace(tzinfo=UTC).timestamp(),
+    )
 
 
 def _item(handle: int, node: ua.NodeId, interval_s: float, timed: bool) -> Any:

@@ -56,6 +56,7 @@ class Plant:
         uri: what it says that its application URI is.
         users: by name, with their passwords; anybody may come in if not given.
         port: a free one if not given.
+        more: how many further Doubles it has: v0, v1, ...
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Plant:
         uri: str = "urn:test:server",
         users: dict[str, str] | None = None,
         port: int | None = None,
+        more: int = 0,
     ) -> None:
         self.policies = policies or (ua.SecurityPolicyType.NoSecurity,)
         self.pair, self.uri = pair, uri
         self.users = None if users is None else Users(users)
         self.port = port or free_port()
+        self.more = more
         self.url = f"opc.tcp://127.0.0.1:{self.port}/plant"
         self.server: Server | None = None
 
@@ -85,7 +88,8 @@ class Plant:
         for other in before:
             await server.register_namespace(other)
         index = await server.register_namespace(URI)
-        for name, kind in KINDS.items():
+        doubles = {f"v{k}": ua.VariantType.Double for k in range(self.more)}
+        for name, kind in (KINDS | doubles).items():
             variable = await server.nodes.objects.add_variable(
                 ua.NodeId.from_string(f"ns={index};s={name}"), f"{index}:{name}", 1, kind
             )

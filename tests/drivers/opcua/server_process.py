@@ -7,7 +7,7 @@ from tests.drivers.opcua.served import Plant, double
 
 
 async def serve(port: int, value: float, before: list[str]) -> None:
-    plant = Plant(port=port)
+    plant = Plant(port=port, more=200)
     await plant.start(*before)
     await plant.put("d", double(value))
     print("ready", flush=True)
