@@ -65,10 +65,17 @@ class Bus:
     Args:
         address: of the line, for messages.
         dial: makes a connection; raises OSError or LinkError.
+        warnings: what people should know of the line: a certificate that ends.
     """
 
-    def __init__(self, address: str, dial: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(
+        self,
+        address: str,
+        dial: Callable[[], Awaitable[Connection]],
+        warnings: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self.address = address
+        self.warnings = warnings
         self._dial = dial
         self._turn = asyncio.Lock()  # its waiters are served in the order they came
         self._connection: Connection | None = None
@@ -272,6 +279,10 @@ class BusLink:
     ) -> list[bytes]:
         self.fence.check(requests, unit)
         return await self._bus.exchange(self, requests, unit, timeout_s or self._timeout_s)
+
+    def warnings(self) -> Sequence[str]:
+        """Return what people should know of the line: a certificate that ends."""
+        return self._bus.warnings()
 
     def reset(self) -> None:
         self._bus.reset(self)

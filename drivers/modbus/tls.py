@@ -9,10 +9,11 @@ authenticated. Its optional roles are the device's business: they are in our cer
 import asyncio
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -22,6 +23,7 @@ from drivers.modbus.bus import Bus
 from drivers.modbus.connection import Connection
 from drivers.modbus.tcp import TcpConnection
 
+WARN_DAYS = 30  # before a certificate ends
 _EXPIRED, _NOT_YET = 10, 9  # OpenSSL's X509_V_ERR_...
 _NAMES = {62, 63, 64}
 
@@ -66,6 +68,11 @@ class Identification:
             raise LinkError(f"tls.ca: {self.ca} is no certificate in PEM form") from None
         return context
 
+    def valid_until(self) -> datetime:
+        """Return when our certificate ends."""
+        data = Path(self.certificate).read_bytes()
+        return x509.load_pem_x509_certificate(data).not_valid_after_utc
+
     def _require_valid(self, now: datetime) -> None:
         for key in ("ca", "certificate", "key"):
             path: str = getattr(self, key)
@@ -76,11 +83,11 @@ class Identification:
                 raise LinkError(f"tls.{key}: {path}: {reason}") from None
             if key == "certificate":
                 try:
-                    ours = x509.load_pem_x509_certificate(data)
+                    end = x509.load_pem_x509_certificate(data).not_valid_after_utc
                 except ValueError:
                     raise LinkError(f"tls.{key}: {path} is no certificate in PEM form") from None
-                if now > ours.not_valid_after_utc:
-                    ended = f"{ours.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+                if now > end:
+                    ended = f"{end:%Y-%m-%d %H:%M} UTC"
                     raise LinkError(f"tls.{key}: {path}, ours, has expired at {ended}")
 
 
@@ -134,11 +141,13 @@ def tls_bus(
         gap_s: wall s of silence between a reply and the next request.
         now: UTC, for the dates of our own certificate.
     """
+    ends: dict[str, datetime] = {}
 
     async def dial() -> Connection:
         context = identification.context(now())
+        ends["our certificate"] = identification.valid_until()
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
+            transport, connection = await asyncio.get_running_loop().create_connection(
                 lambda: TlsConnection(gap_s),
                 host,
                 port,
@@ -147,6 +156,17 @@ def tls_bus(
             )
         except ssl.SSLError as error:
             raise LinkError(refusal(error)) from None
+        shown: Any = transport.get_extra_info("peercert")
+        end = ssl.cert_time_to_seconds(shown["notAfter"])
+        ends["the device's certificate"] = datetime.fromtimestamp(end, UTC)
         return connection
 
-    return Bus(f"{host}:{port}", dial)
+    def warnings() -> Sequence[str]:
+        found: list[str] = []
+        for whose, end in ends.items():
+            days = (end - now()).total_seconds() / 86_400
+            if days < WARN_DAYS:
+                found.append(f"{whose} expires in {max(days, 0):.0f} days, on {end:%Y-%m-%d}")
+        return found
+
+    return Bus(f"{host}:{port}", dial, warnings)

@@ -63,7 +63,7 @@ class Plant:
         self.authority = Authority(folder)
         self.server = self.authority.issue("server")
         self.port = free_port()
-        certificate, key = self.authority.issue("client")
+        certificate, key = self.authority.issue("client", days=300)
         self.ours = Identification(str(self.authority.path), certificate, key, "localhost")
 
     async def read(self, ours: Identification | None = None, **more: Any) -> float:
@@ -84,6 +84,24 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
 async def test_both_show_a_certificate_and_the_value_comes_through(plant: Plant) -> None:
     async with device(plant.authority, plant.server, plant.port):
         assert await plant.read() == 42.5
+
+
+async def test_what_ends_within_30_days_is_warned_of(plant: Plant) -> None:
+    certificate, key = plant.authority.issue("short", days=12.4)
+    ours = replace(plant.ours, certificate=certificate, key=key)
+    async with device(plant.authority, plant.authority.issue("long", days=300), plant.port):
+        link = BusLink(tls_bus("127.0.0.1", plant.port, ours), 1, 20)
+        assert link.warnings() == []  # nobody has looked yet
+        await link.exchange([bytes.fromhex("03 0000 0002")])
+        end = datetime.now(UTC) + timedelta(days=12.4)
+        assert link.warnings() == [f"our certificate expires in 12 days, on {end:%Y-%m-%d}"]
+        await link.close()
+    async with device(plant.authority, plant.authority.issue("soon", days=0.2), plant.port):
+        link = BusLink(tls_bus("127.0.0.1", plant.port, plant.ours), 1, 20)
+        await link.exchange([bytes.fromhex("03 0000 0002")])
+        (warning,) = link.warnings()
+        assert warning.startswith("the device's certificate expires in 0 days, on ")
+        await link.close()
 
 
 async def refused(plant: Plant, ours: Identification | None = None, **more: Any) -> str:
