@@ -16,6 +16,7 @@ def look(device: Device, now: float) -> dict[str, Any]:
         "driver": device.settings.driver,
         "address": device.settings.address,
         "identity": device.identity.name,
+        "info": dict(device.identity.info),
         "simulated": device.identity.simulated,
         "answering": device.answering,
         "error": device.error,

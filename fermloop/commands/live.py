@@ -110,7 +110,8 @@ def tables(state: State) -> RenderableType:
     parts.append(Text(f"{state.get('site', '')}{mark}  (pid {state.get('pid')})", "bold"))
     devices = Table("device", "state", "address", box=None, header_style="dim")
     for name, device in state.get("devices", {}).items():
-        devices.add_row(name, _device(device), str(device.get("address", "")))
+        cells = name, _device(device), str(device.get("address", ""))
+        devices.add_row(*map(Text, cells))  # as Text: [Errno 111] is no markup
     parts.append(devices)
     for name, r in state.get("reactors", {}).items():
         parts += [Text(""), Text(line(state, name), "bold"), _loops(name, r)]
@@ -137,7 +138,7 @@ def _loops(name: str, reactor: State) -> Table:
     for column in (1, 2, 3):
         table.columns[column].justify = "right"
     for key, loop in reactor["loops"].items():
-        table.add_row(f"{name}.{key}", *_loop(loop))
+        table.add_row(*map(Text, (f"{name}.{key}", *_loop(loop))))
     return table
 
 

@@ -63,7 +63,7 @@ def _about(device: Seen) -> str:
     words = [f"{device['driver']} at {device['address']}"]
     if device["identity"]:
         words.append(device["identity"])
-    words += [f"{key} {value}" for key, value in device.get("info", {}).items()]
+    words += [f"{key} {value}" for key, value in device["info"].items()]
     t = device["latency_ms"]
     if t["last"] is not None:
         words.append(

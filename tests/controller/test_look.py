@@ -38,7 +38,7 @@ class Transmitter(Driver):
         self.asked = 0
 
     async def identify(self) -> Identity:
-        return Identity("Hamilton Arc")
+        return Identity("Hamilton Arc", info={"serial number": "4711"})
 
     async def read(self) -> dict[str, Sample]:
         self.asked += 1
@@ -92,6 +92,7 @@ async def test_each_tag_has_its_words_its_value_and_its_state(
     await device.read(100.0, None)
     seen = look(device, 100.0)
     assert (seen["identity"], seen["answering"], seen["reads"]) == ("Hamilton Arc", True, 2)
+    assert seen["info"] == {"serial number": "4711"}
     assert seen["warnings"] == ["certificate ends in 12 days"]
     pump, ph = seen["tags"]["R1.pump"], seen["tags"]["R1.ph"]
     assert (pump["raw"], pump["value"], pump["state"]) == ("0001", 1.0, "runs")

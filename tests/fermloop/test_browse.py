@@ -19,6 +19,7 @@ from fermloop.commands.browse import Wanted, connection, run
 from fermloop.commands.browse_toml import names
 from fermloop.failure import FailureError
 from tests.drivers.opcua.served import URI, Plant, free_port
+from tests.drivers.opcua.test_security import ENCRYPTED, SERVER, Files
 from tests.system.plant_processes import plant_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -247,3 +248,38 @@ async def test_names_are_unique_and_such_as_a_plant_file_takes(plant: Plant) -> 
     assert made[:5] == ["a_ph", "b_ph", "b_ph_2", "feed", "dissolved_oxygen"]
     assert made[5:] == ["tag_温度", "tag", "x"]
     assert all(re.fullmatch(r"[A-Za-z][\w.]*", name) for name in made)
+
+
+async def test_a_server_that_wants_security_and_a_log_in_is_browsed_with_the_plant_file_s_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = Files(tmp_path)
+    pair = files.pair("server", SERVER)
+    files.trust(pair)
+    served = Plant(*ENCRYPTED, pair=pair, uri=SERVER, users={"ana": "s3cret"})
+    await served.start()
+    ours = files.pair("soon", "urn:test:fermloop", days=12.5)
+    options: dict[str, object] = {
+        "certificate": ours[0], "key": ours[1], "trusted": files.trusted, "user": "ana",
+        "password_env": "BROWSE_PASSWORD",
+    }  # fmt: skip
+    try:
+        monkeypatch.setenv("BROWSE_PASSWORD", "s3cret")
+        _, settings = connection(served.url, None, options)
+        await asyncio.to_thread(run, settings, ALL, "toml", "R1-safe", "R1")
+        out, err = capsys.readouterr()
+        monkeypatch.setenv("BROWSE_PASSWORD", "wrong")
+        with pytest.raises(FailureError) as failed:
+            await asyncio.to_thread(run, settings, ALL, "table", "", "R1")
+    finally:
+        await served.stop()
+    device = tomllib.loads(out)["device"]["R1-safe"]
+    assert device["login"] == {"user": "ana", "password_env": "BROWSE_PASSWORD"}
+    assert device["security"]["key"] == str(ours[1])
+    assert "insecure" not in device
+    assert {tag["node"] for tag in device["tags"]} == {f"nsu={URI};s={name}" for name in "dfi"}
+    assert "s3cret" not in out + err
+    assert err.startswith(f"{served.url}: warning: ")
+    assert "11 days" in err or "12 days" in err
+    assert len(failed.value.lines) == 1
+    assert failed.value.code == 1

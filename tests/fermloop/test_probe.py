@@ -26,8 +26,8 @@ from tests.system.served_plant import Wires, breakable, wire_to, wires
 
 READS = {1, 2, 3, 4, 43}  # Modbus function codes that move nothing
 DEVICE = {
-    "driver", "address", "identity", "simulated", "answering", "error", "warnings", "latency_ms",
-    "reads", "failures", "tags",
+    "driver", "address", "identity", "info", "simulated", "answering", "error", "warnings",
+    "latency_ms", "reads", "failures", "tags",
 }  # fmt: skip
 TAG = {"raw", "value", "unit", "state", "quality", "age_s", "low", "high", "actuator"}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from controller.api import CommandServer
 from drivers.point import RangeError
@@ -245,8 +246,6 @@ def test_the_status_line_says_what_the_demo_promises() -> None:
 
 
 def test_the_tables_can_be_drawn() -> None:
-    from rich.console import Console
-
     out = Console(width=140, file=None, record=True)
     with out.capture() as drawn:
         out.print(live.tables(STATE))
@@ -261,3 +260,12 @@ def test_what_devices_warn_of_is_in_the_line_and_in_the_status() -> None:
     assert "warning R1-io: certificate ends in 12 days" in lines
     (line,) = [line for line in lines if line.startswith("R1 ")]
     assert "| 1 warning | 1 alarm" in line
+
+
+def test_what_stands_in_brackets_is_shown_in_the_tables_too() -> None:
+    devices = {**STATE["devices"]}
+    devices["R1-gas"] = {**devices["R1-gas"], "error": "[Errno 113] no route", "answering": False}
+    out = Console(width=200)
+    with out.capture() as drawn:
+        out.print(live.tables({**STATE, "devices": devices}))
+    assert "SILENT [Errno 113] no route" in drawn.get()
