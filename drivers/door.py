@@ -21,6 +21,7 @@ GRACE_S = 0.1  # that a cancelled call may take to end
 MAX_AGE_S = 5.0  # an older sample is BAD, unless the plant file says otherwise for the tag
 SKEW_S = 1.0  # a sample may be so far in the future; it is stamped now
 HELD = 0.01  # of a tag's range: a readback this far from what was written confirms it
+_INSIST = 5  # times that what ignores its cancellation is cancelled again in the end
 _SHOWN = 5  # complaints that are told at once
 
 _log = logging.getLogger("fermloop.drivers")
@@ -108,6 +109,11 @@ class Door(Driver):
             await self._call("close", lambda: self._driver.close())
         except DeviceError as error:
             _log.warning("%s", error)
+        for _ in range(_INSIST):  # whoever ends the event loop would wait for them for ever
+            for task in self._overdue:
+                task.cancel()
+            if self._overdue:
+                await asyncio.wait(self._overdue, timeout=GRACE_S)
 
     def raw(self) -> Mapping[str, str]:
         try:

@@ -60,11 +60,13 @@ class FakeFeeder:
         if self._server is None:
             return
         self._server.close()
+        self._speaks.set()
         for writer in self._writers:
             writer.transport.abort()
+        while self._writers:  # noqa: ASYNC110 (they end within a few turns)
+            await asyncio.sleep(0)
         await self._server.wait_closed()
         self._server = None
-        self._speaks.set()
 
     async def mend(self) -> None:
         self._speaks.set()
