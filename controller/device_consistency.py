@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from controller.device_settings import DeviceSettings, TagSettings
-from controller.register_consistency import MODBUS_ONLY, Taken, wrong_infos, wrong_register
+from controller.register_consistency import (
+    MODBUS_ONLY,
+    Taken,
+    wrong_infos,
+    wrong_reads,
+    wrong_register,
+)
 from drivers.third_party import wrong_name
 
 _ALL = {"driver", "address", "profile", "timeout_s", "required", "info", "tags"}
@@ -55,6 +61,7 @@ def wrong_keys(key: str, device: DeviceSettings) -> Iterator[str]:
         yield f"{key}.login: is not allowed with insecure = true; security is required for secrets"
     yield from _address(key, device)
     if modbus(device):
+        yield from wrong_reads(key, device)
         yield from wrong_infos(key, device)
 
 

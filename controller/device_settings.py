@@ -125,12 +125,19 @@ class TlsSettings(Settings):
     server_name: str | None = Field(None, description="in the device's certificate; else its host")
 
 
+class WholeSettings(Place):
+    """Neighbouring registers that the device answers only all at once."""
+
+    count: int = Field(ge=1, le=125, description="registers")
+
+
 class ReadSettings(Settings):
     """What one request may read; less where a device can do less."""
 
     max_registers: int = Field(125, ge=1, le=125)
     max_bits: int = Field(2000, ge=1, le=2000)
     max_gap: int = Field(16, ge=0, le=124, description="unused registers that are read along")
+    whole: tuple[WholeSettings, ...] = Field((), description="ranges read only as a whole")
 
 
 class SecuritySettings(Settings):

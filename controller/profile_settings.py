@@ -18,6 +18,7 @@ from controller.device_settings import (
     TagSettings,
     WatchdogSettings,
 )
+from controller.register_consistency import wrong_infos, wrong_reads
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -106,6 +107,9 @@ ABOUT = {"about", "page", "writable", "needs"}  # what a signal has and a tag ha
 def inconsistencies(profile: ProfileSettings) -> Iterator[str]:
     """Yield what no key of a profile sees alone, each with its key and what is allowed."""
     opcua = profile.profile.protocol == "opcua"
+    device = _device(profile.device, opcua)
+    if not opcua:
+        yield from _defaults(profile.device)
     for name, signal in profile.signal.items():
         where = f"signal.{name}"
         for key in signal.needs:
@@ -117,18 +121,33 @@ def inconsistencies(profile: ProfileSettings) -> Iterator[str]:
         if signal.low is not None and signal.high is not None and signal.low >= signal.high:
             yield f"{where}.high: {signal.high:g} is not allowed; above low, {signal.low:g}"
             continue
-        if signal.quality is not None and not opcua and len(signal.quality.places) != 1:
-            yield f"{where}.quality: exactly one place (holding, input, ...) is required"
         tag = _tag(signal)
-        device = DeviceSettings.model_validate(
-            {
-                "driver": "opcua" if opcua else "modbus_tcp",
-                "address": "opc.tcp://any:1" if opcua else "any:1",
-                "tags": [tag],
-            }
-        )
         for line in wrong_place(where, device, tag, {}):
             yield line.replace(f"{where}.safe", f"{where}.writable")
+
+
+def _defaults(device: DriverDefaults) -> Iterator[str]:
+    """Yield what is wrong with what is read of a Modbus device, over each wire."""
+    wires = sorted(DriverDefaults.model_fields.keys() - DefaultSettings.model_fields.keys())
+    parts = [("device", device), *((f"device.{wire}", getattr(device, wire)) for wire in wires)]
+    for key, part in parts:
+        if part is not None:
+            yield from wrong_reads(key, _device(part))
+            yield from wrong_infos(key, _device(part))
+
+
+def _device(part: DefaultSettings, opcua: bool = False) -> DeviceSettings:
+    """Return a device as a plant may have it, for its registers to be checked."""
+    given = part.model_dump(include={"read", "info", "writes"}, exclude_none=True)
+    anything = {"name": "R1.any", "unit": "1", "low": 0, "high": 1}
+    return DeviceSettings.model_validate(
+        {
+            **({} if opcua else given),
+            "driver": "opcua" if opcua else "modbus_tcp",
+            "address": "opc.tcp://any:1" if opcua else "any:1",
+            "tags": [anything],
+        }
+    )
 
 
 def _tag(signal: SignalSettings) -> TagSettings:

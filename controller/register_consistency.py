@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import cast, get_args
 
 from controller.device_settings import Coding, DeviceSettings, InfoSettings, TagSettings
-from controller.registers import cell, register
+from controller.registers import cell, limits, register, span
 from drivers.modbus.cells import EXACT, Cell, Type
 
 PLACES = (
     "exactly one of input, holding, coil, discrete (0-based) or "
     "input_number, holding_number, coil_number, discrete_number (1-based) is required"
 )
+WHOLE_PLACES = ("input", "holding", "input_number", "holding_number")
 NUMBERS = [t for t in get_args(Type) if t != "string"]
 # What only a Modbus device has: each of these with another driver would be without effect.
 MODBUS_ONLY = ("type", "words", "bytes", "mask", "length", "quality", "scale", "offset")
@@ -46,6 +47,26 @@ def wrong_register(
     if not wrong:
         yield from _remaining(where, t)
         yield from _apart(where, device, t, taken)
+
+
+def wrong_reads(key: str, device: DeviceSettings) -> Iterator[str]:
+    """Yield what is wrong with the ranges that are read only as a whole."""
+    most, seen = device.read.max_registers, list[Cell]()
+    for i, whole in enumerate(device.read.whole):
+        where = f"{key}.read.whole.{i}"
+        if [table in ("input", "holding") for table, _ in whole.places] != [True]:
+            yield f"{where}: exactly one of {', '.join(WHOLE_PLACES)} is required"
+            continue
+        try:
+            there = span(whole)
+        except ValueError as error:
+            yield f"{where}: {error}"
+            continue
+        if whole.count > most:
+            yield f"{where}.count: {whole.count} is not allowed; read.max_registers = {most}"
+        if any(w.table == there.table and w.meets(there.address, there.end) for w in seen):
+            yield f"{where}: {there.address} to {there.end - 1} has registers of another range"
+        seen.append(there)
 
 
 def wrong_infos(key: str, device: DeviceSettings) -> Iterator[str]:
@@ -205,6 +226,11 @@ def _whole(where: str, device: DeviceSettings, there: Cell) -> Iterator[str]:
             f"{where}: {there.count} registers at once are needed; "
             f"read.max_registers = {most} allows too few"
         )
+    if not any(wrong_reads("", device)):
+        try:
+            limits(device).around(there)
+        except ValueError as error:
+            yield f"{where}: {error}"
 
 
 def _apart(where: str, device: DeviceSettings, t: TagSettings, taken: Taken) -> Iterator[str]:

@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from controller.device_settings import Coding, DeviceSettings, InfoSettings, TagSettings
+from controller.device_settings import (
+    Coding,
+    DeviceSettings,
+    InfoSettings,
+    TagSettings,
+    WholeSettings,
+)
 from drivers.clock import Clock
 from drivers.modbus import (
     Cell,
@@ -57,7 +63,20 @@ def cell(c: Coding) -> Cell:
 def limits(settings: DeviceSettings) -> Limits:
     """Return what one read request may move."""
     read = settings.read
-    return Limits(read.max_registers, read.max_bits, read.max_gap)
+    whole = tuple(span(w) for w in read.whole)
+    return Limits(read.max_registers, read.max_bits, read.max_gap, whole)
+
+
+def span(w: WholeSettings) -> Cell:
+    """Return the registers that are read as a whole.
+
+    Raises:
+        ValueError: they go beyond the last register, or are none.
+    """
+    table, address = w.places[0]
+    if table in ("coil", "discrete"):
+        raise ValueError(f"whole is for registers, not for {table}")
+    return Cell(table, address, "string", length=w.count)
 
 
 def read_plan(settings: DeviceSettings) -> tuple[Read, ...]:

@@ -28,12 +28,13 @@ class Block:
 
     Args:
         parts: of one table, by rising address; gaps are read along.
+        whole: the range that they lie in and that is read as a whole.
     """
 
-    def __init__(self, parts: Sequence[Register | Cell]) -> None:
+    def __init__(self, parts: Sequence[Register | Cell], whole: Cell | None = None) -> None:
         self.table: Table = parts[0].table
-        self.start = parts[0].address
-        self.count = max(p.end for p in parts) - self.start
+        self.start = (whole or parts[0]).address
+        self.count = (whole.end if whole else max(p.end for p in parts)) - self.start
         self.registers = tuple(p for p in parts if isinstance(p, Register))
         self.names = tuple(r.tag.name for r in self.registers)
         used = {a for p in parts for a in range(p.address, p.end)}

@@ -109,6 +109,10 @@ class Cell:
         object.__setattr__(self, "_shift", shift)
         object.__setattr__(self, "limits", (0, mask >> shift))
 
+    def meets(self, start: int, end: int) -> bool:
+        """Return whether it has something of ``start`` up to but not with ``end``."""
+        return self.address < end and start < self.end
+
     def number(self, data: bytes) -> Any:
         """Return the number, an int or a float, of the bytes on the wire; a bit is one byte."""
         (number,) = self._struct.unpack(self._turn(data))

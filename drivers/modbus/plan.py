@@ -20,11 +20,29 @@ class Limits(NamedTuple):
         registers: at most so many.
         bits: coils or discrete inputs, at most so many.
         gap: unused registers, or bits, that may lie between two that are wanted.
+        whole: ranges that the device answers only as a whole.
     """
 
     registers: int = 125
     bits: int = 2000
     gap: int = 16
+    whole: tuple[Cell, ...] = ()
+
+    def around(self, cell: Register | Cell) -> Cell | None:
+        """Return the whole range that ``cell`` lies in.
+
+        Raises:
+            ValueError: it lies in it only in part.
+        """
+        for whole in self.whole:
+            if whole.table == cell.table and whole.meets(cell.address, cell.end):
+                if not whole.address <= cell.address < cell.end <= whole.end:
+                    raise ValueError(
+                        f"{cell.table} {cell.address} to {cell.end - 1} lies only in part in "
+                        f"{whole.address} to {whole.end - 1}, which is read as a whole"
+                    )
+                return whole
+        return None
 
     def most(self, table: Table) -> int:
         """Return how much of a table one request may move."""
@@ -86,8 +104,9 @@ class ReadPlan:
             labels.setdefault(status.cell, []).append(f"{r.tag.name} quality")
         for name, cell in others.items():
             labels.setdefault(cell, []).append(name)
-        found = groups([*registers, *labels], limits or Limits())
-        self.blocks = [Block(parts) for parts in found]
+        limits = limits or Limits()
+        found = groups([*registers, *labels], limits)
+        self.blocks = [Block(parts, limits.around(parts[0])) for parts in found]
         self.requests = [b.request for b in self.blocks]
         self.asked = [str(b) for b in self.blocks]
         self.reads = tuple(
@@ -184,19 +203,31 @@ def groups(cells: Iterable[C], limits: Limits) -> list[list[C]]:
     """Return what is moved together: the fewest requests, and of those the fewest registers.
 
     Args:
-        cells: each stays whole; those that overlap stay together.
+        cells: each stays whole; those that overlap, or share a whole range, stay together.
         limits: of one request.
 
     Raises:
-        ValueError: something is longer than a request may be.
+        ValueError: something is longer than a request may be, or in part in a whole range.
     """
-    by_table: dict[Table, list[C]] = {}
+    by_table: dict[tuple[Table, int], list[C]] = {}  # and how many whole ranges lie before it
+    by_whole: dict[Cell, list[C]] = {}
     for cell in cells:
-        by_table.setdefault(cell.table, []).append(cell)
-    found: list[list[C]] = []
-    for table in sorted(by_table, key=lambda table: READ_CODE[table]):
+        whole = limits.around(cell)
+        if whole is None:
+            passed = sum(w.table == cell.table and w.end <= cell.address for w in limits.whole)
+            by_table.setdefault((cell.table, passed), []).append(cell)
+        else:
+            by_whole.setdefault(whole, []).append(cell)
+    for whole in by_whole:
+        if whole.count > limits.most(whole.table):
+            raise ValueError(
+                f"{whole.table} {whole.address}: {whole.count} registers that must be read at "
+                f"once; {limits.most(whole.table)} are allowed"
+            )
+    found = [sorted(part, key=lambda c: (c.address, c.end)) for part in by_whole.values()]
+    for table, passed in sorted(by_table, key=lambda key: (READ_CODE[key[0]], key[1])):
         most = limits.most(table)
-        atoms = _atoms(by_table[table])
+        atoms = _atoms(by_table[table, passed])
         for atom in atoms:
             if atom.end - atom.start > most:
                 raise ValueError(

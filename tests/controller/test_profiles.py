@@ -195,6 +195,11 @@ MISTAKES = [
     ),
     ('driver = "modbus_tcp"\n', "", "plant.toml: device.R1-pump.driver: missing; "),
     ('profile = "./pump.toml"', "profile = 3", "plant.toml: device.R1-pump.profile: 3 is not"),
+    (
+        'profile = "./pump.toml"',
+        'profile = "./pump.toml"\nread = { whole = [{ input = 3, count = 2 }] }',
+        "(R1.flow): input 4 to 5 lies only in part in 3 to 4, which is read as a whole",
+    ),
 ]
 
 
@@ -223,6 +228,41 @@ IN_PROFILE = [
     ('needs = { unit = "as', 'needs = { units = "as', "signal.gauge.needs.units: no key of a tag"),
     ("max_age_s = 3", 'quality = { good = [0], type = "uint16" }', "signal.flow.quality: exactly"),
     ("[signal.flow]", "[signal.Flow]", "signal.Flow"),
+    (
+        "unit_id = 7",
+        "read = { whole = [{ count = 4 }] }",
+        "device.read.whole.0: exactly one of input, holding, input_number, holding_number is",
+    ),
+    (
+        "unit_id = 7",
+        "read = { whole = [{ coil = 0, count = 4 }] }",
+        "device.read.whole.0: exactly one of input, holding, input_number, holding_number is",
+    ),
+    (
+        "unit_id = 7",
+        "read = { whole = [{ input = 65535, count = 2 }] }",
+        "device.read.whole.0: address 65535 is outside 0 to 65535",
+    ),
+    (
+        "unit_id = 7",
+        "read = { max_registers = 4, whole = [{ input = 0, count = 8 }] }",
+        "device.read.whole.0.count: 8 is not allowed; read.max_registers = 4",
+    ),
+    (
+        "unit_id = 7",
+        "read = { whole = [{ input = 0, count = 8 }, { input = 7, count = 2 }] }",
+        "device.read.whole.1: 7 to 8 has registers of another range",
+    ),
+    (
+        "unit_id = 7",
+        "read = { whole = [{ input = 0, count = 5 }] }",
+        "signal.flow: input 4 to 5 lies only in part in 0 to 4, which is read as a whole",
+    ),
+    (
+        "unit_id = 7",
+        'info = [{ name = "serial", input = 9, type = "string" }]',
+        "device.info.0 (serial).length: missing; registers of the string are required",
+    ),
 ]
 
 

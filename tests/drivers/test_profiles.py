@@ -13,7 +13,7 @@ from controller.device_settings import DeviceSettings
 from controller.devices import build, wire
 from controller.profiles import expand
 from drivers.clock import SystemClock
-from drivers.driver import Driver
+from drivers.driver import DeviceError, Driver
 from drivers.point import Quality, Sample
 from tests.drivers.paper_device import PaperDevice, float_words, frame
 
@@ -108,6 +108,16 @@ async def test_omron_takes_two_alarm_values_as_the_manual_prints_them(
         assert device.heard[0] == frame(ask)
 
 
+@pytest.mark.parametrize("status", [2, 256])
+async def test_vaisala_tells_a_bad_measurement(driven: Driven, status: int) -> None:
+    """GMP252 User Guide M211897EN-D: only a CO2 status of 0 is ok."""
+    async with PaperDevice(0xF0) as device:
+        device.put(0, *float_words(465.66, low_first=True))
+        device.put(2049, status)
+        probe = driven("vaisala_gmp25x", device, {"signal": "co2", "low": 0, "high": 20})
+        assert (await probe.read())["R1.co2"].quality == Quality.BAD
+
+
 async def test_omron_sends_values_without_their_decimal_point(driven: Driven) -> None:
     """E5_C Communications Manual H175, page 2-4: 105.0 is 41A hex; 5-2: -5.0 is FFFFFFCE."""
     async with PaperDevice(1) as device:
@@ -119,6 +129,18 @@ async def test_omron_sends_values_without_their_decimal_point(driven: Driven) ->
         samples = await controller.read()
         assert value(samples, "temperature") == 105.0
         assert value(samples, "heating") == -5.0
+
+
+@pytest.mark.parametrize(
+    ("bit", "quality"), [(2, Quality.BAD), (6, Quality.BAD), (12, Quality.GOOD)]
+)
+async def test_omron_tells_a_broken_sensor(driven: Driven, bit: int, quality: Quality) -> None:
+    """E5_C Communications Manual H175, page 3-25: A/D error, input error, alarm 1."""
+    async with PaperDevice(1) as device:
+        device.put(0, 0, 1050, (1 << bit) >> 16, (1 << bit) & 0xFFFF)
+        tag = {"signal": "temperature", "low": 0, "high": 150, "scale": 0.1}
+        samples = await driven("omron_e5_c", device, tag).read()
+        assert samples["R1.temperature"].quality == quality
 
 
 async def test_bronkhorst_counts_are_the_manuals_percent(driven: Driven) -> None:
@@ -166,6 +188,106 @@ async def test_liquiline_has_the_low_word_first(driven: Driven) -> None:
         assert math.isnan(samples["R1.ai2"].value)
 
 
+async def test_liquiline_tells_how_good_a_value_is(driven: Driven) -> None:
+    """Modbus Guideline V1.0, page 18: what the states 0 to 3 mean."""
+    async with PaperDevice(0, tcp=True) as device:
+        tags: list[dict[str, Any]] = []
+        for k in range(4):
+            device.put(4 * k, *float_words(6.97, low_first=True), k, 0)
+            tags.append({"signal": f"ai{k + 1}", "unit": "[pH]", "low": 0, "high": 14})
+        samples = await driven("endress_hauser_liquiline", device, *tags).read()
+        bad = Quality.BAD
+        assert [s.quality for s in samples.values()] == [Quality.GOOD, Quality.UNCERTAIN, bad, bad]
+
+
+PUMP = {"unit": "L/h", "low": 0, "high": 30}
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [(0x03, Quality.GOOD), (0x43, Quality.UNCERTAIN), (0x20, Quality.BAD), (0x60, Quality.BAD)],
+)
+async def test_prominent_says_how_it_fares(driven: Driven, status: int, quality: Quality) -> None:
+    """Manual 1383333, page 40: bit 5 of the status is an error, bit 6 a warning."""
+    async with PaperDevice(20) as device:
+        device.put(63, 0xAABB, 0xCCDD)
+        device.put(1, 0, 7)
+        device.put(1000, 0, status)
+        device.put(1018, *float_words(12.5, low_first=False))
+        pump = driven("prominent_dulco_flex", device, {"signal": "rate", **PUMP})
+        assert (await pump.read())["R1.rate"].quality == quality
+
+
+@pytest.mark.parametrize("pattern", [(0xCCDD, 0xAABB), (0xBBAA, 0xDDCC), (0, 0xAABB)])
+async def test_prominent_in_another_order_is_refused(
+    driven: Driven, pattern: tuple[int, int]
+) -> None:
+    """Manual 1383330: the endianness pattern tells order and base."""
+    async with PaperDevice(20) as device:
+        device.put(63, *pattern)
+        device.put(1, 0, 7)
+        device.put(1000, 0, 3)
+        device.put(1018, *float_words(12.5, low_first=False))
+        pump = driven("prominent_dulco_flex", device, {"signal": "rate", **PUMP})
+        with pytest.raises(DeviceError, match="endianness pattern"):
+            await pump.read()
+
+
+def arc(status: int = 0) -> PaperDevice:
+    """Return Hamilton's probe with the values of the manual's examples, pages 21 and 23."""
+    device = PaperDevice(1, whole={2089: 10, 2409: 10})
+
+    def low_first(number: int) -> tuple[int, int]:
+        return number & 0xFFFF, number >> 16
+
+    ph = [float_words(v, low_first=True) for v in (4.02503, 0.0, 14.0)]
+    celsius = [float_words(v, low_first=True) for v in (24.35834, -20.0, 130.0)]
+    for first, unit, (number, low, high) in ((2089, 0x1000, ph), (2409, 0x04, celsius)):
+        parts = low_first(unit), number, low_first(status), low, high
+        device.put(first, *(word for part in parts for word in part))
+    return device
+
+
+async def test_hamilton_is_read_only_as_a_whole(driven: Driven) -> None:
+    """624300/01, figures 2.5.2.3.2 and 2.5.3.3.2: 4.02503 pH, 24.35834 Cel."""
+    async with arc() as device:
+        tags = [{"signal": s} for s in ("ph", "ph_unit", "temperature")]
+        samples = await driven("hamilton_arc_ph", device, *tags).read()
+        assert value(samples, "ph") == pytest.approx(4.02503, rel=1e-7)
+        assert value(samples, "ph_unit") == 4096
+        assert value(samples, "temperature") == pytest.approx(24.35834, rel=1e-7)
+        asked = [int.from_bytes(f[2:4], "big") for f in device.heard]
+        assert sorted(asked) == [2089, 2409]
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [
+        (4, "UNCERTAIN"),
+        (8, "UNCERTAIN"),
+        (12, "UNCERTAIN"),
+        (1, "BAD"),
+        (2, "BAD"),
+        (16, "BAD"),
+        (20, "BAD"),
+    ],
+)
+async def test_hamilton_tells_a_warning(driven: Driven, status: int, quality: str) -> None:
+    """624300/01, page 23: bits of the measurement status."""
+    async with arc(status) as device:
+        samples = await driven("hamilton_arc_ph", device, {"signal": "ph"}).read()
+        assert samples["R1.ph"].quality.name == quality
+
+
+async def test_hamilton_oxygen_is_where_the_driver_of_others_reads_it(driven: Driven) -> None:
+    """github.com/asaldivar93/reactors_czlab, drivers/hamilton.py: ten words from 2089."""
+    async with PaperDevice(1, whole={2089: 10}) as device:
+        device.put(2089, 32, 0, *float_words(37.5, low_first=True), *[0] * 6)
+        tag = {"signal": "do", "unit": "%", "low": 0, "high": 300}
+        samples = await driven("hamilton_visiferm_do", device, tag, {"signal": "do_unit"}).read()
+        assert (value(samples, "do"), value(samples, "do_unit")) == (37.5, 32)
+
+
 @pytest.mark.parametrize(
     ("ask", "reply", "holding", "counts"),
     [
@@ -184,3 +306,18 @@ async def test_flintec_gives_weights_as_the_manual_prints_them(
         scale = driven("flintec_ft10", device, {"signal": "tare", "holding": holding, **tag})
         assert value(await scale.read(), "tare") == counts / 1000
         assert device.heard == [frame(ask)]
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [(0x0002, "GOOD"), (0x0006, "GOOD"), (0x0000, "BAD"), (0x2002, "BAD"), (0x8002, "BAD")],
+)
+async def test_flintec_says_whether_a_weight_is_one(
+    driven: Driven, status: int, quality: str
+) -> None:
+    """FT-10 Technical Manual Rev. 1.0, page 68: bit 1 data ok, 13 to 15 error code."""
+    async with PaperDevice(1) as device:
+        device.put(0, 0x0001, 0x86A0, status)
+        tag = {"unit": "kg", "low": 0, "high": 200, "scale": 0.001}
+        scale = driven("flintec_ft10", device, {"signal": "weight", **tag})
+        assert (await scale.read())["R1.weight"].quality.name == quality
