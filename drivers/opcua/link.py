@@ -7,7 +7,7 @@ decided here: its own recovery blocks a request for up to a minute while it reco
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from asyncua import ua
@@ -21,7 +21,7 @@ from drivers.opcua.describe import describe
 from drivers.opcua.node import DataValue, Link, LinkError
 from drivers.opcua.quality import status_name
 from drivers.opcua.security import Login, Security, log_in
-from drivers.opcua.subscription import RefusedError, Subscription, data_value
+from drivers.opcua.subscription import RefusedError, Subscription, data_value, stamp
 from drivers.opcua.units import Description
 
 T = TypeVar("T")
@@ -216,6 +216,8 @@ class OpcUaLink(Link):
             if silence <= min(3 * interval_s, interval_s + _LATE_S) + self._timeout_s:
                 if sent.server_time is not None:
                     self._server_time = sent.server_time, sent.spoke_at
+                elif monotonic() >= self._ask_time_at:  # it does not stamp what it sends
+                    await self._ask_time(client)
                 return sent.values, silence
         values = await self._read(client, nodes)
         if sent is not None and not sent.dead:
@@ -293,9 +295,9 @@ class OpcUaLink(Link):
         self._ask_time_at = began + _CLOCK_S
         (given,) = await client.uaclient.read(parameters)
         time = given.Value.Value if given.Value is not None else None
-        if isinstance(time, datetime):
-            middle = (began + monotonic()) / 2
-            self._server_time = time.replace(tzinfo=UTC).timestamp(), middle
+        known = stamp(time) if isinstance(time, datetime) else None
+        if known is not None:
+            self._server_time = known, (began + monotonic()) / 2
 
     async def _write(
         self, client: Client, nodes: Sequence[str], values: Sequence[float]

@@ -136,8 +136,7 @@ class Subscription:
                 self.lost = f"message {number} came after {self._sequence}"
             self._sequence = number
         self.spoke_at = self.fresh_at = monotonic()
-        if isinstance(message.PublishTime, datetime):
-            self.server_time = message.PublishTime.replace(tzinfo=UTC).timestamp()
+        self.server_time = stamp(message.PublishTime) or self.server_time
         for part in news:
             if isinstance(part, ua.DataChangeNotification):
                 for item in list(cast(Any, part).MonitoredItems or ()):
@@ -153,12 +152,20 @@ class Subscription:
 
 def data_value(given: ua.DataValue) -> DataValue:
     """Return a DataValue as the driver knows it."""
-    code, time, value = given.StatusCode, given.SourceTimestamp, given.Value
+    code, value = given.StatusCode, given.Value
     return DataValue(
         None if value is None else value.Value,
         0 if code is None else code.value,
-        None if time is None else time.replace(tzinfo=UTC).timestamp(),
+        stamp(given.SourceTimestamp),
     )
+
+
+def stamp(time: datetime | None) -> float | None:
+    """Return a DateTime as s since 1970 UTC; ``None`` if it is null, which on the wire is 1601."""
+    if time is None:
+        return None
+    seconds = time.replace(tzinfo=UTC).timestamp()
+    return seconds if seconds > 0 else None
 
 
 def _item(handle: int, node: ua.NodeId, interval_s: float, timed: bool) -> Any:

@@ -74,6 +74,9 @@ async def test_the_source_time_is_in_seconds_utc(plant: Plant, link: OpcUaLink) 
     await plant.put("d", ua.DataValue(ua.Variant(1.0), SourceTimestamp=cast(ua.DateTime, stamp)))
     (value,) = await link.read([node("d").node])
     assert value.source_time == stamp.timestamp()
+    null = datetime(1601, 1, 1, tzinfo=UTC)  # no time at all
+    await plant.put("d", ua.DataValue(ua.Variant(1.0), SourceTimestamp=cast(ua.DateTime, null)))
+    assert (await link.read([node("d").node]))[0].source_time is None
 
 
 async def read_again(driver: OpcUaDriver) -> float:
