@@ -30,7 +30,7 @@ _CONNECT_S = 5.0  # wall s that connecting may take; calls meanwhile end within 
 _CLOCK_S = 10.0  # wall s between two looks at the server's clock
 _LATE_S = 2.0  # wall s that a publication may be late before we ask
 _FIRST_DELAY = 0.05  # wall s between two tries, doubling
-_LAST_DELAY = 1.0
+_LAST_DELAY = 0.5
 _NODE = re.compile(r"nsu=(.*);([sigb]=.*)")
 _UNKNOWN = DataValue(None, StatusCodes.BadNodeIdUnknown)
 _HINTS = {  # what to do about a server's refusal
@@ -50,8 +50,8 @@ class OpcUaLink(Link):
 
     Connecting goes on in the background between calls, so a server that needs longer than
     ``timeout_s`` for it is reached all the same. The namespaces are asked for after every connect.
-    After a failure the next try follows in 0.05 s, doubling up to 1 s; in between a call fails
-    without waiting.
+    After a failure the next try follows by itself in 0.05 s, doubling up to 0.5 s with each call;
+    in between a call fails without waiting.
 
     Args:
         url: ``opc.tcp://HOST:PORT/PATH``.
@@ -86,6 +86,7 @@ class OpcUaLink(Link):
         self._dying: set[asyncio.Task[None]] = set()
         self._delay = 0.0
         self._retry_at = 0.0
+        self._resting = False  # the next try has not begun
         self._why = ""
         self.namespaces: list[str] = []  # by index, asked for after every connect
         self._ids: dict[str, ua.NodeId | None] = {}
@@ -173,12 +174,12 @@ class OpcUaLink(Link):
         return result
 
     async def _connected(self) -> Client:
-        wait = self._retry_at - monotonic()
         if self._connecting is None:
-            if wait > 0:
-                raise LinkError(f"{self._why}; next try in {wait:.2f} s")
-            self._connecting = asyncio.create_task(self._connect(), name=f"to {self.address}")
+            self._connecting = self._try()
         task = self._connecting
+        wait = self._retry_at - monotonic()
+        if wait > 0 and self._resting:
+            raise LinkError(f"{self._why}; next try in {wait:.2f} s")
         await asyncio.wait({task})  # our timeout ends the waiting, not the connecting
         if self._connecting is task:
             self._connecting = None
@@ -186,7 +187,13 @@ class OpcUaLink(Link):
             self.connections += 1
         return task.result()
 
-    async def _connect(self) -> Client:
+    def _try(self, after_s: float = 0.0) -> asyncio.Task[Client]:
+        self._resting = after_s > 0
+        return asyncio.create_task(self._connect(after_s), name=f"to {self.address}")
+
+    async def _connect(self, after_s: float) -> Client:
+        await asyncio.sleep(after_s)
+        self._resting = False
         client = Client(self.address, timeout=_CONNECT_S, watchdog_intervall=86_400)
         client.session_timeout = 600_000  # ms; what servers grant as a rule, else asyncua complains
         log_in(client, self._login)
@@ -341,6 +348,8 @@ class OpcUaLink(Link):
         self._delay = min(max(2 * self._delay, _FIRST_DELAY), _LAST_DELAY)
         self._retry_at = monotonic() + self._delay
         self._why = text
+        if self._connecting is None:
+            self._connecting = self._try(self._delay)
         return LinkError(text)
 
     def _give_up(self) -> None:

@@ -92,6 +92,12 @@ def tag_tables(prefix: str, actuators: int = 3) -> list[dict[str, Any]]:
     return tags
 
 
+def as_node(tag: dict[str, Any]) -> dict[str, Any]:
+    """Return a tag of ``tag_tables`` as an OPC UA node."""
+    kept = {k: v for k, v in tag.items() if k in ("name", "unit", "low", "high", "safe")}
+    return kept | {"node": f"nsu=urn:fermloop:test;s={tag['name']}"}
+
+
 def modbus_device(reactor: str, port: int, timeout_s: float, **more: Any) -> DeviceSettings:
     """Return a device with ``tag_tables`` at a port of the loopback."""
     table = {

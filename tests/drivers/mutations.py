@@ -1,7 +1,9 @@
 """What a bad wire makes of a frame: seeded, so that a run can be had again."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import NamedTuple
 
 from tests.drivers.proxy import CUT, Frame, Piece
 
@@ -110,43 +112,77 @@ def mbap_exception(random: Random, data: bytes) -> Sequence[Piece]:
     return (data[:4] + b"\0\3" + data[6:7] + pdu,)
 
 
+def rtu_lies(random: Random, data: bytes) -> Sequence[Piece]:
+    """Change one or two bits, or a whole byte, of an RTU frame: the checksum must tell."""
+    if random.random() < 0.7:
+        return (flipped(random, data, random.choice((1, 2))),)
+    at = random.randrange(min(len(data), 3))
+    return (replaced(data, at, bytes(((data[at] + random.choice((1, 128, 255))) % 256,))),)
+
+
+def rtu_exception(random: Random, data: bytes) -> Sequence[Piece]:
+    """Answer with a Modbus exception, a known one or not, under a right checksum."""
+    answer = bytes((data[0], data[1] | 0x80, random.randrange(256)))
+    return (answer + crc(answer),)
+
+
+def crc(data: bytes) -> bytes:
+    """Return the checksum of an RTU frame.
+
+    Source: MODBUS over Serial Line V1.02 (modbus.org), section 6.2.2.
+    """
+    register = 0xFFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0xA001 if register & 1 else 0)
+    return register.to_bytes(2, "little")
+
+
+class Passed(NamedTuple):
+    """A frame that went through a mutator: which, what came, what went on in its place."""
+
+    number: int
+    frame: Frame
+    sent: bytes
+
+
 class Mutator:
-    """A fault that spoils a share of the frames, one in every exchange at the most.
+    """A fault that spoils a share of the frames.
 
     Args:
         random: where its choices come from.
         mutations: each with its weight.
-        share: of the frames that are spoiled.
 
     Attributes:
+        share: of the answers that are spoiled; a tenth of it of the questions.
         count: frames spoiled.
-        spoiled: whether one was since ``begin``.
-        passed: what came and what went on in its place, since ``begin``, in order.
+        seen: frames that came.
+        passed: the last of them.
     """
 
     def __init__(self, random: Random, mutations: dict[Mutation, int], share: float = 0.6) -> None:
-        self.count = 0
-        self.spoiled = False
-        self.passed: list[tuple[Frame, bytes]] = []
-        self._random, self._share = random, share
+        self.count = self.seen = 0
+        self.passed: deque[Passed] = deque(maxlen=400)
+        self.share = share
+        self._random = random
         self._mutations, self._weights = list(mutations), list(mutations.values())
         self._earlier: list[bytes] = [b""]
 
-    def begin(self) -> None:
-        """Forget what has passed: another exchange begins."""
-        self.spoiled = False
-        self.passed.clear()
+    def since(self, number: int) -> list[Passed]:
+        """Return the frames from ``number`` on; ``seen`` is the next one's."""
+        return [p for p in self.passed if p.number >= number]
 
     def __call__(self, frame: Frame) -> Sequence[Piece]:
         pieces: Sequence[Piece] = (frame.data,)
-        share = self._share if not frame.to_device else 0.1 * self._share
-        if not self.spoiled and self._random.random() < share:
+        if self._random.random() < self.share * (0.1 if frame.to_device else 1.0):
             pieces = self._spoil(frame)
-            self.spoiled = pieces != (frame.data,)
-            self.count += self.spoiled
+            self.count += pieces != (frame.data,)
         if not frame.to_device:
             self._remember(frame.data)
-        self.passed.append((frame, b"".join(p for p in pieces if isinstance(p, bytes))))
+        sent = b"".join(p for p in pieces if isinstance(p, bytes))
+        self.passed.append(Passed(self.seen, frame, sent))
+        self.seen += 1
         return pieces
 
     def _spoil(self, frame: Frame) -> Sequence[Piece]:

@@ -1,7 +1,7 @@
 """A plant of many small devices: its file, its servers, and its real controller on real sockets."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from controller.plant import Plant, load_plant
 from drivers.clock import wall
 from historian.store import Historian, NullHistorian
 from sim.server import PlantServer
-from tests.drivers.ledger import Ticking, tag_tables
+from tests.drivers.ledger import Ticking, as_node, tag_tables
 
 DEVICES_PER_REACTOR = 10
 
@@ -25,23 +25,24 @@ def write_plant(
     per_reactor: int = DEVICES_PER_REACTOR,
     scan_s: float = 1.0,
     timeout_s: float = 0.5,
+    opcua: Collection[int] = (),
 ) -> Plant:
-    """Write and return a plant with a Modbus TCP device of 30 tags at each port.
+    """Write and return a plant with a device of 30 tags at each port.
 
-    The first device of each reactor has an actuator, which a PID moves in every scan.
+    The first device of each reactor has an actuator, which a PID moves in every scan. Devices are
+    Modbus TCP but for the ports in ``opcua``.
     """
     lines = ['site = "many"', f"data_dir = {json.dumps(str(folder / 'data'))}", f"{scan_s = }"]
     for i, port in enumerate(ports):
         reactor, first = f"R{i // per_reactor + 1}", i % per_reactor == 0
-        lines += [
-            f"[device.D{i:03}]",
-            'driver = "modbus_tcp"',
-            f'address = "127.0.0.1:{port}"',
-            f"unit_id = 7\n{timeout_s = }",
-            "tags = [",
-            *(f"  {_inline(t)}," for t in tag_tables(f"{reactor}.d{i}_", 1 if first else 0)),
-            "]",
-        ]
+        tags = tag_tables(f"{reactor}.d{i}_", 1 if first else 0)
+        lines += [f"[device.D{i:03}]", f"{timeout_s = }"]
+        if port in opcua:
+            tags = [as_node(t) for t in tags]
+            lines += ['driver = "opcua"\ninsecure = true', f'address = "{url(port)}"']
+        else:
+            lines += ['driver = "modbus_tcp"\nunit_id = 7', f'address = "127.0.0.1:{port}"']
+        lines += ["tags = [", *(f"  {_inline(t)}," for t in tags), "]"]
         if first:
             lines += [
                 f"[reactor.{reactor}]\nvolume_max_l = 5.0",
@@ -53,6 +54,11 @@ def write_plant(
     path = folder / "many.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return load_plant(path)
+
+
+def url(port: int) -> str:
+    """Return the address of an OPC UA server on the loopback."""
+    return f"opc.tcp://127.0.0.1:{port}/fermloop"
 
 
 def _inline(table: Mapping[str, Any]) -> str:

@@ -11,13 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
 from controller.controller import Controller
 from controller.devices import Device
-from controller.plant import load_plant
 from controller.scan import LEAST_BUDGET_S
 from drivers.clock import monotonic
 from drivers.point import Quality
@@ -29,7 +28,6 @@ from tests.system.plant_processes import free_port
 from tests.system.served_plant import undisturbed
 
 Way = Literal["killed", "restarted", "frozen", "deaf"]
-BROKEN = "D002"
 LOOK_S = 0.005
 
 
@@ -62,12 +60,12 @@ class Scanned(NamedTuple):
     fresh: bool
 
 
-class Five:
-    """A plant of five devices whose third one can be broken."""
+class Few:
+    """A plant of a few devices whose last one can be broken."""
 
     def __init__(self, control: Controller, server: PlantServer, wire: Proxy) -> None:
         self.control, self.server, self.wire = control, server, wire
-        self.device = next(d for d in control.devices if d.name == BROKEN)
+        self.device = control.devices[-1]
         self.scans: list[Scanned] = []
         self._deaf = contextlib.ExitStack()
         self._once = control.scan.once
@@ -77,7 +75,7 @@ class Five:
         if way == "frozen":
             await self.wire.freeze()
         elif way == "restarted":
-            await self.server.close(BROKEN)
+            await self.server.close(self.device.name)
             await self.wire.cut()
         else:
             await self.wire.close()
@@ -89,7 +87,7 @@ class Five:
         if way == "frozen":
             await self.wire.thaw()
         elif way == "restarted":
-            await self.server.open(BROKEN)
+            await self.server.open(self.device.name)
         else:
             await self.wire.open()
 
@@ -113,25 +111,27 @@ class Five:
 
 
 @asynccontextmanager
-async def five(folder: Path, scan_s: float) -> AsyncGenerator[Five]:
-    """Serve the plant and connect its controller, the third device through a wire."""
-    ports = [free_port() for _ in range(5)]
-    plant = write_plant(folder, ports, per_reactor=1, scan_s=scan_s)
-    async with nothing_left(), served(plant) as server, Proxy(ports[2], listen=free_port()) as wire:
-        there = f"127.0.0.1:{ports[2]}"
-        text = plant.path.read_text("utf-8").replace(there, f"127.0.0.1:{wire.port}")
-        plant.path.write_text(text, "utf-8")
+async def few(
+    folder: Path, scan_s: float, count: int = 5, *, opcua: bool = False
+) -> AsyncGenerator[Few]:
+    """Serve a plant and connect its controller, the last device through a wire."""
+    ports = [free_port() for _ in range(count)]
+    more: dict[str, Any] = {"per_reactor": 1, "scan_s": scan_s}
+    plant = write_plant(folder, ports, opcua=ports[-1:] if opcua else (), **more)
+    async with nothing_left(), served(plant) as server, Proxy(ports[-1]) as wire:
+        ports[-1] = wire.port
+        plant = write_plant(folder, ports, opcua=ports[-1:] if opcua else (), **more)
         with undisturbed():
-            async with controller_of(load_plant(plant.path)) as control:
+            async with controller_of(plant) as control:
                 scanning = asyncio.create_task(control.run())
-                yield Five(control, server, wire)
+                yield Few(control, server, wire)
                 control.scan.stopping = True
                 await scanning
 
 
 @pytest.mark.parametrize("way", ["frozen", pytest.param("deaf", marks=pytest.mark.long)])
 async def test_a_device_that_answers_nothing_delays_no_other(tmp_path: Path, way: Way) -> None:
-    async with five(tmp_path, scan_s=0.5) as plant:
+    async with few(tmp_path, scan_s=0.5) as plant:
         await asyncio.sleep(1.6)
         well, plant.scans = plant.scans, []
         await plant.break_it(way)
@@ -150,18 +150,20 @@ async def test_a_device_that_answers_nothing_delays_no_other(tmp_path: Path, way
 
 
 @pytest.mark.parametrize(
-    ("ways", "times"),
+    ("opcua", "ways", "times"),
     [
-        (("frozen",), 1),
-        pytest.param(("killed", "restarted", "frozen", "deaf"), 8, marks=pytest.mark.long),
+        (False, ("frozen",), 1),
+        pytest.param(False, ("killed", "restarted", "frozen", "deaf"), 6, marks=pytest.mark.long),
+        # an OPC UA server that starts anew holds this process up for a second, and the scan with it
+        pytest.param(True, ("killed", "frozen", "deaf"), 6, marks=pytest.mark.long),
     ],
 )
 async def test_the_first_value_comes_within_2_s_of_its_return(
-    tmp_path: Path, ways: tuple[Way, ...], times: int
+    tmp_path: Path, opcua: bool, ways: tuple[Way, ...], times: int
 ) -> None:
     random = Random(1)
     took: dict[Way, list[float]] = {}
-    async with five(tmp_path, scan_s=1.0) as plant:
+    async with few(tmp_path, scan_s=1.0, count=2, opcua=opcua) as plant:
         await asyncio.sleep(1.1)
         for way in ways * times:
             await plant.break_it(way)
