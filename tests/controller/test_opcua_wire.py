@@ -1,5 +1,7 @@
 """From the plant file's tables ``security`` and ``login`` to a link, or to one clear sentence."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,11 @@ def test_an_info_of_an_opcua_device_is_a_node(table: dict[str, Any]) -> None:
     table["info"] = [{"name": "serial number", "holding": 5, "type": "uint16"}]
     (line,) = wrong_keys("device.R1-gas", DeviceSettings.model_validate(table))
     assert line == "device.R1-gas.info 1: node (nsu=URI;s=NAME) alone is required with opcua"
+
+
+def test_the_readmes_device_can_be_used() -> None:
+    readme = (Path(__file__).parents[2] / "drivers/README.md").read_text("utf-8")
+    (block,) = [b for b in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL) if '"opcua"' in b]
+    device = DeviceSettings.model_validate(tomllib.loads(block)["device"]["R1-gas"])
+    assert not list(wrong_keys("device.R1-gas", device))
+    assert device.tags[0].max_age_s == 30
