@@ -85,7 +85,7 @@ class Cell:
             raise ValueError("a string needs a length in registers, and nothing else has one")
         freeze = object.__setattr__
         form = FORMAT.get(self.type, f"{2 * self.length}s")
-        if self.mask is not None:
+        if self.mask is not None and "int" in self.type:
             form = form.upper()  # bits have no sign
         freeze(self, "_struct", struct.Struct(f">{form}"))
         freeze(self, "count", max(self._struct.size // 2, 1))
