@@ -175,7 +175,7 @@ class NoTimeout(Feeder):
     async def _ask(self, questions: Any) -> Any:
         try:
             async with self._lock:
-                return await self._answers(questions)
+                return {t.name: await self._answer(t, text) for t, text in questions.items()}
         except OSError as error:
             raise DeviceError("gone") from error
         except ValueError as error:
@@ -222,9 +222,9 @@ class LeavesTheAnswer(Feeder):
 
     keep = False
 
-    async def _answers(self, questions: Any) -> Any:
+    async def _answer(self, tag: Tag, text: str) -> Any:
         self.keep = True
-        found = await super()._answers(questions)
+        found = await super()._answer(tag, text)
         self.keep = False
         return found
 
