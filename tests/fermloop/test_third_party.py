@@ -208,6 +208,22 @@ def test_a_controller_runs_it_in_real_time_too(site: Path) -> None:
     assert weights[0].value == pytest.approx(2.0, abs=0.01)
 
 
+def test_a_controller_does_not_start_without_it(site: Path) -> None:
+    plant(site, "acme.tank:Tnak")
+    done = subprocess.run(
+        [sys.executable, "-m", "controller", "plant.toml"],
+        cwd=site.parent,
+        env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("plant.toml: device.R1-tank.driver: acme.tank:Tnak is not")
+    assert not (site.parent / "data").exists()
+
+
 # -- in this process -----------------------------------------------------------------------------
 
 
