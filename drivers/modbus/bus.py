@@ -294,5 +294,5 @@ class BusLink:
 def _reason(error: OSError) -> str:
     """Return what the system says, without its numbers."""
     if error.errno in (errno.EAGAIN, errno.EBUSY):
-        return "another program uses it"
+        return "it is in use already"
     return os.strerror(error.errno).lower() if error.errno else str(error)

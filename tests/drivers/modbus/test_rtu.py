@@ -201,7 +201,7 @@ async def test_a_port_that_cannot_be_opened_is_named_and_tried_again() -> None:
         end.answer = lambda _: rtu(UNIT, DATA)
         await first.exchange([READ])
         second = BusLink(serial_bus(end.address, LINE), UNIT, timeout_s=20)
-        with pytest.raises(LinkError, match="another program uses it"):
+        with pytest.raises(LinkError, match="it is in use already"):
             await second.exchange([READ])
         await first.close()
         second.reset()
