@@ -1,6 +1,7 @@
 """The profiles of real devices against what their manuals print, through the real driver."""
 
 import math
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from controller.config import validate
 from controller.device_settings import DeviceSettings
 from controller.devices import build, wire
-from controller.profiles import expand
+from controller.profiles import expand, load_profile
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError, Driver
 from drivers.point import Quality, Sample
@@ -233,16 +234,16 @@ async def test_prominent_in_another_order_is_refused(
             await pump.read()
 
 
-def arc(status: int = 0) -> PaperDevice:
+def arc(status: int = 0, measured: int = 0x1000, shown: float = 4.02503) -> PaperDevice:
     """Return Hamilton's probe with the values of the manual's examples, pages 21 and 23."""
     device = PaperDevice(1, whole={2089: 10, 2409: 10})
 
     def low_first(number: int) -> tuple[int, int]:
         return number & 0xFFFF, number >> 16
 
-    ph = [float_words(v, low_first=True) for v in (4.02503, 0.0, 14.0)]
+    ph = [float_words(v, low_first=True) for v in (shown, 0.0, 14.0)]
     celsius = [float_words(v, low_first=True) for v in (24.35834, -20.0, 130.0)]
-    for first, unit, (number, low, high) in ((2089, 0x1000, ph), (2409, 0x04, celsius)):
+    for first, unit, (number, low, high) in ((2089, measured, ph), (2409, 0x04, celsius)):
         parts = low_first(unit), number, low_first(status), low, high
         device.put(first, *(word for part in parts for word in part))
     return device
@@ -257,7 +258,27 @@ async def test_hamilton_is_read_only_as_a_whole(driven: Driven) -> None:
         assert value(samples, "ph_unit") == 4096
         assert value(samples, "temperature") == pytest.approx(24.35834, rel=1e-7)
         asked = [int.from_bytes(f[2:4], "big") for f in device.heard]
-        assert sorted(asked) == [2089, 2409]
+        assert set(asked) == {2089, 2409}
+
+
+@pytest.mark.parametrize("unit", [0x200000, 0x1000 << 16])
+async def test_hamilton_in_millivolts_or_another_order_is_refused(
+    driven: Driven, unit: int
+) -> None:
+    """624300/01, figure 2.5.2.3.3: unit 0x200000; pH 7 would be near 0 mV and pass for a pH."""
+    async with arc(measured=unit, shown=3.0) as device:
+        with pytest.raises(DeviceError, match="unit of pH"):
+            await driven("hamilton_arc_ph", device, {"signal": "ph"}).read()
+
+
+async def test_hamilton_oxygen_in_another_unit_is_refused_as_its_note_says(driven: Driven) -> None:
+    (note,) = [n for n in load_profile("hamilton_visiferm_do").settings.profile.notes if "[" in n]
+    info = tomllib.loads(note[note.index("info = ") :].rstrip(".").replace("'", '"'))
+    async with PaperDevice(1, whole={2089: 10}) as device:
+        device.put(2089, 128, 0, *float_words(7.5, low_first=True), *[0] * 6)
+        tag = {"signal": "do", "unit": "%", "low": 0, "high": 300}
+        with pytest.raises(DeviceError, match="unit"):
+            await driven("hamilton_visiferm_do", device, tag, **info).read()
 
 
 @pytest.mark.parametrize(
