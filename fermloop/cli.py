@@ -181,15 +181,20 @@ def check(
     recipe: Annotated[
         Path | None, typer.Argument(metavar="RECIPE.toml", help="A recipe for this plant.")
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what each device is asked in a scan instead.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a plant file, and a recipe against it, without touching a device.
 
     Each mistake is one line: file, key, value and what is allowed; the exit code is then 2.
+    --plan shows the read plan of every device: each request with function code, first address
+    (from 0 and from 1), count, unused registers and tags.
     """
     from fermloop.commands import check as command
 
-    command.run(plant, recipe, as_json)
+    command.run(plant, recipe, as_json, plan)
 
 
 @app.command(short_help="Read devices live: words, values, quality, latency.", rich_help_panel=WIRE)

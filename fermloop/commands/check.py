@@ -16,8 +16,8 @@ from controller.recipe_file import Recipe, RecipeError, check, load_recipe
 from controller.third_party import require_third_party
 
 
-def run(plant_file: Path, recipe_file: Path | None, as_json: bool) -> None:
-    """Print what the files hold.
+def run(plant_file: Path, recipe_file: Path | None, as_json: bool, plan: bool = False) -> None:
+    """Print what the files hold, or with ``plan`` what each device is asked in a scan.
 
     Raises:
         ConfigError: one line a mistake, of both files.
@@ -36,6 +36,11 @@ def run(plant_file: Path, recipe_file: Path | None, as_json: bool) -> None:
             lines += error.lines
     if lines or plant is None:
         raise ConfigError(lines)
+    if plan:
+        from fermloop.commands import check_plan
+
+        check_plan.show(plant, as_json)
+        return
     summary = describe(plant, recipe)
     if as_json:
         print(json.dumps(summary, ensure_ascii=False))

@@ -18,6 +18,9 @@ COMMANDS = [
     "mode", "set", "output", "recipe", "optimiser", "stop",
 ]  # fmt: skip
 
+PLAN_KEYS = {"driver", "address", "unit_id", "how", "tags", "requests", "count", "unused"}
+REQUEST_KEYS = {"code", "table", "start", "number", "count", "unused", "tags"}
+
 
 class Typed:
     """Types a command line and keeps what came back."""
@@ -147,6 +150,42 @@ def test_a_profile_is_shown_with_its_source_and_lines_to_paste(fermloop: Typed) 
     assert json.loads(fermloop.out)["signal"]["heating"]["scale"] == 0.1
     assert fermloop("profiles", "omron") == 2
     assert fermloop.err.startswith("omron is not allowed; omron_e5_c, ")
+
+
+def test_check_shows_what_each_device_is_asked(fermloop: Typed) -> None:
+    assert fermloop("check", PLANT, "--plan") == 0
+    lines = fermloop.out.splitlines()
+    assert lines[0] == "device R1-io: modbus_tcp at 127.0.0.1:5020, unit 1"
+    assert (
+        "request R1-io: FC4 input start=0 number=1 count=8 unused=0 "
+        "tags=R1.temperature, R1.jacket_temperature, R1.ph, R1.do, R1.agitation, armed"
+    ) in lines
+    assert "sum R1-io: 2 requests a scan, 22 registers or bits, 1 of them unused, 13 tags" in lines
+    assert lines[-1] == "sum R1-gas: one batched read, 8 nodes"
+
+
+def test_the_plan_keeps_to_what_a_device_can_do_and_says_how_nodes_come(
+    fermloop: Typed, tmp_path: Path
+) -> None:
+    text = PLANT.read_text()
+    few = text.replace("unit_id = 1\n", "unit_id = 1\nread = { max_registers = 6, max_gap = 0 }\n")
+    few = few.replace("insecure = true ", "subscribe = { interval_s = 0.25 }\ninsecure = true ")
+    plant = tmp_path / "plant.toml"
+    plant.write_text(few)
+    assert fermloop("check", plant, "--plan", "--json") == 0
+    plan = json.loads(fermloop.out)["plan"]
+    io, gas = plan["R1-io"], plan["R1-gas"]
+    assert set(io) == set(gas) == PLAN_KEYS
+    assert all(set(request) == REQUEST_KEYS for request in io["requests"])
+    assert all(request["count"] <= 6 for request in io["requests"])
+    assert all(request["number"] == request["start"] + 1 for request in io["requests"])
+    assert io["unused"] == 0
+    assert io["count"] == sum(request["count"] for request in io["requests"]) == 21
+    named = [tag for request in io["requests"] for tag in request["tags"]]
+    assert len(set(named)) == len(named) == 14  # 13 tags and whether the watchdog is armed
+    assert (gas["how"], gas["tags"]) == ("subscription, every 0.25 s", 8)
+    room = (ROOT / "fermloop/README.md").read_text()
+    assert [key for key in PLAN_KEYS | REQUEST_KEYS if f"`{key}`" not in room] == []
 
 
 def test_check_names_every_mistake_in_a_line_of_its_own(fermloop: Typed, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.system.plant_processes import PLANT, Site, site
 from tests.system.served_plant import Wires, breakable, wire_to, wires
 
 READS = {1, 2, 3, 4, 43}  # Modbus function codes that move nothing
+READ_OF_1 = {bytes((1, code)) for code in (1, 2, 3, 4)}  # unit and function code
 DEVICE = {
     "driver", "address", "identity", "info", "simulated", "answering", "error", "warnings",
     "latency_ms", "reads", "failures", "tags",
@@ -85,9 +86,13 @@ async def test_every_tag_of_every_device_is_read_and_no_byte_is_written(
     assert tags["R1.temperature"]["value"] == pytest.approx(37.0, abs=1.0)
     assert tags["R1.feed"]["actuator"]
     assert any("insecure = true" in text for text in gas["warnings"])
-    codes = {frame[7] for frame in frames(b"".join(asked))}
-    assert codes
+    sent = frames(b"".join(asked))
+    codes = {frame[7] for frame in sent}
     assert codes <= READS
+    _, out, _ = await plant.run("check", plant.plant.path, "--plan", "--json")
+    planned = json.loads(out)["plan"]["R1-io"]["requests"]
+    requests = {struct.unpack(">BHH", frame[7:12]) for frame in sent if frame[6:8] in READ_OF_1}
+    assert requests == {(r["code"], r["start"], r["count"]) for r in planned}
 
 
 def frames(asked: bytes) -> list[bytes]:
