@@ -119,10 +119,10 @@ class RegisterImage:
             self._by_table.setdefault(p.table, []).append(p)
         self._windows: dict[tuple[Table, int, int], _Window] = {}
 
-    def size(self, table: Table) -> int:
-        """Return the first address behind a table; 0 if there is none of it."""
-        registers = self._by_table.get(table)
-        return max(p.end for p in registers) if registers else 0
+    def span(self, table: Table) -> tuple[int, int]:
+        """Return the first address of a table and the first behind it; 0 and 0 if there is none."""
+        parts = self._by_table.get(table)
+        return (parts[0].address, max(p.end for p in parts)) if parts else (0, 0)
 
     def words(self, table: Table, start: int, count: int) -> bytes:
         """Return ``count`` registers as on the wire.
@@ -184,7 +184,8 @@ class RegisterImage:
         parts = self._by_table.get(table, [])
         if count < 1 or not parts:
             raise Refused(ILLEGAL_ADDRESS)
-        if start < parts[0].address or start + count > self.size(table):
+        first, end = self.span(table)
+        if start < first or start + count > end:
             raise Refused(ILLEGAL_ADDRESS)
         return [p for p in parts if p.address < start + count and p.end > start]
 

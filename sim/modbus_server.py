@@ -219,7 +219,7 @@ def _sim_device(unit: int, image: RegisterImage) -> SimDevice:
     """Return pymodbus' device whose every access goes to ``image``."""
 
     def words(table: Table) -> list[SimData]:
-        size = max(image.size(table), 1)
+        size = max(image.span(table)[1], 1)
         if table in ("coil", "discrete"):
             return [SimData(0, values=[False] * (-(-size // 16) * 16), datatype=DataType.BITS)]
         return [SimData(0, count=size, values=0, datatype=DataType.REGISTERS)]
@@ -256,7 +256,10 @@ def _access(
             image.write_bits(address, [bool(v) for v in values])
             return
         first = address // 16
-        bits = image.bits(table, 16 * first, min(16 * count, image.size(table) - 16 * first))
+        least, most = image.span(table)
+        start = max(16 * first, least)
+        bits = [False] * (start - 16 * first)
+        bits += image.bits(table, start, min(16 * (first + count), most) - start)
         for i in range(count):
             part = bits[16 * i : 16 * i + 16]
             registers[first + i] = sum(1 << k for k, bit in enumerate(part) if bit)
