@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from drivers.clock import Clock
-from drivers.modbus import Fence, LinkError, Watchdog
+from drivers.modbus import Fence, Link, LinkError, Watchdog
 from drivers.modbus.cells import READ_CODE, Info, Table
 from drivers.modbus.fence import SIMULATOR_UNIT
 from drivers.modbus.registers import Register
@@ -46,7 +46,7 @@ GOOD, BAD_SENSOR, BAD_UNKNOWN, BAD_READ_ONLY, BAD_RANGE = (
 _TABLE_OF: dict[int, Table] = {code: table for table, code in READ_CODE.items()}
 
 
-class VesselModbusLink:
+class VesselModbusLink(Link):
     """A simulated Modbus device that answers request PDUs.
 
     Args:

@@ -186,6 +186,9 @@ class ModbusDriver(Driver):
             self._armed = self._armed_cell.number(self._plan.part(replies, self._armed_cell)) == 1
         return found
 
+    def warnings(self) -> Sequence[str]:
+        return self._link.warnings()
+
     def raw(self) -> Mapping[str, str]:
         return self._plan.raw(self._replies) if self._replies else {}
 

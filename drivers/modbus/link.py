@@ -44,3 +44,7 @@ class Link(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+    def warnings(self) -> Sequence[str]:
+        """Return what people should know of the wire: a certificate that ends."""
+        return ()

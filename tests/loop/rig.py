@@ -144,6 +144,9 @@ class Wire:
     def answering(self, value: bool) -> None:
         self.link.answering = value
 
+    def warnings(self) -> Sequence[str]:
+        return self.link.warnings()
+
     async def close(self) -> None:
         await self.link.close()
 
@@ -192,9 +195,6 @@ class OpcUaWire(Wire, Link):
 
     async def call(self, method: str, argument: float, timeout_s: float) -> int:
         return await self.link.call(method, argument, timeout_s)
-
-    def warnings(self) -> Sequence[str]:
-        return self.link.warnings()
 
 
 class Journal(NullHistorian):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.driver import DeviceError, Identity
-from drivers.modbus import Fence, LinkError, ModbusDriver, Watchdog
+from drivers.modbus import Fence, Link, LinkError, ModbusDriver, Watchdog
 from drivers.modbus.registers import Register
 from drivers.point import Quality, RangeError, Tag
 
@@ -26,7 +26,7 @@ class At:
         self.time = max(self.time, deadline)
 
 
-class Plc:
+class Plc(Link):
     """A device with 16-bit registers that answers FC3, FC4 and FC16, and can be told to err."""
 
     address = "10.0.0.12:502"

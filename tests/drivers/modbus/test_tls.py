@@ -94,7 +94,8 @@ async def test_what_ends_within_30_days_is_warned_of(plant: Plant) -> None:
         assert link.warnings() == []  # nobody has looked yet
         await link.exchange([bytes.fromhex("03 0000 0002")])
         end = datetime.now(UTC) + timedelta(days=12.4)
-        assert link.warnings() == [f"our certificate expires in 12 days, on {end:%Y-%m-%d}"]
+        expected = [f"our certificate expires in 12 days, on {end:%Y-%m-%d}"]
+        assert ModbusDriver("R1-io", [DO], link, SystemClock()).warnings() == expected
         await link.close()
     async with device(plant.authority, plant.authority.issue("soon", days=0.2), plant.port):
         link = BusLink(tls_bus("127.0.0.1", plant.port, plant.ours), 1, 20)

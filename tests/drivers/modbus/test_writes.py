@@ -6,7 +6,7 @@ import pytest
 
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError
-from drivers.modbus import Fence, ModbusDriver, Register, Watchdog
+from drivers.modbus import Fence, Link, ModbusDriver, Register, Watchdog
 from drivers.modbus.writes import How
 from drivers.point import Tag
 from sim.image import RegisterImage
@@ -18,7 +18,7 @@ VALVE = Register(Tag("R1.valve", "1", 0, 1, 0), "coil", 7, "bit")
 ACID = Register(Tag("R1.acid", "mL/min", 0, 5, 0), "holding", 4, "float32", words="little")
 
 
-class Bench:
+class Bench(Link):
     """A device on the bench whose every request is noted."""
 
     address = "bench"
