@@ -17,7 +17,7 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.clock import monotonic
-from drivers.opcua.describe import describe
+from drivers.opcua.describe import describe, good_value
 from drivers.opcua.node import DataValue, Link, LinkError
 from drivers.opcua.quality import status_name
 from drivers.opcua.security import Login, Security, log_in
@@ -27,6 +27,11 @@ from drivers.opcua.units import Description
 T = TypeVar("T")
 
 _CONNECT_S = 5.0  # wall s that connecting may take; calls meanwhile end within their own timeout
+_AT_ONCE = 1000  # nodes in one request, less where the server allows less
+_LIMITS = (
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+)
 _CLOCK_S = 10.0  # wall s between two looks at the server's clock
 _LATE_S = 2.0  # wall s that a publication may be late before we ask
 _FIRST_DELAY = 0.05  # wall s between two tries, doubling
@@ -90,7 +95,8 @@ class OpcUaLink(Link):
         self._why = ""
         self.namespaces: list[str] = []  # by index, asked for after every connect
         self._ids: dict[str, ua.NodeId | None] = {}
-        self._reads: dict[tuple[str, ...], tuple[ua.ReadParameters, list[bool]]] = {}
+        self._reads: dict[tuple[str, ...], tuple[list[ua.ReadParameters], list[bool]]] = {}
+        self._at_once = _AT_ONCE
         self._types: dict[str, ua.VariantType] = {}
         self.connections = 0
         self._server_time: tuple[float, float] | None = None  # what its clock said at which moment
@@ -203,9 +209,11 @@ class OpcUaLink(Link):
                     self._security.prepare(client, await client.connect_and_get_server_endpoints())
                 await client.connect(auto_reconnect=False)
                 self.namespaces = await client.get_namespace_array()
+                limits = await _standard(client, *_LIMITS)
         except BaseException:
             self._bury(client)
             raise
+        self._at_once = min(int(n) for n in (*limits, _AT_ONCE) if n)
         self._ids.clear()  # an index may have changed with the server
         self._reads.clear()
         self._types.clear()
@@ -247,9 +255,8 @@ class OpcUaLink(Link):
         made = Subscription(values)
         ids = [self._id(n) for n in nodes]
         try:
-            await made.begin(
-                client, ids, interval_s, {i for i, n in enumerate(nodes) if n in timed}
-            )
+            changing = {i for i, n in enumerate(nodes) if n in timed}
+            await made.begin(client, ids, interval_s, changing, self._at_once)
         except RefusedError as error:
             self._refused = str(error)
             await made.end(client)
@@ -270,16 +277,16 @@ class OpcUaLink(Link):
             if len(self._reads) >= 256:
                 self._reads.clear()
             ids = [self._id(n) for n in nodes]
-            parameters = ua.ReadParameters()
-            parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
-            parameters.NodesToRead = [ua.ReadValueId(i, AttributeIds.Value) for i in ids if i]
-            asked = self._reads[nodes] = (parameters, [i is not None for i in ids])
-        parameters, known = asked
-        if not any(known):
-            return [_UNKNOWN] * len(nodes)
-        if monotonic() >= self._ask_time_at:
+            wanted = [ua.ReadValueId(i, AttributeIds.Value) for i in ids if i]
+            parts = range(0, len(wanted), self._at_once)
+            requests = [_reading(wanted[i : i + self._at_once]) for i in parts]
+            asked = self._reads[nodes] = (requests, [i is not None for i in ids])
+        requests, known = asked
+        if requests and monotonic() >= self._ask_time_at:
             await self._ask_time(client)
-        results = await client.uaclient.read(parameters)
+        results: list[ua.DataValue] = []
+        for parameters in requests:
+            results += await client.uaclient.read(parameters)
         if len(results) != sum(known):
             raise ua.UaError(f"{len(results)} values in reply to {sum(known)} nodes")
         values = iter(results)
@@ -295,13 +302,9 @@ class OpcUaLink(Link):
 
     async def _ask_time(self, client: Client) -> None:
         """Ask the server what time it is; one that does not say is not asked for a while."""
-        parameters = ua.ReadParameters()
-        now = ua.NodeId(cast(ua.Int32, ObjectIds.Server_ServerStatus_CurrentTime))
-        parameters.NodesToRead = [ua.ReadValueId(now, AttributeIds.Value)]
         began = monotonic()
         self._ask_time_at = began + _CLOCK_S
-        (given,) = await client.uaclient.read(parameters)
-        time = given.Value.Value if given.Value is not None else None
+        (time,) = await _standard(client, ObjectIds.Server_ServerStatus_CurrentTime)
         known = stamp(time) if isinstance(time, datetime) else None
         if known is not None:
             self._server_time = known, (began + monotonic()) / 2
@@ -400,6 +403,20 @@ def named(node: ua.NodeId, namespaces: Sequence[str]) -> str:
         return f"ns=0;{node.to_string()}"
     name = node.to_string().partition(";")[2]
     return f"nsu={namespaces[node.NamespaceIndex]};{name}"
+
+
+def _reading(nodes: list[ua.ReadValueId]) -> ua.ReadParameters:
+    parameters = ua.ReadParameters()
+    parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
+    parameters.NodesToRead = nodes
+    return parameters
+
+
+async def _standard(client: Client, *ids: int) -> list[Any]:
+    """Return values of the standard's own nodes; ``None`` for one that the server has not."""
+    nodes = [ua.NodeId(cast(ua.Int32, i)) for i in ids]
+    asked = _reading([ua.ReadValueId(n, AttributeIds.Value) for n in nodes])
+    return [good_value(v) for v in await client.uaclient.read(asked)]
 
 
 async def _nothing(client: Client) -> None:

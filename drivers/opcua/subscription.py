@@ -55,7 +55,12 @@ class Subscription:
         self._sequence: int | None = None
 
     async def begin(
-        self, client: Client, ids: Sequence[ua.NodeId | None], interval_s: float, timed: set[int]
+        self,
+        client: Client,
+        ids: Sequence[ua.NodeId | None],
+        interval_s: float,
+        timed: set[int],
+        at_once: int,
     ) -> None:
         """Ask the server for it.
 
@@ -64,6 +69,7 @@ class Subscription:
             ids: of the nodes; ``None`` where the server has no such namespace.
             interval_s: wall s between two publications.
             timed: which of them are also sent when only their source time changes.
+            at_once: nodes in one request.
 
         Raises:
             RefusedError: the server does not grant it.
@@ -82,25 +88,24 @@ class Subscription:
             self.period_s = (
                 granted.RevisedPublishingInterval / 1000 * granted.RevisedMaxKeepAliveCount
             )
-            await self._monitor(client, ids, interval_s, timed)
+            known = [(i, n) for i, n in enumerate(ids) if n is not None]
+            items = [_item(i, n, interval_s, i in timed) for i, n in known]
+            for first in range(0, len(items), at_once):
+                await self._monitor(client, items[first : first + at_once])
         except ua.UaStatusCodeError as error:
             raise RefusedError(str(error).partition("(")[0].strip()) from None
 
-    async def _monitor(
-        self, client: Client, ids: Sequence[ua.NodeId | None], interval_s: float, timed: set[int]
-    ) -> None:
-        known = [(i, n) for i, n in enumerate(ids) if n is not None]
+    async def _monitor(self, client: Client, items: list[Any]) -> None:
         parameters = ua.CreateMonitoredItemsParameters()
         parameters.SubscriptionId = ua.UInt32(self._id)
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
-        parameters.ItemsToCreate = [_item(i, n, interval_s, i in timed) for i, n in known]
-        if not known:
-            return
+        parameters.ItemsToCreate = items
         results: list[Any] = list(await client.uaclient.create_monitored_items(parameters))
-        for (i, _), result in zip(known, results, strict=True):
+        for item, result in zip(items, results, strict=True):
             status = int(result.StatusCode.value)
             if status in _NO_NODE:
-                self.values[i] = DataValue(None, status)
+                handle = int(item.RequestedParameters.ClientHandle)
+                self.values[handle] = DataValue(None, status)
             elif status >> 30:
                 raise ua.UaStatusCodeError(status)
 

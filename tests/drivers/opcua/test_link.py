@@ -4,11 +4,12 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
 
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import DeviceError
@@ -164,3 +165,33 @@ async def test_calls_at_once_share_one_connection(plant: Plant, link: OpcUaLink)
     assert [v[0].value for v in found] == [1.0] * 5
     await link.close()
     assert (await link.read([node("d").node]))[0].value == 1.0  # it may be used again
+
+
+async def test_no_request_asks_for_more_than_the_server_allows(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small servers refuse a request for more nodes than they say (BadTooManyOperations)."""
+    assert plant.server is not None
+    limit = plant.server.get_node(
+        ua.NodeId(ua.Int32(ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead))
+    )
+    before = await limit.read_value()
+    await limit.write_value(ua.Variant(2, ua.VariantType.UInt32))
+    sizes: list[int] = []
+    service = plant.server.iserver.attribute_service
+    really = service.read
+
+    def read(parameters: Any) -> list[ua.DataValue]:
+        sizes.append(len(parameters.NodesToRead))
+        return really(parameters)
+
+    monkeypatch.setattr(service, "read", read)
+    for subscribe_s in (None, 0.1):
+        link = OpcUaLink(plant.url, 20.0, insecure=True)
+        nodes = [node(n) for n in ("d", "f", "i", "x")]
+        driver = OpcUaDriver("R1-gas", nodes, link, SystemClock(), subscribe_s=subscribe_s)
+        samples = await driver.read()
+        assert [s.quality for s in samples.values()] == [Quality.GOOD] * 3 + [Quality.BAD]
+        await link.close()
+    assert max(sizes) == 2
+    await limit.write_value(ua.Variant(before, ua.VariantType.UInt32))
