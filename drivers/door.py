@@ -57,11 +57,12 @@ class Door(Driver):
             raise self._error(f"identify gave {_kind(found)}, not an Identity")
         if found.simulated or found.speed != 1.0:
             raise self._error("it sets the pace of a simulator; only fermloop's own may")
-        return Identity(_line(found.name))
+        told = list((_copied(found.info) or {}).items())[:_SHOWN]
+        return Identity(_line(found.name), info={_line(k): _line(v) for k, v in told})
 
     async def read(self) -> dict[str, Sample]:
         began = self._clock.now()
-        got = _samples(await self._call("read", lambda: self._driver.read()))
+        got = _copied(await self._call("read", lambda: self._driver.read()))
         if got is None:
             raise self._error("read gave no dict of a Sample by tag name")
         now = self._clock.now()
@@ -80,7 +81,7 @@ class Door(Driver):
                 raise RangeError(f"{name}: no actuator of {self.name}; those are {allowed}")
             self._tags[name].require(value)
         began = self._clock.now()
-        got = _samples(await self._call("write", lambda: self._driver.write(dict(values))))
+        got = _copied(await self._call("write", lambda: self._driver.write(dict(values))))
         now = self._clock.now()
         held: dict[str, Sample] = {}
         for name, wanted in values.items():
@@ -120,7 +121,7 @@ class Door(Driver):
             found: object = self._driver.raw()
         except (Exception, SystemExit):  # noqa: BLE001 (only people would have read it)
             return {}
-        raw = dict(found) if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        raw = _copied(found) or {}
         return {n: _line(raw[n]) for n in self._tags if n in raw}
 
     def warnings(self) -> Sequence[str]:
@@ -221,7 +222,7 @@ async def _contained(call: Callable[[], Coroutine[Any, Any, object]]) -> object:
         raise RuntimeError(words(error)) from error
 
 
-def _samples(given: object) -> dict[object, object] | None:
+def _copied(given: object) -> dict[object, object] | None:
     """Return a copy of a dict without running any code of its own, or ``None`` if it is none."""
     return dict(dict.items(given)) if isinstance(given, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType]
 

@@ -70,6 +70,7 @@ class OpcUaDriver(Driver):
                 raise ValueError(f"{n.tag.name}: {n.node} is already taken by {taken[n.node]}")
             taken[n.node] = n.tag.name
         self._last_good: float | None = None
+        self._stamp = -math.inf
         self._speed = 1.0
         self._simulated = False
         self._known = 0  # of which connection unit, range and info are known
@@ -102,12 +103,14 @@ class OpcUaDriver(Driver):
                 values = await self._link.read(self._ids)
             else:
                 values, age = await self._link.watch(self._ids, self._subscribe_s, self._timed)
+            now = self._clock.now()
             await self._meet()
         except LinkError as error:
             self._fail(str(error), f"{len(self._ids)} nodes")
         self._raw = values
-        self._last_good = now = self._clock.now()
-        time = now - age * self._speed
+        self._last_good = now
+        # two clocks were looked at, one after the other; stamps must not step back for that
+        self._stamp = time = max(self._stamp, now - age * self._speed)
         latest, server = self._latest(now)
         strict = bool(self._wrong or self._max_age or self._faded)
         found: dict[str, Sample] = {}

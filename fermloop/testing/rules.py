@@ -55,8 +55,10 @@ async def _time(trial: Trial) -> None:
     def judge(found: Mapping[str, Sample], began: float, what: str) -> None:
         now = trial.clock.now()
         for name, s in found.items():
-            for ahead, words_ in ((s.time - now, "after it ended"), (began - s.time, "before it")):
-                trial.require(ahead <= 0, f"{name} is stamped {ahead:.3g} s {words_} ({what})")
+            late, early = s.time - now, began - s.time
+            trial.require(late <= 0, f"{name} is stamped {late:.3g} s after {what} ended")
+            allowed = early <= trial.bench.age_s
+            trial.require(allowed, f"{name} is stamped {early:.3g} s before {what} began")
             trial.require(s.time >= last.get(name, s.time), f"{name} is stamped before its last")
             last[name] = s.time
 
@@ -212,6 +214,7 @@ async def _concurrency(trial: Trial) -> None:
                     raise trial.broken(f"a write beside reads raised {found}")
                 if isinstance(found, BaseException):
                     raise found
+            await asyncio.sleep(trial.bench.age_s)
             trial.agrees(await trial.read(driver), "several calls at once")
         if values:
             await trial.ends("write", driver.write(safe_values(driver)))
@@ -248,10 +251,15 @@ async def _leaks(trial: Trial) -> None:
     until = monotonic() + trial.bench.back_s
     while (left := asyncio.all_tasks() - tasks) or open_sockets() > sockets:
         if monotonic() > until:
-            names = ", ".join(sorted(t.get_name() for t in left)) or "no task"
+            names = ", ".join(sorted(_of_task(t) for t in left)) or "no task"
             open_ = open_sockets() - sockets
             raise trial.broken(f"after close there are left: {names}; {open_} sockets")
         await asyncio.sleep(0.02)
+
+
+def _of_task(task: asyncio.Task[Any]) -> str:
+    """Return a task's name and what it does."""
+    return f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})"
 
 
 async def _words(trial: Trial) -> None:
@@ -300,7 +308,7 @@ async def _virtual(trial: Trial) -> None:
 RULES: Sequence[Rule] = (
     Rule("made", "making it touches nothing, and it connects when the device is there", _made),
     Rule("tags", "every read gives every tag, once, as the plant file has it", _tags),
-    Rule("time", "a sample is stamped by the given clock, within the call that gave it", _time),
+    Rule("time", "a sample is stamped by the given clock, within the call or age_s before", _time),
     Rule("quality", "what is not BAD is a number in range, and BAD is NaN", _quality),
     Rule("range", "what must not be written is a RangeError, and nothing is written", _range),
     Rule("write", "a write gives what the device then holds", _write),

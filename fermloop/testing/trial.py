@@ -39,6 +39,7 @@ class Bench:
         spoil: breaks a sensor, as the device itself would tell it, and returns its tag's name.
         shows: what the device really shows and holds now, by tag name, in the tag's unit.
         timeout_s: what the driver was told; wall s.
+        age_s: how old a sample may be where the device sends by itself; else 0.
         back_s: wall s after ``mend`` within which it must be read again.
         clock: what ``make`` is given; an hour behind the clock on the wall if not said.
     """
@@ -50,6 +51,7 @@ class Bench:
     spoil: Callable[[], Awaitable[str]] | None = None
     shows: Callable[[], Mapping[str, float]] | None = None
     timeout_s: float = 0.5
+    age_s: float = 0.0
     back_s: float = 2.0
     clock: Clock = field(default_factory=lambda: SystemClock(start=wall() - _PAST_S))
 

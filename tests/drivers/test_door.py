@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -432,6 +432,10 @@ async def test_an_error_of_range_from_the_driver_is_a_failed_write() -> None:
 async def test_an_identity_is_a_name_and_nothing_else() -> None:
     theirs, door = pair()
     assert await door.identify() == Identity("Acme balance 7")
+    theirs.said = Identity("Acme", info={"serial": "A\n1"})
+    assert await door.identify() == Identity("Acme", info={"serial": "A 1"})
+    theirs.said = Identity("Acme", info=cast("Any", 7))
+    assert await door.identify() == Identity("Acme")
     for said in (Identity("x", 60.0), Identity("x", 1.0, 5.0), Identity("x", 0.0, 5.0)):
         theirs.said = said
         with pytest.raises(DeviceError, match="only fermloop's own may"):

@@ -78,7 +78,7 @@ def test_a_good_driver_breaks_nothing() -> None:
         ("tags", bad.LosesATag, "R1.pump is missing from what read gave"),
         ("tags", bad.AnotherUnit, "R1.weight comes with the tag "),
         ("tags", bad.Misreads, "R1.weight reads 1.607 after a read; it is 3.214"),
-        ("time", bad.OwnClock, "R1.weight is stamped 3.6e+03 s after it ended (a read)"),
+        ("time", bad.OwnClock, "R1.weight is stamped 3.6e+03 s after a read ended"),
         ("time", bad.OldStamp, "R1.weight is stamped "),
         ("quality", bad.NanIsGood, "R1.weight is GOOD with nan, outside 0 to 10 kg"),
         (
