@@ -16,7 +16,7 @@ from controller.plant import Plant
 from controller.reactor import Reactor
 from drivers.clock import Clock
 from drivers.driver import DeviceError
-from drivers.point import Sample
+from drivers.point import RangeError, Sample
 from historian.events import Event, Kind
 from historian.store import Historian
 
@@ -246,7 +246,7 @@ class Scan:
                 self._write_alarm(device, False, now, "")
             except LateError:
                 reactor.unconfirmed(outputs)
-            except DeviceError as error:
+            except (DeviceError, RangeError) as error:  # what it cannot take must not end the scan
                 reactor.unconfirmed(outputs)
                 self._write_alarm(device, True, now, str(error))
 

@@ -14,7 +14,7 @@ from controller.device_settings import WatchdogSettings
 from controller.devices import Device
 from controller.scan import LONGEST_STEP_S, TOGETHER, Scan
 from drivers.driver import Driver, Identity
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, RangeError, Sample, Tag
 from historian.events import Kind
 from historian.store import NullHistorian
 from sim.clock import SimClock, run_virtual
@@ -130,6 +130,23 @@ def test_a_hanging_write_delays_neither_the_scan_nor_the_other_device(
     assert rig.held()["R1.air"] == 1
     assert sum(t > 0.06 for t in times) == 1
     assert rig.loop("air").output == 1  # the loop follows what the device holds
+
+
+def test_a_value_that_the_driver_refuses_is_an_alarm_and_no_end_of_the_scan(
+    make: Callable[..., Rig],
+) -> None:
+    rig, picky = slow(make, "R1-gas")
+
+    async def refuse(values: dict[str, float]) -> dict[str, Sample]:
+        raise RangeError(f"{', '.join(values)}: no such step; 0 or 1")
+
+    picky.write = refuse
+    rig.controller.set_mode("R1.air", "MANUAL", "a test", "ana")
+    rig.controller.set_output("R1.air", 4.0, "a test", "ana")
+    rig.run(5)
+    assert "R1.air: no such step; 0 or 1" in rig.alarms()["write R1-gas"]
+    assert rig.held()["R1.air"] == 1
+    assert rig.samples["R1.air_flow"].time == rig.clock.now()
 
 
 def test_without_budget_tasks_the_same_plant_gives_the_same_numbers(
