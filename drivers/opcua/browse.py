@@ -19,8 +19,9 @@ from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIdNames, ObjectIds  # pyright: ignore[reportUnknownVariableType] (a dict)
 
+from drivers.opcua.asking import identifier, named
 from drivers.opcua.describe import PROPERTIES, browse_forward, description, good_value
-from drivers.opcua.link import OpcUaLink, identifier, named
+from drivers.opcua.link import OpcUaLink
 from drivers.opcua.quality import status_name
 from drivers.opcua.units import Description
 

@@ -5,7 +5,6 @@ decided here: its own recovery blocks a request for up to a minute while it reco
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -17,9 +16,17 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.clock import monotonic
-from drivers.opcua.describe import describe, good_value
+from drivers.opcua.asking import (
+    end,
+    end_publishing,
+    identifier,
+    reading,
+    reason,
+    standard,
+    variant,
+)
+from drivers.opcua.describe import describe
 from drivers.opcua.node import DataValue, Link, LinkError
-from drivers.opcua.quality import status_name
 from drivers.opcua.security import Login, Security, log_in
 from drivers.opcua.subscription import RefusedError, Subscription, data_value, stamp
 from drivers.opcua.units import Description
@@ -36,18 +43,7 @@ _CLOCK_S = 10.0  # wall s between two looks at the server's clock
 _LATE_S = 2.0  # wall s that a publication may be late before we ask
 _FIRST_DELAY = 0.05  # wall s between two tries, doubling
 _LAST_DELAY = 0.5
-_NODE = re.compile(r"nsu=(.*);([sigb]=.*)")
 _UNKNOWN = DataValue(None, StatusCodes.BadNodeIdUnknown)
-_HINTS = {  # what to do about a server's refusal
-    "BadCertificateUntrusted": ": the server does not trust our certificate; trust it there",
-    "BadSecurityChecksFailed": ": the server does not trust our certificate; trust it there",
-    "BadCertificateUriInvalid": ": our certificate has another application URI than we say",
-    "BadCertificateTimeInvalid": ": our certificate is not valid now by the server's clock",
-    "BadUserAccessDenied": ": user or password is wrong, or may not do this (login)",
-    "BadIdentityTokenRejected": ": the server does not take this kind of log-in (login)",
-    "BadIdentityTokenInvalid": ": the server does not take this kind of log-in (login)",
-}
-_FLOATS = (ua.VariantType.Double, ua.VariantType.Float)
 
 
 class OpcUaLink(Link):
@@ -147,7 +143,7 @@ class OpcUaLink(Link):
         if client is not None:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    await _end_publishing(client)
+                    await end_publishing(client)
                     await client.disconnect()
             except (OSError, TimeoutError, ua.UaError):
                 self._bury(client)
@@ -175,7 +171,7 @@ class OpcUaLink(Link):
             self._give_up()
             raise
         except Exception as error:  # noqa: BLE001 (asyncua lets out whatever its parser met)
-            raise self._failed(_reason(error)) from None
+            raise self._failed(reason(error)) from None
         self._delay = 0.0
         return result
 
@@ -209,7 +205,7 @@ class OpcUaLink(Link):
                     self._security.prepare(client, await client.connect_and_get_server_endpoints())
                 await client.connect(auto_reconnect=False)
                 self.namespaces = await client.get_namespace_array()
-                limits = await _standard(client, *_LIMITS)
+                limits = await standard(client, *_LIMITS)
         except BaseException:
             self._bury(client)
             raise
@@ -279,7 +275,7 @@ class OpcUaLink(Link):
             ids = [self._id(n) for n in nodes]
             wanted = [ua.ReadValueId(i, AttributeIds.Value) for i in ids if i]
             parts = range(0, len(wanted), self._at_once)
-            requests = [_reading(wanted[i : i + self._at_once]) for i in parts]
+            requests = [reading(wanted[i : i + self._at_once]) for i in parts]
             asked = self._reads[nodes] = (requests, [i is not None for i in ids])
         requests, known = asked
         if requests and monotonic() >= self._ask_time_at:
@@ -304,7 +300,7 @@ class OpcUaLink(Link):
         """Ask the server what time it is; one that does not say is not asked for a while."""
         began = monotonic()
         self._ask_time_at = began + _CLOCK_S
-        (time,) = await _standard(client, ObjectIds.Server_ServerStatus_CurrentTime)
+        (time,) = await standard(client, ObjectIds.Server_ServerStatus_CurrentTime)
         known = stamp(time) if isinstance(time, datetime) else None
         if known is not None:
             self._server_time = known, (began + monotonic()) / 2
@@ -321,7 +317,7 @@ class OpcUaLink(Link):
             known = self._id(node)
             statuses.append(0 if known else StatusCodes.BadNodeIdUnknown)
             if known:
-                given = ua.DataValue(_variant(value, self._types.get(node)))
+                given = ua.DataValue(variant(value, self._types.get(node)))
                 writes.append(ua.WriteValue(known, AttributeIds.Value, Value=given))
         if any(statuses):  # nothing is written of a request that cannot be written whole
             return statuses
@@ -366,78 +362,10 @@ class OpcUaLink(Link):
         if protocol is not None and protocol.transport is not None:
             protocol.transport.abort()
         client.disconnect_socket()
-        task = asyncio.create_task(_end(client), name="end of an OPC UA client")
+        task = asyncio.create_task(end(client), name="end of an OPC UA client")
         self._dying.add(task)
         task.add_done_callback(self._dying.discard)
 
 
-async def _end(client: Client) -> None:
-    await _end_publishing(client)
-    try:
-        await client.close_session()  # there is no socket left, so this only ends its tasks
-    except (OSError, TimeoutError, ua.UaError):
-        return
-
-
-async def _end_publishing(client: Client) -> None:
-    """End the task that asyncua leaves behind where the socket has gone or is going."""
-    task = client.uaclient._publish_task  # pyright: ignore[reportPrivateUsage] (it has no other name)
-    if task is not None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def identifier(node: str, namespaces: Sequence[str]) -> ua.NodeId | None:
-    """Return the id of ``nsu=URI;s=NAME`` on a server; ``None`` if it has no such namespace."""
-    match = _NODE.fullmatch(node)
-    if match is None:
-        return ua.NodeId.from_string(node)
-    if match[1] not in namespaces:
-        return None
-    return ua.NodeId.from_string(f"ns={namespaces.index(match[1])};{match[2]}")
-
-
-def named(node: ua.NodeId, namespaces: Sequence[str]) -> str:
-    """Return an id of a server as ``nsu=URI;s=NAME``, whatever the index is tomorrow."""
-    if not node.NamespaceIndex:
-        return f"ns=0;{node.to_string()}"
-    name = node.to_string().partition(";")[2]
-    return f"nsu={namespaces[node.NamespaceIndex]};{name}"
-
-
-def _reading(nodes: list[ua.ReadValueId]) -> ua.ReadParameters:
-    parameters = ua.ReadParameters()
-    parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
-    parameters.NodesToRead = nodes
-    return parameters
-
-
-async def _standard(client: Client, *ids: int) -> list[Any]:
-    """Return values of the standard's own nodes; ``None`` for one that the server has not."""
-    nodes = [ua.NodeId(cast(ua.Int32, i)) for i in ids]
-    asked = _reading([ua.ReadValueId(n, AttributeIds.Value) for n in nodes])
-    return [good_value(v) for v in await client.uaclient.read(asked)]
-
-
 async def _nothing(client: Client) -> None:
     """Need no more than the connection."""
-
-
-def _variant(value: float, kind: ua.VariantType | None) -> Any:
-    if kind is None or kind in _FLOATS:
-        return ua.Variant(value, kind or ua.VariantType.Double)
-    if kind is ua.VariantType.Boolean:
-        return ua.Variant(bool(value), kind)
-    return ua.Variant(round(value), kind)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, ConnectionError):
-        return "the device closed the connection"
-    if isinstance(error, ua.UaStatusCodeError):
-        name = status_name(error.code)
-        hint = _HINTS.get(name, "")
-        return f"{name} (0x{error.code:08X}) in reply to {{what}}{hint}"
-    return str(error) or type(error).__name__
