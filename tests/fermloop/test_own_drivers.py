@@ -63,9 +63,9 @@ async def served(name: str, **changes: object) -> AsyncGenerator[Bench]:
     ("device", "changes"),
     [
         ("R1-io", {}),
-        ("R1-io", {"driver": "modbus_rtu_over_tcp"}),
+        pytest.param("R1-io", {"driver": "modbus_rtu_over_tcp"}, marks=pytest.mark.long),
         ("R1-gas", {}),
-        ("R1-gas", {"subscribe": {"interval_s": 0.1}}),
+        pytest.param("R1-gas", {"subscribe": {"interval_s": 0.1}}, marks=pytest.mark.long),
     ],
 )
 async def test_our_driver_keeps_every_rule(device: str, changes: dict[str, object]) -> None:
