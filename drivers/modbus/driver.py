@@ -1,5 +1,6 @@
 """A Modbus device as tags: what to ask in a scan, how an answer must look, what it means."""
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -133,6 +134,8 @@ class ModbusDriver(Driver):
         (reply,) = await self._exchange([_PACE], ["the simulator's pace"], SIMULATOR_UNIT)
         self._check(_PACE, reply, b"\x03\x10", 18, "the simulator's pace")
         speed, plant_time = struct.unpack(">2x2d", reply)
+        if not (0 <= speed < math.inf and 0 <= plant_time < math.inf):
+            self._fail(f"no simulator's pace: speed {speed:g}, plant time {plant_time:g}")
         self._fence.lock_step = speed == 0
         return Identity(f"{vendor} {product}", speed, plant_time)
 

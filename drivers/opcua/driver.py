@@ -91,6 +91,9 @@ class OpcUaDriver(Driver):
         if not self._simulated:  # no such nodes: a real device
             self._speed = 1.0
             return Identity(info=dict(self._told))
+        pace = (speed.value, plant_time.value)
+        if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in pace):
+            self._fail(f"no simulator's pace: speed {pace[0]!r}, plant time {pace[1]!r}")
         self._speed = float(speed.value)
         return Identity(
             "fermloop simulator", self._speed, float(plant_time.value), info=dict(self._told)
