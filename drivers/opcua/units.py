@@ -9,72 +9,44 @@ from dataclasses import dataclass
 
 UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"  # whose UnitId spells a UNECE code
 
-# UNECE common code: UCUM code.
-_UCUM = {
-    **{"CEL": "Cel", "KEL": "K", "FAH": "[degF]", "P1": "%", "C62": "1", "59": "[ppm]"},
-    **{"LTR": "L", "MLT": "mL", "MTQ": "m3", "DMQ": "L", "CMQ": "mL", "4G": "uL", "HLT": "hL"},
-    **{"KGM": "kg", "GRM": "g", "MGM": "mg", "TNE": "t", "LBR": "[lb_av]"},
-    **{"L2": "L/min", "41": "mL/min", "40": "mL/s", "G55": "mL/h", "LD": "L/d", "G51": "L/s"},
-    **{"MQH": "m3/h", "MQS": "m3/s", "G53": "m3/min", "E92": "L/h", "J92": "L/min"},
-    **{"G48": "mL/h", "G49": "mL/min", "J93": "L/s", "2J": "mL/s", "4X": "kL/h"},
-    **{"KGS": "kg/s", "E93": "kg/h", "F31": "kg/min", "F27": "g/h", "F28": "g/min", "F29": "g/s"},
-    **{"BAR": "bar", "MBR": "mbar", "PAL": "Pa", "KPA": "kPa", "MPA": "MPa", "A97": "hPa"},
-    **{"PS": "[psi]", "ATM": "atm", "UA": "mm[Hg]", "HN": "mm[Hg]"},
-    **{"GL": "g/L", "M1": "mg/L", "KMQ": "kg/m3", "A93": "g/m3", "H29": "ug/L", "F23": "g/L"},
-    **{"GJ": "g/mL", "23": "g/mL", "B35": "kg/L", "C38": "mol/L", "M33": "mmol/L"},
-    **{
-        "RPM": "{r}/min",
-        "M46": "{r}/min",
-        "C94": "/min",
-        "RPS": "{r}/s",
-        "HTZ": "Hz",
-        "Q30": "[pH]",
-    },
-    **{"HTZ": "Hz", "SEC": "s", "MIN": "min", "HUR": "h", "DAY": "d", "C26": "ms", "VLT": "V"},
-    **{
-        "2Z": "mV",
-        "AMP": "A",
-        "4K": "mA",
-        "C39": "nA",
-        "WTT": "W",
-        "KWT": "kW",
-        "NU": "N.m",
-        "B98": "us",
-    },
-    **{
-        "C36": "mol/m3",
-        "D10": "S/m",
-        "H61": "mS/cm",
-        "G42": "uS/cm",
-        "MTR": "m",
-        "CMT": "cm",
-        "MMT": "mm",
-    },
-    **{"NU": "N.m", "B98": "us", "CMT": "cm", "MMT": "mm", "MTS": "m/s"},
-    **{"C24": "mPa.s", "C34": "mol", "C18": "mmol", "L23": "mol/h", "DD": "deg"},
-}
+
+def _pairs(table: str) -> dict[str, str]:
+    return {a: b for a, _, b in (pair.partition("=") for pair in table.split())}
+
+
+# UNECE common code=UCUM code.
+_UCUM = _pairs(
+    """
+    CEL=Cel KEL=K FAH=[degF] P1=% C62=1 59=[ppm] Q30=[pH]
+    LTR=L MLT=mL CMQ=mL DMQ=L 4G=uL HLT=hL MTQ=m3 KGM=kg GRM=g MGM=mg TNE=t LBR=[lb_av]
+    L2=L/min 41=mL/min 40=mL/s G55=mL/h LD=L/d G51=L/s E92=L/h J92=L/min G48=mL/h G49=mL/min
+    J93=L/s 2J=mL/s MQH=m3/h MQS=m3/s G53=m3/min 4X=kL/h
+    KGS=kg/s E93=kg/h F31=kg/min F27=g/h F28=g/min F29=g/s BAR=bar MBR=mbar PAL=Pa KPA=kPa
+    MPA=MPa A97=hPa PS=[psi] ATM=atm UA=mm[Hg] HN=mm[Hg]
+    GL=g/L M1=mg/L KMQ=kg/m3 A93=g/m3 H29=ug/L F23=g/L GJ=g/mL 23=g/mL B35=kg/L C38=mol/L
+    M33=mmol/L C36=mol/m3 C34=mol C18=mmol L23=mol/h
+    RPM={r}/min M46={r}/min C94=/min RPS={r}/s HTZ=Hz SEC=s MIN=min HUR=h DAY=d C26=ms B98=us
+    VLT=V 2Z=mV AMP=A 4K=mA C39=nA WTT=W KWT=kW NU=N.m D10=S/m H61=mS/cm G42=uS/cm C24=mPa.s
+    MTR=m CMT=cm MMT=mm MTS=m/s DD=deg
+    """
+)
 # How servers write units that name no UNECE code: display name, lower case, without spaces.
-_WRITTEN = {
-    **{"°c": "Cel", "degc": "Cel", "ºc": "Cel", "℃": "Cel", "celsius": "Cel", "cel": "Cel"},
-    **{"°f": "[degF]", "degf": "[degF]", "ph": "[pH]", "[ph]": "[pH]", "%": "%", "percent": "%"},
-    **{"rpm": "{r}/min", "r/min": "{r}/min", "u/min": "{r}/min", "{r}/min": "{r}/min"},
-    **{"1/min": "/min", "min-1": "/min", "min⁻¹": "/min", "psi": "[psi]", "ppm": "[ppm]"},
-    **{"slpm": "L/min", "lpm": "L/min", "nl/min": "L/min", "sccm": "mL/min", "m³/h": "m3/h"},
-    **{
-        "µs/cm": "uS/cm",
-        "μs/cm": "uS/cm",
-        "m³": "m3",
-        "kg/m³": "kg/m3",
-        "µl": "uL",
-        "mmhg": "mm[Hg]",
-    },
-    **{"mmhg": "mm[Hg]", "1": "1", "s": "s", "mpa": ""},  # mega or milli?
-}
+# mPa stays unknown: mega or milli?
+_WRITTEN = _pairs(
+    """
+    °c=Cel degc=Cel ºc=Cel ℃=Cel celsius=Cel cel=Cel °f=[degF] degf=[degF] ph=[pH] [ph]=[pH]
+    %=% percent=% rpm={r}/min r/min={r}/min u/min={r}/min {r}/min={r}/min 1/min=/min min-1=/min
+    min⁻¹=/min psi=[psi] ppm=[ppm] slpm=L/min lpm=L/min nl/min=L/min sccm=mL/min m³/h=m3/h
+    µs/cm=uS/cm μs/cm=uS/cm m³=m3 kg/m³=kg/m3 µl=uL mmhg=mm[Hg] 1=1 s=s mpa=
+    """
+)
 # Several ways to say one thing.
-_SAME = {
-    **{"{r}/min": "/min", "{r}/s": "Hz", "/s": "Hz", "cm3": "mL", "dm3": "L", "kg/m3": "g/L"},
-    **{"g/m3": "mg/L", "hPa": "mbar", "kg/L": "g/mL", "mol/m3": "mmol/L", "kL/h": "m3/h"},
-}
+_SAME = _pairs(
+    """
+    {r}/min=/min {r}/s=Hz /s=Hz cm3=mL dm3=L kg/m3=g/L g/m3=mg/L hPa=mbar kg/L=g/mL
+    mol/m3=mmol/L kL/h=m3/h
+    """
+)
 _RANGE = 1e-6  # what a range may differ by, as part of its span: a Float is no Double
 
 
