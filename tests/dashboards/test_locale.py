@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.consistency import UNITS
 from dashboards.console.app import LANGUAGES, STATIC, catalogue
 from drivers.point import Quality
 
@@ -33,7 +34,7 @@ def names_of_the_plant() -> dict[str, set[str]]:
     reactor = plant["reactor"]["R1"]
     return {
         "tag": {tag["name"].partition(".")[2] for tag in tags} | set(reactor["loop"]),
-        "unit": {tag["unit"] for tag in tags} | {"do", "g", "g/L", "L", "h", "1", "mL/h"},
+        "unit": set(UNITS) | {"do"},
         "interlock": set(reactor["interlock"]),
         "phase": {phase["name"] for phase in recipe["phase"]},
         "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
