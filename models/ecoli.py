@@ -7,10 +7,12 @@ sensors inherit no bias. What that changes against the printed set stands in mod
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from models import heat, oxygen, ph
 from models.fn import LN10, lesser
 from models.model import Functions, Variable
+from models.organism import Acid, Exchange, Feed, Surroundings
 
 XU = "B. Xu, M. Jahic, S.-O. Enfors, Biotechnol. Prog. 15 (1999) 81-90 (recalled)"
 OURS = "chosen for fermloop (illustrative)"
@@ -25,6 +27,8 @@ N_X = 0.2 * C_X  # mol N/g biomass
 N_P = 0.27 * C_P  # mol N/g product
 M_O2 = 32.0  # g/mol
 M_CO2 = 44.0  # g/mol
+ACETIC_ACID: Final = 60.05  # g/mol
+AMMONIA_HALF: Final = 1.0  # mmol/L that halves growth, so that it is never overdrawn
 LOST_37 = math.exp(500e3 / 8.314 * (1.0 / 318.15 - 1.0 / 310.15))  # lost to heat at 37 Cel
 
 PARAMETERS = (
@@ -54,6 +58,48 @@ PARAMETERS = (
     Variable("kE", "1/h", 0.06, 0.0, doc="loss of expression capacity when induced", source=OURS),
     Variable("YXP", "g/g", 0.5, 0.0, doc="growth lost per product", source=OURS),
 )
+
+MEDIUM = (
+    Variable(
+        "broth",
+        "1",
+        0.7,
+        0.1,
+        2.0,
+        "kLa of broth over van 't Riet's non-coalescing",
+        "PROCESS 2: 0.5-0.8 by default",
+    ),
+    Variable(
+        "salting",
+        "1",
+        1.0,
+        0.5,
+        1.0,
+        "O2 solubility of medium over water; the broth factor was fitted to water, so 1",
+        OURS,
+    ),
+    Variable("S_feed", "g/L", 500.0, 0.0, doc="glucose in the feed", source="PROCESS 1a"),
+    Variable(
+        "rho_feed",
+        "kg/L",
+        1.19,
+        0.5,
+        doc="density of the feed",
+        source="sugar tables, 42 % (recalled)",
+    ),
+    Variable(
+        "c_base",
+        "mmol/L",
+        4000.0,
+        0.0,
+        doc="ammonia in the base: 25 % NH4OH diluted to 30 %, for pumps of 5 mL/min",
+        source=OURS,
+    ),
+    Variable("c_acid", "mmol/L", 1000.0, 0.0, doc="H3PO4 in the acid", source=OURS),
+    Variable("c_inducer", "mmol/L", 100.0, 0.0, doc="inducer (IPTG) in its stock", source=OURS),
+    Variable("K_inducer", "mmol/L", 0.1, 1e-6, doc="inducer that induces half", source=OURS),
+)
+K_INDUCER: Final = len(PARAMETERS) + len(MEDIUM) - 1  # where it stands among both
 
 
 class Parameters(NamedTuple):
@@ -99,6 +145,43 @@ class Rates(NamedTuple):
 class EColi:
     """One strain in a vessel of given dissolved oxygen, with one feed and no outflow.
 
+    ========= ======= ======= ======================================  ==============
+    species   unit    start   what                                    source
+    ========= ======= ======= ======================================  ==============
+    X         g/L     0.1     biomass, dry                            Xu
+    S         g/L     10      glucose                                 Xu
+    A         g/L     0       acetate, as acetic acid                 Xu
+    P         g/L     0       product                                 ours
+    E         1       1       expression capacity                     ours
+    inducer   mmol/L  0       inducer                                 ours
+    ========= ======= ======= ======================================  ==============
+
+    ========= ======= ======= ======================================  ==============
+    parameter unit    value   what                                    source
+    ========= ======= ======= ======================================  ==============
+    qSmax     g/(g.h) 1.25    greatest glucose uptake                 Xu, recalled
+    KS        g/L     0.05    glucose at half of it                   Xu, recalled
+    KA        g/L     0.05    acetate at half of qAmax                Xu, recalled
+    qOmax     g/(g.h) 0.4276  greatest O2 uptake for oxidation        calibrated
+    KiS       g/L     5       acetate that halves glucose uptake      Xu, recalled
+    KiO       g/L     4       acetate that halves respiration         Xu, recalled
+    qm        g/(g.h) 0.04    glucose burnt for maintenance           Xu, recalled
+    Yem       g/g     0.51    biomass per glucose oxidised            Xu, recalled
+    Yof       g/g     0.15    biomass per glucose of overflow         Xu, recalled
+    YXA       g/g     0.4     biomass per acetate                     Xu, recalled
+    YAS       g/g     0.667   acetate per glucose of overflow         Xu, recalled
+    qAmax     g/(g.h) 0.2     greatest acetate uptake                 Xu, recalled
+    KO        g/L     0.0002  O2 at half of qOmax                     ours
+    qPm       g/(g.h) 0.05    scale of product formation              ours
+    Kmu       1/h     0.03    growth below which product falls off    ours
+    Kimu      1/h     0.12    growth above which product falls off    ours
+    kE        1/h     0.06    loss of capacity when induced           ours
+    YXP       g/g     0.5     growth lost per product                 ours
+    ========= ======= ======= ======================================  ==============
+
+    In a vessel its inputs are dissolved oxygen, temperature, pH and ammonia, see
+    ``models.organism.Surroundings``.
+
     ``uptake`` and ``metabolism`` can be used apart: where glucose limits, it is eaten as it comes,
     ``qS = F S_f / (X V)``, and no uptake kinetics are needed. ``Bioreactor`` puts the same
     rates into a vessel with gas, heat and acids.
@@ -126,6 +209,19 @@ class EColi:
         Variable("OUR", "mmol/(L.h)", doc="oxygen uptake"),
         Variable("CER", "mmol/(L.h)", doc="CO2 evolution"),
     )
+    # what it brings into a vessel, see models.organism
+    temperature = 37.0
+    acidity = 7.0
+    species = (*states[:5], Variable("inducer", "mmol/L", 0.0, 0.0, doc="inducer"))
+    feeds = (
+        Feed("feed", "feed", {"S": "S_feed"}, "rho_feed", "glucose"),
+        Feed("inducer", "dose", {"inducer": "c_inducer"}, doc="inducer"),
+    )
+    medium = MEDIUM
+    salts = (100.0, 50.0)
+    acid = Acid("A", ACETIC_ACID, ph.K_ACETATE)
+    kla_law = oxygen.NON_COALESCING
+    called = {"biomass": "X", "substrate": "S", "product": "P", "acetate": "A"}  # noqa: RUF012
 
     def uptake(self, S: Any, A: Any, p: Sequence[Any], activity: Any = 1.0) -> Any:
         """Return the glucose that the cells could take up, g/(g.h), at ``S`` and ``A`` in g/L."""
@@ -228,6 +324,37 @@ class EColi:
         lost = fn.exp(500e3 / 8.314 * (1.0 / 318.15 - inverse))
         bell = 1.0 + fn.exp(LN10 * (5.0 - pH)) + fn.exp(LN10 * (pH - 9.0))
         return grow * (1.0 + LOST_37) / (1.0 + lost) * 1.02 / bell
+
+    def exchange(
+        self, x: Sequence[Any], at: Surroundings, p: Sequence[Any], fn: Functions
+    ) -> Exchange:
+        """Return what the cells do in a vessel, see ``models.organism``."""
+        X, S, A, _P, E, inducer = x
+        strain, k2 = p[: len(PARAMETERS)], p[K_INDUCER] * p[K_INDUCER]
+        i2 = inducer * inducer
+        induced = i2 * i2 / (i2 * i2 + k2 * k2)  # a switch with a soft edge
+        activity = self.activity(at.T, at.pH, fn) * at.NH3 / (at.NH3 + AMMONIA_HALF)
+        r = self.rates(S, A, at.O, E * induced, strain, fn, activity)
+        our = r.qO * X / M_O2 * 1e3
+        return Exchange(
+            mu=r.mu,
+            species=(
+                r.mu * X,
+                -r.qS * X,
+                (r.qAp - r.qAc) * X,
+                r.qP * X,
+                -self.capacity_loss(strain) * E * induced,
+                0.0,
+            ),
+            our=our,
+            cer=r.qCO2 * X / M_CO2 * 1e3,
+            ammonia=1e3 * r.qN * X,
+            heat=heat.RESPIRATION * our,
+        )
+
+    def kla_factor(self, x: Sequence[Any], p: Sequence[Any], fn: Functions) -> Any:
+        """Return 1: the broth is thin."""
+        return 1.0
 
     def rhs(
         self, t: Any, x: Sequence[Any], u: Sequence[Any], p: Sequence[Any], fn: Functions

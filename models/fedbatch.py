@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from models import offgas, oxygen
-from models.bioreactor import KLA_CO2, Bioreactor, VesselParameters
+from models.bioreactor import KLA_CO2, Bioreactor
 from models.ecoli import M_CO2, M_O2, EColi
 from models.fn import SCALARS
 from models.model import Functions, Variable
@@ -113,7 +113,8 @@ class Aeration:
         self.model = FedBatch(organism)
         self.vessel = vessel
         self._bioreactor = Bioreactor(organism, vessel)
-        self._defaults = VesselParameters(*(v.default for v in vessel.parameters))
+        medium = {v.name: v.default for v in self._bioreactor.medium}
+        self._broth, self._salting = medium["broth"], medium["salting"]
         self.calibration_mmol_per_l = float(
             self.saturation_mmol_per_l(37.0, oxygen.AIR_O2)
         )  # what 100 % of the probe means
@@ -122,16 +123,16 @@ class Aeration:
     def saturation_mmol_per_l(self, T: Any, y_o2: Any, fn: Functions = SCALARS) -> Any:
         """Return oxygen in equilibrium with gas of mole fraction ``y_o2`` at ``T`` in Cel."""
         wet = oxygen.saturation(T, y_o2, self.vessel.pressure_bar, fn)
-        return self._defaults.salting * wet * 1e3 / M_O2
+        return self._salting * wet * 1e3 / M_O2
 
     def kla_per_h(self, N: Any, gas: Any, V: Any, T: Any, fn: Functions) -> Any:
         """Return nominal kLa, 1/h; stirrer 1/min, gas normal L/min, volume L, temperature Cel."""
-        kla, _, _ = self._bioreactor.transfer(N, gas, V, T, 0.0 * V, self._defaults.broth, fn)
+        kla, _, _ = self._bioreactor.transfer(N, gas, V, T, 0.0 * V, self._broth, fn)
         return kla
 
     def shaft_w(self, N: Any, gas: Any, V: Any, T: Any, fn: Functions) -> Any:
         """Return the stirrer's power into the broth, W; arguments as ``kla_per_h``."""
-        return self._bioreactor.transfer(N, gas, V, T, 0.0 * V, self._defaults.broth, fn)[1]
+        return self._bioreactor.transfer(N, gas, V, T, 0.0 * V, self._broth, fn)[1]
 
     def gas_mol(self, volume_l: float, T: float) -> float:
         """Return the gas above and in ``volume_l`` of broth at ``T`` in Cel, mol."""

@@ -24,12 +24,13 @@ HYDRATION: Final = 0.05 * 3600.0  # 1/h: CO2 + H2O -> H+ + HCO3- takes its time
 class Ions(NamedTuple):
     """Totals in mmol/L, or their rates of change, or their charges.
 
-    ``bicarbonate`` includes carbonate; dissolved CO2 carries no charge and is not here.
+    ``bicarbonate`` includes carbonate; dissolved CO2 carries no charge and is not here. ``acid``
+    is a weak acid that cells make or eat, acetic unless another constant is given with it.
     """
 
     ammonia: Any
     bicarbonate: Any
-    acetate: Any
+    acid: Any
     phosphate: Any
     strong: Any
 
@@ -39,25 +40,25 @@ def hydrogen(pH: Any, fn: Functions) -> Any:
     return fn.exp(-LN10 * (pH - 3.0))
 
 
-def charges(h: Any) -> Ions:
+def charges(h: Any, K_acid: float = K_ACETATE) -> Ions:
     """Return the mean charge of a molecule of each total at H+ of ``h`` mmol/L."""
     phosphate = h * h + K_PHOSPHORIC * h + K_PHOSPHORIC * K_PHOSPHATE
     return Ions(
         h / (h + K_AMMONIUM),
         -(h + 2.0 * K_BICARBONATE) / (h + K_BICARBONATE),
-        -K_ACETATE / (h + K_ACETATE),
+        -K_acid / (h + K_acid),
         -(K_PHOSPHORIC * h + 2.0 * K_PHOSPHORIC * K_PHOSPHATE) / phosphate,
         1.0,
     )
 
 
-def imbalance(pH: Any, ions: Ions, fn: Functions) -> Any:
+def imbalance(pH: Any, ions: Ions, fn: Functions, K_acid: float = K_ACETATE) -> Any:
     """Return the sum of all charges, mmol/L: 0 at the right pH, falling with pH."""
     h = hydrogen(pH, fn)
-    return h - K_WATER / h + sum(z * c for z, c in zip(charges(h), ions, strict=True))
+    return h - K_WATER / h + sum(z * c for z, c in zip(charges(h, K_acid), ions, strict=True))
 
 
-def buffering(pH: Any, ions: Ions, fn: Functions) -> Any:
+def buffering(pH: Any, ions: Ions, fn: Functions, K_acid: float = K_ACETATE) -> Any:
     """Return the strong base that raises pH by one, mmol/L: always positive."""
     h = hydrogen(pH, fn)
 
@@ -72,12 +73,14 @@ def buffering(pH: Any, ions: Ions, fn: Functions) -> Any:
         + K_WATER / h
         + weak(K_AMMONIUM) * ions.ammonia
         + weak(K_BICARBONATE) * ions.bicarbonate
-        + weak(K_ACETATE) * ions.acetate
+        + weak(K_acid) * ions.acid
         + phosphate * ions.phosphate
     )
 
 
-def ph_rate(pH: Any, ions: Ions, rates: Ions, fn: Functions, pull: float = 3600.0) -> Any:
+def ph_rate(
+    pH: Any, ions: Ions, rates: Ions, fn: Functions, K_acid: float = K_ACETATE, pull: float = 3600.0
+) -> Any:
     """Return ``d pH/dt`` that keeps the charges balanced, so that pH is a state like any other.
 
     It is the balance differentiated; ``pull`` (1 / time) draws what the integration leaves of an
@@ -88,11 +91,13 @@ def ph_rate(pH: Any, ions: Ions, rates: Ions, fn: Functions, pull: float = 3600.
         ions: totals now.
         rates: their rates of change, same time unit as ``pull``.
         fn: the functions for the type of the arguments.
+        K_acid: constant of ``acid``, mmol/L.
         pull: 1 / time.
     """
-    z = charges(hydrogen(pH, fn))
+    z = charges(hydrogen(pH, fn), K_acid)
     moved = sum(a * b for a, b in zip(z, rates, strict=True))
-    return (moved + pull * imbalance(pH, ions, fn)) / buffering(pH, ions, fn)
+    wrong = imbalance(pH, ions, fn, K_acid)
+    return (moved + pull * wrong) / buffering(pH, ions, fn, K_acid)
 
 
 def solve(ions: Ions, low: float = 2.0, high: float = 12.0) -> float:

@@ -1,11 +1,13 @@
 """What one seed makes of drives, probes and the strain: how far each is from what it should be."""
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
 from models.bioreactor import State
+from models.vessels import Actuator
 from sim.instruments import Drive, Instrument
 
 # one standard deviation of each parameter around the model's, as a share of it; cut at 2.5
@@ -31,8 +33,7 @@ SPREAD: Final = {
     "T_coolant": 0.10,
     "T_room": 0.05,
 }
-BOTTLE_KG: Final = 2.5  # the feed bottle with its content at the start
-DRIVES: Final = (  # in the order of the model's inputs
+DRIVES: Final = (  # of every vessel, in the order of their draws
     "stirrer",
     "air",
     "oxygen",
@@ -79,38 +80,40 @@ class Draw:
         return float(self._rng.uniform(low, high)) if self._on else 0.5 * (low + high)
 
 
-def drives(draw: Draw) -> list[Drive]:
-    """Return the drives in the order of ``DRIVES`` (PROCESS 2 and 3: pumps 1-5 %, flows 1 %)."""
-
-    def pump(high: float, step: float) -> Drive:
-        return Drive(high, lag_s=1.0, gain=draw.factor(0.03), step=step, least=step)
-
-    return [
-        Drive(1000.0, ramp=50.0, step=1.0),
-        Drive(10.0, lag_s=1.0, gain=draw.factor(0.007)),
-        Drive(5.0, lag_s=1.0, gain=draw.factor(0.007)),
-        Drive(100.0, lag_s=3.0),
-        Drive(100.0, lag_s=5.0),
-        pump(5.0, 0.005),
-        pump(5.0, 0.005),
-        Drive(
-            200.0,
-            lag_s=1.0,
-            gain=draw.factor(0.03),
-            step=0.05,
-            least=0.2,
-            wear=abs(draw.offset(0.02)),
-        ),
-        pump(5.0, 0.005),
-        pump(5.0, 0.005),
-    ]
+def drives(draw: Draw, actuators: Mapping[str, Actuator]) -> dict[str, Drive]:
+    """Return the drives by name, in the order of ``actuators``; drawn in that of ``DRIVES``."""
+    drawn = sorted(actuators, key=lambda name: DRIVES.index(name) if name in DRIVES else 99)
+    made: dict[str, Drive] = {}
+    for name in drawn:
+        a = actuators[name]
+        made[name] = Drive(
+            a.high,
+            low=a.low,
+            lag_s=a.lag_s,
+            ramp=a.ramp,
+            gain=draw.factor(a.gain) if a.gain else 1.0,
+            step=a.step,
+            least=a.least,
+            dead=a.dead,
+            wear=abs(draw.offset(a.wear)) if a.wear else 0.0,
+        )
+    return {name: made[name] for name in actuators}
 
 
-def probes(draw: Draw, start: State, moved: list[Drive]) -> list[Instrument]:
+def probes(
+    draw: Draw,
+    start: State,
+    actuators: Mapping[str, Actuator],
+    moved: Mapping[str, Drive],
+    bottle_kg: float,
+) -> list[Instrument]:
     """Return the probes in the order of ``PROBES``, settled at the start (PROCESS 3).
 
     A flow controller's reading is as wrong as its flow: it shows what it believes it gives.
+    Balances are as coarse as what they carry is heavy.
     """
+    size = bottle_kg / 2.5  # 1 at the bench
+    hiss = 0.001 * actuators["air"].high
     delay = draw.between(30.0, 60.0)
     return [
         Instrument(10.0, 0.02, offset=draw.offset(0.05), digit=0.01, start=start.T),
@@ -124,7 +127,7 @@ def probes(draw: Draw, start: State, moved: list[Drive]) -> list[Instrument]:
             drift=draw.offset(0.2),
             start=100.0,
         ),
-        Instrument(0.5, 0.5, digit=1.0, start=300.0),
+        Instrument(0.5, 0.5, digit=1.0, start=actuators["stirrer"].safe),
         Instrument(
             10.0,
             0.01,
@@ -141,8 +144,10 @@ def probes(draw: Draw, start: State, moved: list[Drive]) -> list[Instrument]:
             delay_s=delay,
             start=100.0 * start.yCO2,
         ),
-        Instrument(0.5, 0.01, gain=1.0 / moved[1].gain, start=1.0),
-        Instrument(0.5, 0.01, gain=1.0 / moved[2].gain),
-        Instrument(2.0, 0.001, offset=draw.offset(0.002), digit=1e-4, start=start.M),
-        Instrument(2.0, 0.0005, digit=1e-4, start=BOTTLE_KG),
+        Instrument(0.5, hiss, gain=1.0 / moved["air"].gain, start=actuators["air"].safe),
+        Instrument(0.5, hiss, gain=1.0 / moved["oxygen"].gain),
+        Instrument(
+            2.0, 0.001 * size, offset=size * draw.offset(0.002), digit=1e-4 * size, start=start.M
+        ),
+        Instrument(2.0, 0.0005 * size, digit=1e-4 * size, start=bottle_kg),
     ]

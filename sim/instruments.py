@@ -92,42 +92,70 @@ class Drive:
 
     Args:
         high: what it can give at most.
+        low: what it gives at least: always, or while it runs if it has a ``least``.
         lag_s: time constant, s.
         ramp: greatest change per s; 0 for no limit.
         gain: what really happens per unit wanted: a pump's calibration.
         step: resolution; what is wanted is rounded to it.
         least: below this it stands still.
+        dead: what is wanted has to change by more to move it (stiction).
         wear: share of the gain that is lost per day: tubing.
     """
 
-    __slots__ = ("_one", "gain", "high", "lag_s", "least", "ramp", "step", "value", "wear")
+    __slots__ = (
+        "_aim",
+        "_one",
+        "dead",
+        "gain",
+        "high",
+        "lag_s",
+        "least",
+        "low",
+        "ramp",
+        "step",
+        "value",
+        "wear",
+    )
 
     def __init__(
         self,
         high: float,
         *,
+        low: float = 0.0,
         lag_s: float = 0.0,
         ramp: float = 0.0,
         gain: float = 1.0,
         step: float = 0.0,
         least: float = 0.0,
+        dead: float = 0.0,
         wear: float = 0.0,
     ) -> None:
         self.high = high
+        self.low = low
         self.lag_s = lag_s
         self.ramp = ramp
         self.gain = gain
         self.step = step
         self.least = least
+        self.dead = dead
         self.wear = wear / 86400.0
         self.value = 0.0
+        self._aim = 0.0
         self._one = _follow(lag_s, 1.0)
 
     def move(self, wanted: float, age: float, dt: float) -> float:
         """Return the mean of what really happens over ``dt`` s, and keep where it ends."""
-        aim = 0.0 if wanted <= self.least else wanted if wanted < self.high else self.high
+        aim = wanted if wanted < self.high else self.high
+        if aim < self.low:
+            aim = self.low
+        if wanted <= self.least and self.least:
+            aim = 0.0
         if self.step:
             aim = round(aim / self.step) * self.step
+        if self.dead:
+            if aim and abs(aim - self._aim) <= self.dead:  # it always closes
+                aim = self._aim
+            self._aim = aim
         aim *= self.gain - self.wear * age
         was = self.value
         if aim == was:

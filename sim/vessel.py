@@ -9,35 +9,26 @@ from typing import Any, Final
 import numpy as np
 
 from models.bioreactor import Bioreactor, State
-from models.ecoli import EColi
+from models.organisms import ORGANISMS
 from models.symbolic import Compiled, compiled, plant_step
-from models.vessels import VESSELS
-from sim.calibration import BOTTLE_KG, DRIVES, PROBES, SPREAD, Draw, drives, probes
+from models.vessels import DENSITY, LIQUID_L_PER_H, VESSELS
+from sim.calibration import DRIVES, PROBES, SPREAD, Draw, drives, probes
 from sim.instruments import Drive, Instrument
 
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
 BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, time constant in s
-SAFE: Final = {"stirrer": 300.0, "air": 1.0}  # every other actuator: 0
-FEED: Final = DRIVES.index("feed")
 NOISE_BLOCK: Final = 2048
-SCARCE_O2: Final = 6e-4  # g/L, 3 KO, 9 % of air: below it one step of 1 s overshoots without end
-FINER: Final = 64  # steps in place of one there; with 32 some states still alternate
-_AT: Final = {name: k for k, name in enumerate(State._fields)}  # where each state stands
-X, S, A, P, V, M = (_AT[name] for name in ("X", "S", "A", "P", "V", "M"))
-O2, CO2, HCO3, NH3, PH = (_AT[name] for name in ("O", "CO2", "HCO3", "NH3", "pH"))
-T, TJ, YO2, YCO2 = (_AT[name] for name in ("T", "Tj", "yO2", "yCO2"))
-AMOUNTS: Final = (S, A, P, O2, CO2, HCO3, NH3)  # what a collapse can drive to 0
+FINER: Final = 64  # steps in place of one where oxygen is scarce; with 32 some states alternate
 
 
 @lru_cache
 def _reactor(organism: str, vessel: str) -> tuple[Bioreactor, Any]:
-    organisms = {EColi.name: EColi}
-    if organism not in organisms:
-        raise ValueError(f"organism: {organism} is unknown; known are {', '.join(organisms)}")
+    if organism not in ORGANISMS:
+        raise ValueError(f"organism: {organism} is unknown; known are {', '.join(ORGANISMS)}")
     if vessel not in VESSELS:
         raise ValueError(f"vessel: {vessel} is unknown; known are {', '.join(VESSELS)}")
-    model = Bioreactor(organisms[organism](), VESSELS[vessel])
+    model = Bioreactor(ORGANISMS[organism](), VESSELS[vessel])
     return model, plant_step(model, f"fl_{model.name}_plant")
 
 
@@ -49,14 +40,14 @@ class Vessel:
     with noise and lags.
 
     Args:
-        organism: name of the organism, ``ecoli``.
-        vessel: name of the vessel, ``5l``.
+        organism: key of ``models.organisms.ORGANISMS``.
+        vessel: key of ``models.vessels.VESSELS``.
         seed: at least 0.
         prefix: of the tags.
         start_time: plant time at inoculation, s.
-        safe: safe value of actuators by tag; those not named stop, but for 300 r/min and 1 L/min.
-        volume_l: broth at the start.
-        substrate_g_per_l: glucose at the start.
+        safe: safe value of actuators by tag; those not named go where the vessel has them safe.
+        volume_l: broth at the start, the vessel's usual if not given.
+        substrate_g_per_l: substrate at the start.
 
     Raises:
         ValueError: organism or vessel is unknown, or ``safe`` names no actuator.
@@ -70,7 +61,7 @@ class Vessel:
         prefix: str = "R1",
         start_time: float = 0.0,
         safe: Mapping[str, float] | None = None,
-        volume_l: float = 3.0,
+        volume_l: float | None = None,
         substrate_g_per_l: float = 10.0,
     ) -> None:
         self.model, function = _reactor(organism, vessel)
@@ -95,28 +86,59 @@ class Vessel:
         self._u = self._step.arguments[1]
         self._h = self._step.arguments[3]
         self._x_after, self._y = self._step.results
-        self._broth_at = [v.name for v in self.model.parameters].index("broth")
+        names = [v.name for v in self.model.parameters]
+        self._broth_at = names.index("broth")
         self._broth = (self._p[self._broth_at], 0.0, BROTH_DRIFT[0] if self.seed else 0.0)
         self._watchers: list[Callable[[], None]] = []
-        self._feed_volume_l = 0.0
-        self._bottle_l = (BOTTLE_KG - 0.1) / self.parameters["rho_feed"]
         self._energy_wh = 0.0
         self._initial = tuple(self._x)
-        self._drives: list[Drive] = drives(draw)
-        self._probes: list[Instrument] = probes(draw, State(*self._x), self._drives)
+        self._place()
+        actuators = {n: a for n, a in self.model.actuators.items() if a.high}
+        made = drives(draw, actuators)
+        own = State(*self._x[len(self.model.organism.species) :])
+        self._probes: list[Instrument] = probes(draw, own, actuators, made, self._bottle_kg)
         self._noise: list[list[float]] = []
-        self._where = {f"{prefix}.{name}": k for k, name in enumerate(DRIVES)}
-        self._safe = [SAFE.get(name, 0.0) for name in DRIVES]
+        self._drives: list[Drive] = list(made.values())
+        self._moves = [self._inputs[name] for name in made]
+        self._where = {f"{prefix}.{name}": k for k, name in enumerate(made)}
+        self._safe = [self.model.actuators[name].safe for name in made]
         self.set_safe(safe or {})
         self._wanted = list(self._safe)
-        for drive, value in zip(self._drives, self._safe, strict=True):
+        self._u[:] = array("d", [v.default for v in self.model.inputs])
+        for k, drive, value in zip(self._moves, self._drives, self._safe, strict=True):
             drive.value = min(value, drive.high) * drive.gain
-        self._u[:] = array("d", [drive.value for drive in self._drives])
+            self._u[k] = drive.value
         self._shown = dict.fromkeys((f"{prefix}.{name}" for name in PROBES), 0.0)
         self._names = tuple(self._shown)
         self._h[0] = 0.0
         self._step()  # outputs of the start
         self._look(1.0)
+
+    def _place(self) -> None:
+        """Find out where everything stands among the model's states, inputs and parameters."""
+        model, organism = self.model, self.model.organism
+        at = {v.name: k for k, v in enumerate(model.states)}
+        self._at = at
+        self._inputs = {v.name: k for k, v in enumerate(model.inputs)}
+        self._looked_at = tuple(at[n] for n in ("T", "Tj", "pH", "yO2", "yCO2", "M"))
+        self._o2 = at["O"]
+        self._known = {word: at[name] for word, name in organism.called.items()}
+        last = tuple(organism.called.values())[-1]
+        self._now = tuple(at[n] for n in ("T", "pH", last, "V"))
+        self._amounts = (  # what a collapse of oxygen can drive to 0
+            *(at[v.name] for v in organism.species[1:] if v.unit.endswith("/L")),
+            *(at[n] for n in ("O", "CO2", "HCO3", "NH3")),
+        )
+        half = next((v.default for v in organism.parameters if v.name == "KO"), 0.0)
+        self._scarce = 3.0 * half  # g/L: below it one step of 1 s overshoots without end
+        feed = organism.feeds[0]
+        self._feed = self._inputs[feed.name]
+        self._feed_l = LIQUID_L_PER_H[model.actuators[feed.name].unit] / 3600.0  # L in 1 s of 1
+        self._feed_kg_per_l = self.parameters[feed.density] if feed.density else DENSITY
+        self._feed_g_per_l = self.parameters[feed.brings[organism.called["substrate"]]]
+        self._feed_volume_l = 0.0
+        self._bottle_kg = 0.5 * model.vessel.working_volume_l
+        self._bottle_l = 0.96 * self._bottle_kg / self._feed_kg_per_l
 
     def set_safe(self, safe: Mapping[str, float]) -> None:
         """Set what ``to_safe`` moves actuators to, by tag."""
@@ -170,26 +192,26 @@ class Vessel:
     def _one(self, dt: float) -> None:
         age = self.time - self._start
         u, x = self._u, self._x
-        for k, drive in enumerate(self._drives):
-            u[k] = drive.move(self._wanted[k], age, dt)
+        for k, drive, wanted in zip(self._moves, self._drives, self._wanted, strict=True):
+            u[k] = drive.move(wanted, age, dt)
         if self._feed_volume_l >= self._bottle_l:
-            u[FEED] = 0.0  # the bottle is empty
+            u[self._feed] = 0.0  # the bottle is empty
         if self._broth[2]:
             self._drift_broth(age, dt)
         self._integrate(dt)
-        if not math.isfinite(x[O2] + x[PH] + x[T]):
+        if not math.isfinite(x[self._o2] + x[self._looked_at[2]] + x[self._looked_at[0]]):
             raise FloatingPointError(f"{self.prefix} at {age:g} s: {list(x)} under {list(u)}")
-        self._feed_volume_l += u[FEED] * dt / 3.6e6
+        self._feed_volume_l += u[self._feed] * self._feed_l * dt
         self._energy_wh += self._y[8] * dt / 3600.0
         self.time += dt
         self._look(dt)
 
     def _integrate(self, dt: float) -> None:
         """Move the states by ``dt``; in finer steps where oxygen runs out and uptake bends."""
-        x, after = self._x, self._x_after
+        x, after, o2 = self._x, self._x_after, self._o2
         self._h[0] = dt / 3600.0
         self._step()
-        if after[O2] >= SCARCE_O2 <= x[O2]:
+        if after[o2] >= self._scarce <= x[o2]:
             x[:] = after
             self._no_less_than_none()
             return
@@ -201,7 +223,7 @@ class Vessel:
 
     def _no_less_than_none(self) -> None:
         x = self._x
-        for k in AMOUNTS:
+        for k in self._amounts:
             if x[k] < 0.0:  # a trace, after a violent step of an input
                 x[k] = 0.0
 
@@ -221,18 +243,19 @@ class Vessel:
             shape = (NOISE_BLOCK, len(PROBES))
             self._noise = self._noise_rng.standard_normal(shape).tolist()
         x, u = self._x, self._u
+        broth, jacket, ph, y_o2, y_co2, mass = self._looked_at
         truths = (
-            x[T],
-            x[TJ],
-            x[PH],
+            x[broth],
+            x[jacket],
+            x[ph],
             self._y[0],
             u[0],
-            100.0 * x[YO2],
-            100.0 * x[YCO2],
+            100.0 * x[y_o2],
+            100.0 * x[y_co2],
             u[1],
             u[2],
-            x[M],
-            BOTTLE_KG - self._feed_volume_l * self.parameters["rho_feed"],
+            x[mass],
+            self._bottle_kg - self._feed_volume_l * self._feed_kg_per_l,
         )
         age = self.time - self._start
         shown = self._shown
@@ -242,13 +265,14 @@ class Vessel:
             shown[name] = probe.show(truth, age, dt, normal)
 
     def now(self) -> tuple[float, float, float, float, float]:
-        """Return true temperature (Cel), pH, DO (%), acetate (g/L) and volume (L), quickly."""
+        """Return true temperature (Cel), pH, DO (%), by-product (g/L) and volume (L), quickly."""
+        broth, ph, by_product, volume = self._now
         x = self._x
-        return x[T], x[PH], self._y[0], x[A], x[V]
+        return x[broth], x[ph], self._y[0], x[by_product], x[volume]
 
     def flow(self, name: str) -> float:
-        """Return what an actuator, named without prefix, really gave in the last step."""
-        return self._u[DRIVES.index(name)]
+        """Return what an input, named without prefix, really gave in the last step."""
+        return self._u[self._inputs[name]]
 
     def state(self) -> dict[str, float]:
         """Return the model's states by name, see ``Bioreactor.states``."""
@@ -256,28 +280,23 @@ class Vessel:
 
     def set_state(self, **values: float) -> None:
         """Replace states by name: another inoculum, another start. pH is not recomputed."""
-        names = [v.name for v in self.model.states]
         for name, value in values.items():
-            self._x[names.index(name)] = value
+            self._x[self._at[name]] = value
 
     @property
     def truth(self) -> dict[str, float]:
         """What really is, which no controller may see."""
-        x, y = self._x, self._y
-        s0, v0 = self._initial[S], self._initial[V]
-        fed = self._feed_volume_l * self.parameters["S_feed"]
+        x, y, at, known = self._x, self._y, self._at, self._known
+        volume = x[at["V"]]
         return {
-            "biomass_g_per_l": x[X],
-            "substrate_g_per_l": x[S],
-            "acetate_g_per_l": x[A],
-            "product_g_per_l": x[P],
-            "product_g": x[P] * x[V],
-            "volume_l": x[V],
-            "mass_kg": x[M],
+            **{f"{word}_g_per_l": x[k] for word, k in known.items()},
+            "product_g": x[known["product"]] * volume,
+            "volume_l": volume,
+            "mass_kg": x[at["M"]],
             "do_percent": y[0],
-            "ph": x[PH],
-            "temperature_cel": x[T],
-            "jacket_temperature_cel": x[TJ],
+            "ph": x[at["pH"]],
+            "temperature_cel": x[at["T"]],
+            "jacket_temperature_cel": x[at["Tj"]],
             "our_mmol_per_l_h": y[1],
             "cer_mmol_per_l_h": y[2],
             "otr_mmol_per_l_h": y[3],
@@ -285,7 +304,7 @@ class Vessel:
             "growth_per_h": y[5],
             "power_w": y[8],
             "energy_kwh": self._energy_wh / 1e3,
-            "fed_substrate_g": fed,
-            "start_substrate_g": s0 * v0,
+            "fed_substrate_g": self._feed_volume_l * self._feed_g_per_l,
+            "start_substrate_g": self._initial[known["substrate"]] * self._initial[at["V"]],
             "age_h": (self.time - self._start) / 3600.0,
         }

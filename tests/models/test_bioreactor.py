@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import heat, offgas, oxygen, symbolic
-from models.bioreactor import Bioreactor, Input, State
+from models.bioreactor import ACTUATORS, OWN, Bioreactor, Input, State
 from models.ecoli import M_O2, EColi
 from models.fn import ARRAYS, SCALARS
 from models.vessels import BENCH_5L
@@ -17,11 +17,27 @@ from models.vessels import BENCH_5L
 MODEL = Bioreactor(EColi(), BENCH_5L)
 P = [v.default for v in MODEL.parameters]
 START = MODEL.start(P)
-BUSY = State(*START)._replace(
+
+
+def states(x: list[float] | None = None, **changed: float) -> list[float]:
+    """Return ``x``, or the start, with states changed by name."""
+    named = dict(zip((v.name for v in MODEL.states), x or START, strict=True)) | changed
+    return list(named.values())
+
+
+def inputs(**changed: float) -> list[float]:
+    """Return the inputs at rest, with those changed that are named."""
+    return list(({v.name: v.default for v in MODEL.inputs} | changed).values())
+
+
+BUSY = states(
     X=30.0, S=0.02, A=0.5, P=3.0, E=0.7, inducer=0.3, V=3.9, M=4.0, O=1.5e-3, CO2=2.0, HCO3=15.0,
     NH3=90.0, T=36.9, Tj=35.0, yO2=0.19, yCO2=0.02, antifoam=0.05
 )  # fmt: skip
-U = Input(1000.0, 6.0, 0.5, 0.0, 12.0, 0.1, 0.3, 43.0, 0.1, 0.2)
+U = inputs(
+    stirrer=1000.0, air=6.0, oxygen=0.5, cooling=12.0, acid=0.1, base=0.3, feed=43.0,
+    antifoam=0.1, inducer=0.2
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +45,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-@pytest.mark.parametrize("x", [START, list(BUSY)], ids=["start", "busy"])
+@pytest.mark.parametrize("x", [START, BUSY], ids=["start", "busy"])
 def test_one_definition_gives_the_same_numbers_everywhere(x: list[float]) -> None:
     traced = symbolic.trace(MODEL)
     functions = [traced.rhs_function(), traced.output_function()]
@@ -50,15 +66,18 @@ def test_one_definition_gives_the_same_numbers_everywhere(x: list[float]) -> Non
 
 
 def test_the_names_fit_the_tuples_that_unpack_them() -> None:
-    assert [v.name for v in MODEL.states] == list(State._fields)
-    assert [v.name for v in MODEL.inputs] == list(Input._fields)
+    assert [v.name for v in OWN] == list(State._fields)
+    assert [*ACTUATORS, "feeds"] == list(Input._fields)
+    assert [v.name for v in MODEL.states] == ["X", "S", "A", "P", "E", "inducer", *State._fields]
+    assert [v.name for v in MODEL.inputs] == [*ACTUATORS, "feed", "inducer"]
 
 
 def test_the_start_is_at_rest_but_for_the_cells() -> None:
-    x = State(*MODEL.start(P, biomass_g_per_l=0.0))
-    rates = State(*MODEL.rhs(0.0, list(x), Input(500, 2.0, 0, 0, 0, 0, 0, 0, 0, 0), P, SCALARS))
-    for name in ("X", "S", "A", "P", "O", "CO2", "HCO3", "pH", "yO2", "yCO2", "Tj"):
-        assert getattr(rates, name) == pytest.approx(0.0, abs=5e-3), name
+    x = MODEL.start(P, biomass_g_per_l=0.0)
+    rates = MODEL.rhs(0.0, x, inputs(stirrer=500.0, air=2.0), P, SCALARS)
+    for variable, rate in zip(MODEL.states, rates, strict=True):
+        if variable.name not in ("T", "M", "V", "NH3", "PO4", "strong"):
+            assert rate == pytest.approx(0.0, abs=5e-3), variable.name
 
 
 def greatest_transfer(volume: float, air: float, broth: float) -> float:
@@ -112,11 +131,10 @@ def test_heat_and_evaporation_are_of_the_known_size() -> None:
 
 def test_the_jacket_can_take_the_greatest_heat_and_cover_the_least() -> None:
     """Steady jacket and broth at 37 Cel need 0..100 % between no cells and 120 mmol/(L.h)."""
-    hot = State(*START)._replace(V=4.4, M=4.5)
     v = dict(zip((w.name for w in MODEL.parameters), P, strict=True))
     shaft = MODEL.transfer(1000.0, 6.0, 4.4, 37.0, 0.0, 0.7, SCALARS)[1]
     heat_w = 120.0 * 4.4e-3 * heat.RESPIRATION / 3.6 + shaft
-    jacket = hot.T - heat_w / v["UA"]
+    jacket = 37.0 - heat_w / v["UA"]
     assert v["cooler"] * (jacket - v["T_coolant"]) > 1.5 * heat_w
     assert v["heater"] > 5.0 * v["loss"] * (37.0 - v["T_room"])
 
@@ -129,7 +147,9 @@ def test_the_jacket_can_take_the_greatest_heat_and_cover_the_least() -> None:
 def test_the_right_hand_side_is_finite_wherever_a_plant_can_be(
     N: float, air: float, X: float, S: float, o2: float, pH: float, T: float, V: float
 ) -> None:
-    x = BUSY._replace(X=X, S=S, O=o2, pH=pH, T=T, V=V)
-    u = U._replace(stirrer=N, air=air)
+    x = states(BUSY, X=X, S=S, O=o2, pH=pH, T=T, V=V)
+    u = inputs(
+        **(dict(zip((v.name for v in MODEL.inputs), U, strict=True)) | {"stirrer": N, "air": air})
+    )
     assert all(math.isfinite(v) for v in MODEL.rhs(0.0, x, u, P, SCALARS))
     assert all(math.isfinite(v) for v in MODEL.output(0.0, x, u, P, SCALARS))

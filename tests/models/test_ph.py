@@ -36,5 +36,5 @@ def test_the_rate_follows_acid_that_is_added() -> None:
     ions = MEDIUM._replace(strong=ph.strong_ions(7.0, MEDIUM))
     rates = ph.Ions(0.0, 0.0, 3.0, 0.0, 0.0)  # mmol/(L.h) of acetic acid
     rate = ph.ph_rate(7.0, ions, rates, SCALARS)
-    after = ph.solve(ions._replace(acetate=ions.acetate + 3e-3))
+    after = ph.solve(ions._replace(acid=ions.acid + 3e-3))
     assert rate * 1e-3 == pytest.approx(after - 7.0, rel=1e-3)

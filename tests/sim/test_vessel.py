@@ -256,7 +256,7 @@ def test_the_steps_agree_with_a_stiff_solver() -> None:
     vessel.write("R1.stirrer", 600.0)
     vessel.advance(60.0)
     model, p = vessel.model, list(vessel.parameters.values())
-    x0, u = list(vessel.state().values()), [vessel.flow(name) for name in DRIVES]
+    x0, u = list(vessel.state().values()), [vessel.flow(v.name) for v in model.inputs]
     exact = solve_ivp(
         lambda t, x: np.array(model.rhs(t, list(x), u, p, SCALARS)),
         (0.0, 2.0),

@@ -1,0 +1,9 @@
+"""The organisms that the program knows, by the name that a plant file gives them."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from models.ecoli import EColi
+from models.organism import Organism
+
+ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {EColi.name: EColi}
