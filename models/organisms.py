@@ -5,5 +5,9 @@ from typing import Final
 
 from models.ecoli import EColi
 from models.organism import Organism
+from models.yeast import Yeast
 
-ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {EColi.name: EColi}
+ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {
+    EColi.name: EColi,
+    Yeast.name: Yeast,
+}

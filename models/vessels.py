@@ -103,8 +103,8 @@ class Stirred:
 
     @property
     def calibration_bar(self) -> float:
-        """Mean pressure at which a probe is told that air is 100 %: at 75 % of the volume."""
-        return self.pressure_bar + float(self.static_bar(0.75 * self.total_volume_l))
+        """Mean pressure at which a probe is told that air is 100 %: before inoculation."""
+        return self.pressure_bar + float(self.static_bar(self.start_volume_l))
 
 
 def thermal(
@@ -195,6 +195,7 @@ PILOT_300L: Final = Stirred(
     },
     parameters=thermal(810.0, 4.0, 20e3, 1000.0, 8.0, "PROCESS 2: 54 kW/m3 at 15 K"),
     tall=True,
+    medium={"c_base": 13300.0},  # ammonia water of 25 %
 )
 
 PRODUCTION_100M3: Final = Stirred(

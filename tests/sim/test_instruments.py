@@ -51,3 +51,15 @@ def test_the_mean_over_a_step_is_the_dose_that_was_given() -> None:
 def test_tubing_wears() -> None:
     pump = Drive(200.0, wear=0.05)
     assert pump.move(100.0, 86400.0, 1.0) == pytest.approx(95.0)
+
+
+def test_a_valve_that_sticks_moves_only_for_a_change_that_counts_and_always_closes() -> None:
+    valve = Drive(100.0, dead=0.5)
+    wanted = (10.0, 10.4, 9.6, 10.6, 0.3, 0.0)
+    assert [valve.move(w, 0.0, 1.0) for w in wanted] == [10.0, 10.0, 10.0, 10.6, 0.3, 0.0]
+
+
+def test_what_has_a_least_runs_at_its_low_or_stands_and_what_has_none_never_stands() -> None:
+    stirrer, head = Drive(110.0, low=40.0, least=20.0), Drive(2.5, low=1.2)
+    assert [stirrer.move(w, 0.0, 1.0) for w in (30.0, 60.0, 20.0)] == [40.0, 60.0, 0.0]
+    assert [head.move(w, 0.0, 1.0) for w in (0.0, 1.8, 9.0)] == [1.2, 1.8, 2.5]
