@@ -318,7 +318,7 @@ class Bioreactor:
         dNH3 = brought["NH3"] - f.cells.ammonia - D * s.NH3
         dPO4 = brought["PO4"] - D * s.PO4
         dHCO3 = hydrated - D * s.HCO3
-        dstrong = brought.get("strong", 0.0) - D * s.strong
+        dstrong = brought.get("strong", 0.0) + f.cells.strong - D * s.strong
         dpH = self._ph_rate(c, d_species, s, ph.Ions(dNH3, dHCO3, 0.0, dPO4, dstrong), fn)
 
         space = fn.max(w.total_volume_l - s.V, 0.2, 0.01)  # L

@@ -35,6 +35,8 @@ class Exchange(NamedTuple):
         cer: CO2 given off, mmol/(L.h).
         ammonia: ammonia taken up, mmol/(L.h).
         heat: J/(L.h).
+        strong: strong ions given off, positive minus negative, mmol/(L.h): a product that is an
+            anion, sulphate that is eaten.
     """
 
     mu: Any
@@ -43,6 +45,7 @@ class Exchange(NamedTuple):
     cer: Any
     ammonia: Any
     heat: Any
+    strong: Any = 0.0
 
 
 @dataclass(frozen=True, slots=True)

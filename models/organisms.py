@@ -5,9 +5,11 @@ from typing import Final
 
 from models.ecoli import EColi
 from models.organism import Organism
+from models.penicillin import Penicillin
 from models.yeast import Yeast
 
 ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {
     EColi.name: EColi,
     Yeast.name: Yeast,
+    Penicillin.name: Penicillin,
 }
