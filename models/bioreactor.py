@@ -8,6 +8,7 @@ from models import heat, offgas, oxygen, ph
 from models.fn import SCALARS
 from models.model import Functions, Variable
 from models.organism import Exchange, Organism, Surroundings
+from models.vessel_variables import ACTUATORS, OWN, Input, State
 from models.vessels import DENSITY, GAS_L_PER_MIN, LIQUID_L_PER_H, Actuator, Stirred
 
 M_O2: Final = 32.0  # g/mol
@@ -18,74 +19,6 @@ ANTIFOAM_HALF: Final = 0.15  # mL/L that takes half of the 60 % that antifoam ca
 JACKET_LIMIT: Final = 80.0  # Cel at which the heater's own thermostat has cut half of it
 COOLING_COP: Final = 4.0
 NO_ACID: Final = 1.0  # the constant of an acid that is not there
-
-OWN: Final = (  # the vessel's states, after the organism's species
-    Variable("V", "L", 3.0, 0.1, doc="volume"),
-    Variable("M", "kg", 3.03, 0.1, doc="mass of the broth"),
-    Variable("O", "g/L", 6.4e-3, 0.0, doc="dissolved oxygen"),
-    Variable("CO2", "mmol/L", 0.01, 0.0, doc="dissolved CO2"),
-    Variable("HCO3", "mmol/L", 0.08, 0.0, doc="bicarbonate with carbonate"),
-    Variable("NH3", "mmol/L", 100.0, 0.0, doc="ammonia with ammonium"),
-    Variable("PO4", "mmol/L", 50.0, 0.0, doc="phosphate, all of it"),
-    Variable("strong", "mmol/L", 0.0, doc="strong ions, positive minus negative"),
-    Variable("pH", "[pH]", 7.0, 2.0, 12.0, doc="pH"),
-    Variable("T", "Cel", 37.0, 0.0, 100.0, doc="broth"),
-    Variable("Tj", "Cel", 37.0, 0.0, 130.0, doc="jacket"),
-    Variable("yO2", "1", oxygen.AIR_O2, 0.0, 1.0, doc="O2 in the gas, dry"),
-    Variable("yCO2", "1", oxygen.AIR_CO2, 0.0, 1.0, doc="CO2 in the gas, dry"),
-    Variable("antifoam", "mL/L", 0.0, 0.0, doc="active antifoam"),
-)
-ACTUATORS: Final = {  # the vessel's inputs, before the organism's feeds
-    "stirrer": "stirrer speed",
-    "air": "air, normal volume",
-    "oxygen": "oxygen, normal volume",
-    "heater": "heater of the jacket",
-    "cooling": "coolant valve of the jacket",
-    "acid": "acid pump",
-    "base": "base pump",
-    "antifoam": "antifoam pump",
-    "pressure": "pressure of the head space, absolute",
-    "harvest": "broth that is taken out",
-}
-
-
-class State(NamedTuple):
-    """The vessel's own states by name, in the order of ``OWN``."""
-
-    V: Any
-    M: Any
-    O: Any  # noqa: E741
-    CO2: Any
-    HCO3: Any
-    NH3: Any
-    PO4: Any
-    strong: Any
-    pH: Any
-    T: Any
-    Tj: Any
-    yO2: Any
-    yCO2: Any
-    antifoam: Any
-
-
-class Input(NamedTuple):
-    """The inputs as the equations want them, whatever the units of their tags.
-
-    ``stirrer`` 1/min; ``air``, ``oxygen`` normal L/min; ``heater``, ``cooling`` %; ``acid``,
-    ``base``, ``antifoam``, ``harvest`` and each of ``feeds`` L/h; ``pressure`` bar absolute.
-    """
-
-    stirrer: Any
-    air: Any
-    oxygen: Any
-    heater: Any
-    cooling: Any
-    acid: Any
-    base: Any
-    antifoam: Any
-    pressure: Any
-    harvest: Any
-    feeds: tuple[Any, ...]
 
 
 class Flows(NamedTuple):
@@ -307,6 +240,7 @@ class Bioreactor:
         gained = gained + (f.otr * M_O2 - f.ctr * M_CO2) * s.V * 1e-6
         D = (pumped - evaporated) / s.V  # net: water leaves everything else behind
 
+        taken = self._taken(s, i, fn)
         brought = self._brought(s, i, v)
         d_species = [
             rate + brought.get(name, 0.0) - D * value if diluted else rate
@@ -329,8 +263,8 @@ class Bioreactor:
         dT, dTj = self._heat(s, i, v, f, carried, pumped, fn)
         return (
             *d_species,
-            pumped - evaporated - i.harvest,
-            gained - evaporated - i.harvest * s.M / s.V,
+            pumped - evaporated - taken,
+            gained - evaporated - taken * s.M / s.V,
             (f.otr - f.cells.our) * M_O2 * 1e-3 - D * s.O,
             f.cells.cer - f.ctr - hydrated - D * s.CO2,
             dHCO3,
@@ -344,6 +278,14 @@ class Bioreactor:
             dyCO2,
             i.antifoam * 1e3 / s.V - (ANTIFOAM_DECAY + D) * s.antifoam,
         )
+
+    def _taken(self, s: State, i: Input, fn: Functions) -> Any:
+        """Return what leaves as broth, L/h: below a tenth of the vessel the line draws air."""
+        w = self.vessel
+        if "harvest" not in w.actuators:
+            return 0.0
+        left = (s.V - 0.1 * w.working_volume_l) / (0.002 * w.working_volume_l)
+        return i.harvest / (1.0 + fn.exp(-left))
 
     def _weight(self, i: Input, v: Mapping[str, Any]) -> Any:
         """Return what the feeds weigh, kg/h."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.bioreactor import State
+from models.vessel_variables import State
 from models.vessels import Actuator
 from sim.instruments import Drive, Instrument
 
@@ -25,9 +25,22 @@ SPREAD: Final = {
     "Kmu": 0.10,
     "Kimu": 0.10,
     "kE": 0.10,
+    "qEmax": 0.10,
+    "YE": 0.03,
+    "Yox": 0.03,
+    "Y": 0.04,
+    "m": 0.10,
+    "a": 0.15,
+    "kd": 0.15,
+    "keta": 0.10,
+    "mux": 0.06,
+    "mup": 0.06,
     "broth": 0.12,
     "S_feed": 0.01,
     "c_base": 0.03,
+    "c_paa": 0.04,
+    "c_oil": 0.01,
+    "c_n": 0.02,
     "UA": 0.10,
     "loss": 0.15,
     "T_coolant": 0.10,

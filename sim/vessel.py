@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.bioreactor import Bioreactor, State
+from models.bioreactor import Bioreactor
 from models.organisms import ORGANISMS
 from models.symbolic import Compiled, compiled, plant_step
+from models.vessel_variables import State
 from models.vessels import DENSITY, LIQUID_L_PER_H, VESSELS
 from sim.calibration import DRIVES, PROBES, SPREAD, Draw, drives, probes
 from sim.instruments import Drive, Instrument

@@ -57,6 +57,17 @@ def vessel_alone() -> None:
     line("  one call a second, 4 reads, 1 write", 3600.0, best(polled))
 
 
+def others_alone() -> None:
+    """Half an hour of the other organisms, each in the vessel of its size."""
+    for organism, size in (("yeast", "300l"), ("penicillin", "100m3"), ("pensim", "300l")):
+        vessel = Vessel(organism, size, 1)
+
+        def half_an_hour(vessel: Vessel = vessel) -> None:
+            vessel.advance(vessel.time + 1800.0)
+
+        line(f"Vessel.advance of {organism} in {size}", 1800.0, best(half_an_hour))
+
+
 def bare_step(compiler: str | None) -> None:
     """An hour of 1 s steps without drives and instruments."""
     model = Bioreactor(EColi(), BENCH_5L)
@@ -97,6 +108,7 @@ def rival() -> None:
 
 if __name__ == "__main__":
     vessel_alone()
+    others_alone()
     bare_step("gcc")
     bare_step(None)
     rival()

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import heat, offgas, oxygen, symbolic
-from models.bioreactor import ACTUATORS, OWN, Bioreactor, Input, State
+from models.bioreactor import Bioreactor
 from models.ecoli import M_O2, EColi
 from models.fn import ARRAYS, SCALARS
+from models.vessel_variables import ACTUATORS, OWN, Input, State
 from models.vessels import BENCH_5L
 
 MODEL = Bioreactor(EColi(), BENCH_5L)

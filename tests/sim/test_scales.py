@@ -178,3 +178,6 @@ def test_harvest_takes_broth_as_it_is() -> None:
     assert before["volume_l"] - t["volume_l"] == pytest.approx(60.0, rel=0.02)
     assert t["substrate_g_per_l"] == pytest.approx(before["substrate_g_per_l"], rel=0.01)
     assert t["mass_kg"] / t["volume_l"] == pytest.approx(DENSITY, rel=1e-3)
+    vessel.write("R1.harvest", 100.0)
+    vessel.advance(5 * 3600.0)
+    assert 15.0 < vessel.truth["volume_l"] < 24.0  # then the line draws air
