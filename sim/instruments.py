@@ -145,11 +145,12 @@ class Drive:
 
     def move(self, wanted: float, age: float, dt: float) -> float:
         """Return the mean of what really happens over ``dt`` s, and keep where it ends."""
-        aim = wanted if wanted < self.high else self.high
-        if aim < self.low:
-            aim = self.low
-        if wanted <= self.least and self.least:
-            aim = 0.0
+        if wanted <= self.least:
+            aim = 0.0 if self.least else self.low
+        elif wanted < self.high:
+            aim = wanted if wanted > self.low else self.low
+        else:
+            aim = self.high
         if self.step:
             aim = round(aim / self.step) * self.step
         if self.dead:

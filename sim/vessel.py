@@ -14,7 +14,7 @@ from models.symbolic import Compiled, compiled, plant_step
 from models.vessel_variables import State
 from models.vessels import DENSITY, LIQUID_L_PER_H, VESSELS
 from sim.calibration import DRIVES, PROBES, SPREAD, Draw, drives, probes
-from sim.instruments import Drive, Instrument
+from sim.instruments import Instrument
 
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
@@ -99,16 +99,15 @@ class Vessel:
         own = State(*self._x[len(self.model.organism.species) :])
         self._probes: list[Instrument] = probes(draw, own, actuators, made, self._bottle_kg)
         self._noise: list[list[float]] = []
-        self._drives: list[Drive] = list(made.values())
-        self._moves = [self._inputs[name] for name in made]
+        self._moves = [(self._inputs[name], drive) for name, drive in made.items()]
         self._where = {f"{prefix}.{name}": k for k, name in enumerate(made)}
         self._safe = [self.model.actuators[name].safe for name in made]
         self.set_safe(safe or {})
         self._wanted = list(self._safe)
         self._u[:] = array("d", [v.default for v in self.model.inputs])
-        for k, drive, value in zip(self._moves, self._drives, self._safe, strict=True):
+        for (at, drive), value in zip(self._moves, self._safe, strict=True):
             drive.value = min(value, drive.high) * drive.gain
-            self._u[k] = drive.value
+            self._u[at] = drive.value
         self._shown = dict.fromkeys((f"{prefix}.{name}" for name in PROBES), 0.0)
         self._names = tuple(self._shown)
         self._h[0] = 0.0
@@ -193,8 +192,9 @@ class Vessel:
     def _one(self, dt: float) -> None:
         age = self.time - self._start
         u, x = self._u, self._x
-        for k, drive, wanted in zip(self._moves, self._drives, self._wanted, strict=True):
-            u[k] = drive.move(wanted, age, dt)
+        wanted = self._wanted
+        for k, (at, drive) in enumerate(self._moves):
+            u[at] = drive.move(wanted[k], age, dt)
         if self._feed_volume_l >= self._bottle_l:
             u[self._feed] = 0.0  # the bottle is empty
         if self._broth[2]:
