@@ -111,6 +111,8 @@ class OpcUaDriver(Driver):
         except LinkError as error:
             self._fail(str(error), f"{len(self._ids)} nodes")
         self._raw = values
+        if self._last_good is not None and now < self._last_good:
+            self._stamp = -math.inf  # the clock itself stepped: from now on it is a simulator's
         self._last_good = now
         # two clocks were looked at, one after the other; stamps must not step back for that
         self._stamp = time = max(self._stamp, now - age * self._speed)

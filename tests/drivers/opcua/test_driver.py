@@ -225,6 +225,16 @@ async def test_a_source_older_than_its_tag_allows_is_uncertain_and_then_bad(
         assert (await one(driver, server, DataValue(2.5, 0, stamp))).quality is quality
 
 
+async def test_stamps_follow_a_clock_that_begins_to_follow_a_simulated_plant(
+    server: Server,
+) -> None:
+    clock = Now()
+    driver = OpcUaDriver("R1-gas", [FLOW], server, clock)
+    assert (await driver.read())[FLOW.tag.name].time == 50.0
+    clock.time = 20.0
+    assert (await driver.read())[FLOW.tag.name].time == 20.0
+
+
 async def test_the_last_usable_value_is_usable_for_five_seconds(server: Server) -> None:
     clock = Now()
     driver = OpcUaDriver("R1-gas", [FLOW], server, clock)
