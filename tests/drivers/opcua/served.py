@@ -1,7 +1,7 @@
-"""Real asyncua servers on loopback, and a proxy that freezes, cuts and talks rubbish."""
+"""Real asyncua servers on loopback, to be had through a proxy too."""
 
-import asyncio
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from asyncua.server.user_managers import UserManager
 
 from drivers.opcua import Node
 from drivers.point import Tag
+from tests.drivers.proxy import CUT, Fault, Frame, Piece, Proxy
 
 URI = "urn:test:plant"
 KINDS = {"d": ua.VariantType.Double, "f": ua.VariantType.Float, "i": ua.VariantType.Int32}
@@ -28,6 +29,20 @@ def double(value: float, status: int = 0) -> ua.DataValue:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]
+
+
+def through(proxy: Proxy) -> str:
+    """Return the URL of a ``Plant`` behind a proxy."""
+    return f"opc.tcp://127.0.0.1:{proxy.port}/plant"
+
+
+def saying(rubbish: bytes) -> Fault:
+    """Return a fault that answers with ``rubbish`` and closes."""
+
+    def fault(frame: Frame) -> Sequence[Piece]:
+        return (frame.data,) if frame.to_device else (rubbish, 0.05, CUT)
+
+    return fault
 
 
 class Users(UserManager):
@@ -114,68 +129,3 @@ class Plant:
         assert self.server is not None
         index = await self.server.get_namespace_index(URI)
         await self.server.get_node(f"ns={index};s={name}").write_value(value)
-
-
-class Proxy:
-    """Stands before a server: passes on, keeps (as a frozen process does) or says rubbish."""
-
-    def __init__(self, port: int) -> None:
-        self.behind = port
-        self.port = 0
-        self.running = asyncio.Event()
-        self.running.set()
-        self.rubbish = b""
-        self.connections = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        await asyncio.sleep(0)
-
-    @property
-    def url(self) -> str:
-        return f"opc.tcp://127.0.0.1:{self.port}/plant"
-
-    def cut(self) -> None:
-        """End every connection, as a killed server does."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        there: asyncio.StreamWriter | None = None
-        try:
-            if self.rubbish:
-                await reader.read(100)
-                writer.write(self.rubbish)
-                await writer.drain()
-                return
-            back, there = await asyncio.open_connection("127.0.0.1", self.behind)
-            await asyncio.gather(self._pass(reader, there), self._pass(back, writer))
-        except (OSError, asyncio.CancelledError):
-            return
-        finally:
-            for end in (there, writer):
-                if end is not None:
-                    end.transport.abort()
-            await asyncio.sleep(0)
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self.running.wait()
-            writer.write(data)
-        raise ConnectionError("one end has closed")

@@ -16,7 +16,8 @@ from drivers.driver import DeviceError
 from drivers.opcua import LinkError, OpcUaDriver
 from drivers.opcua.link import OpcUaLink
 from drivers.point import Quality
-from tests.drivers.opcua.served import Plant, Proxy, double, node
+from tests.drivers.opcua.served import Plant, double, node, saying, through
+from tests.drivers.proxy import Proxy, untouched
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,11 +101,11 @@ async def test_a_namespace_that_does_not_exist_is_an_unknown_node(link: OpcUaLin
 
 async def test_a_server_that_freezes_and_thaws_is_read_again(plant: Plant) -> None:
     async with Proxy(plant.port) as proxy:
-        link = OpcUaLink(proxy.url, 20.0, insecure=True)
+        link = OpcUaLink(through(proxy), 20.0, insecure=True)
         driver = OpcUaDriver("R1-gas", [node("d")], link, SystemClock())
         await read_again(driver)
         link._timeout_s = 0.2  # pyright: ignore[reportPrivateUsage] (nothing will answer now)
-        proxy.running.clear()
+        await proxy.freeze()
         for text in ("no reply to 1 nodes within 0.2 s", "next try in", "no connection within"):
             if text == "no connection within":
                 await asyncio.sleep(0.06)
@@ -112,7 +113,7 @@ async def test_a_server_that_freezes_and_thaws_is_read_again(plant: Plant) -> No
             with pytest.raises(DeviceError, match=text):
                 await driver.read()
             assert monotonic() - began < 5
-        proxy.running.set()
+        await proxy.thaw()
         link._timeout_s = 20.0  # pyright: ignore[reportPrivateUsage]
         await read_again(driver)
         await link.close()
@@ -122,12 +123,12 @@ async def test_a_connection_that_takes_longer_than_a_call_is_made_all_the_same(
     plant: Plant,
 ) -> None:
     async with Proxy(plant.port) as proxy:
-        link = OpcUaLink(proxy.url, 0.05, insecure=True)
-        proxy.running.clear()
+        link = OpcUaLink(through(proxy), 0.05, insecure=True)
+        await proxy.freeze()
         for _ in range(3):
             with pytest.raises(LinkError, match=r"no connection within 0\.05 s"):
                 await link.read([node("d").node])
-        proxy.running.set()
+        await proxy.thaw()
         link._timeout_s = 20.0  # pyright: ignore[reportPrivateUsage] (a busy machine is no failure)
         assert len(await link.read([node("d").node])) == 1
         assert proxy.connections == 1
@@ -136,14 +137,14 @@ async def test_a_connection_that_takes_longer_than_a_call_is_made_all_the_same(
 
 async def test_rubbish_is_an_error_and_no_crash(plant: Plant) -> None:
     async with Proxy(plant.port) as proxy:
-        link = OpcUaLink(proxy.url, 20.0, insecure=True)
+        link = OpcUaLink(through(proxy), 20.0, insecure=True)
         driver = OpcUaDriver("R1-gas", [node("d")], link, SystemClock())
         for rubbish in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ACKF\x08\0\0\0", b"MSGF" * 9):
-            proxy.rubbish = rubbish
+            proxy.fault = saying(rubbish)
             with pytest.raises(DeviceError):
                 await driver.read()
             link._retry_at = 0.0  # pyright: ignore[reportPrivateUsage]
-        proxy.rubbish = b""
+        proxy.fault = untouched
         await read_again(driver)
         await link.close()
 

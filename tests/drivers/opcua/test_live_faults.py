@@ -25,7 +25,7 @@ from sim.server import PlantServer
 from tests.drivers.leaks import nothing_left
 from tests.drivers.ledger import Ledger, as_node, tag_tables
 from tests.drivers.mutations import COMMON, Mutator
-from tests.drivers.opcua.served import Plant, double, node
+from tests.drivers.opcua.served import Plant, double, node, through
 from tests.drivers.opcua.test_security import SERVER, Files
 from tests.drivers.proxy import OPCUA, Proxy
 from tests.system.plant_processes import free_port
@@ -132,8 +132,7 @@ class Signed:
     async def run(self, frames: int) -> None:
         """Read until that many frames were spoiled, then once more on a wire that is whole."""
         async with Proxy(self._plant.port, OPCUA, fault=self.mutator) as proxy:
-            url = f"opc.tcp://127.0.0.1:{proxy.port}/plant"
-            link = OpcUaLink(url, 0.3, security=self._files.security())
+            link = OpcUaLink(through(proxy), 0.3, security=self._files.security())
             driver = OpcUaDriver("R1", [node(n) for n in self.names], link, SystemClock())
             while self.mutator.count < frames:
                 whole = await self._read(driver)

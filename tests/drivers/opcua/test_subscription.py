@@ -15,7 +15,8 @@ from drivers.driver import DeviceError
 from drivers.opcua import Node, OpcUaDriver
 from drivers.opcua.link import OpcUaLink
 from drivers.point import Quality, Sample
-from tests.drivers.opcua.served import Plant, Proxy, double, node
+from tests.drivers.opcua.served import Plant, double, node, saying, through
+from tests.drivers.proxy import Proxy, untouched
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 INTERVAL_S = 0.05
@@ -38,7 +39,7 @@ async def proxy(plant: Plant) -> AsyncIterator[Proxy]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def link(proxy: Proxy) -> AsyncIterator[OpcUaLink]:
-    tcp = OpcUaLink(proxy.url, 20.0, insecure=True)  # a busy machine is no failure
+    tcp = OpcUaLink(through(proxy), 20.0, insecure=True)  # a busy machine is no failure
     yield tcp
     await tcp.close()
     assert not [t for t in asyncio.all_tasks() if "publish" in str(t.get_coro())]
@@ -147,9 +148,9 @@ async def test_a_silent_server_is_asked_and_fails_like_a_read(
     gas = driver(link)
     await gas.read()
     link._timeout_s = 0.3  # pyright: ignore[reportPrivateUsage] (nothing will answer now)
-    proxy.running.clear()
+    await proxy.freeze()
     assert "no reply to 4 nodes within 0.3 s" in await failure(gas, 5.0)
-    proxy.running.set()
+    await proxy.thaw()
     await plant.put("d", double(11.0))
     link._timeout_s = 20.0  # pyright: ignore[reportPrivateUsage]
     await until(gas, equal("R1.d", 11.0))
@@ -220,8 +221,8 @@ async def test_a_namespace_that_does_not_exist_is_bad_and_no_obstacle(link: OpcU
 async def test_a_killed_server_fails_at_once(link: OpcUaLink, proxy: Proxy) -> None:
     gas = driver(link)
     await gas.read()
-    proxy.rubbish = b"x" * 8
-    proxy.cut()
+    proxy.fault = saying(b"x" * 8)
+    await proxy.cut()
     assert await failure(gas, 5.0)
-    proxy.rubbish = b""
+    proxy.fault = untouched
     await until(gas, lambda samples: samples["R1.d"].quality is Quality.GOOD)
