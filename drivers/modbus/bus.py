@@ -291,6 +291,22 @@ class BusLink:
         await self._bus.leave(self)
 
 
+def socket_bus(host: str, port: int, connection: Callable[[], Connection]) -> Bus:
+    """Return the line behind a TCP socket.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        connection: makes the framing of each new connection.
+    """
+
+    async def dial() -> Connection:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(connection, host, port))[1]
+
+    return Bus(f"{host}:{port}", dial)
+
+
 def _reason(error: OSError) -> str:
     """Return what the system says, without its numbers."""
     if error.errno in (errno.EAGAIN, errno.EBUSY):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from typing import cast
 
 from drivers.clock import monotonic
@@ -10,7 +11,7 @@ from drivers.modbus import LinkError
 _GLANCE_S = 0.01  # wall s between two looks at whether the line is free
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """What all wires have in common; how frames look is each wire's own.
 
     Args:
@@ -79,9 +80,9 @@ class Connection(asyncio.Protocol):
             self._end(self._why(exc))
             self.lost.set_result(None)
 
+    @abstractmethod
     def _frame(self, tid: int, unit: int, pdu: bytes, zero: bool) -> bytes:
         """Return the frame around a PDU and remember what its reply must look like."""
-        raise NotImplementedError
 
     def _why(self, exc: Exception | None) -> str:
         return "the device closed the connection"

@@ -22,7 +22,7 @@ from pymodbus.transport.serialtransport import SerialTransport
 
 from drivers.clock import monotonic
 from drivers.modbus import LinkError
-from drivers.modbus.bus import Bus
+from drivers.modbus.bus import Bus, socket_bus
 from drivers.modbus.connection import Connection
 
 _LONGEST = 256  # bytes of a frame
@@ -237,10 +237,4 @@ def rtu_tcp_bus(host: str, port: int, gap_s: float = 0.0) -> Bus:
         port: TCP port.
         gap_s: wall s of silence between a reply and the next request.
     """
-
-    async def dial() -> Connection:
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(lambda: RtuConnection(gap_s), host, port)
-        return connection
-
-    return Bus(f"{host}:{port}", dial)
+    return socket_bus(host, port, lambda: RtuConnection(gap_s))

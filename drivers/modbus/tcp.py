@@ -4,13 +4,11 @@ pymodbus frames and unframes. The connection is our own, because pymodbus takes 
 transaction 0 as good, waits (retries + 1) * timeout and never connects again after a first failure.
 """
 
-import asyncio
-
 from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU
 
 from drivers.clock import monotonic
-from drivers.modbus.bus import Bus, BusLink
+from drivers.modbus.bus import Bus, BusLink, socket_bus
 from drivers.modbus.connection import Connection
 
 _MOST_LATE = 64  # replies that are still expected to come too late; the oldest are forgotten
@@ -79,13 +77,7 @@ def tcp_bus(host: str, port: int, gap_s: float = 0.0) -> Bus:
         port: TCP port.
         gap_s: wall s of silence between a reply and the next request.
     """
-
-    async def dial() -> Connection:
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(lambda: TcpConnection(gap_s), host, port)
-        return connection
-
-    return Bus(f"{host}:{port}", dial)
+    return socket_bus(host, port, lambda: TcpConnection(gap_s))
 
 
 class ModbusTcpLink(BusLink):
