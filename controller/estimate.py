@@ -28,6 +28,22 @@ X, S, A, P, E, V, LQ, LY, LP, LS, LK, YO, YC, DIC, SO, SC, BO, BC = range(N_STAT
 LOGARITHMS = frozenset((LQ, LY, LP, LS, LK))
 
 
+def require_settings(settings: Any) -> None:
+    """Raise ``ValueError`` unless organism and vessel are known and no number is below 0.
+
+    Args:
+        settings: a dataclass of this room with ``organism`` and ``vessel``.
+    """
+    if settings.organism not in ORGANISMS:
+        raise ValueError(f"organism: {settings.organism!r} is none of {', '.join(ORGANISMS)}")
+    if settings.vessel not in VESSELS:
+        raise ValueError(f"vessel: {settings.vessel!r} is none of {', '.join(VESSELS)}")
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{field.name}: {value:g} is not allowed; it must be >= 0")
+
+
 @dataclass(frozen=True, slots=True)
 class EstimatorSettings:
     """What the soft sensor believes before it has seen anything, and its instruments.
@@ -74,14 +90,7 @@ class EstimatorSettings:
     feed_weight_noise_kg: float = 0.002
 
     def __post_init__(self) -> None:
-        if self.organism not in ORGANISMS:
-            raise ValueError(f"organism: {self.organism!r} is none of {', '.join(ORGANISMS)}")
-        if self.vessel not in VESSELS:
-            raise ValueError(f"vessel: {self.vessel!r} is none of {', '.join(VESSELS)}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{field.name}: {value:g} is not allowed; it must be >= 0")
+        require_settings(self)
 
 
 @dataclass(frozen=True, slots=True)

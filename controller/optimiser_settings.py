@@ -1,12 +1,10 @@
 """What the optimiser may do; plain, so that a process that only asks need not build the problem."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from controller.estimate import ORGANISMS
-from models.vessels import VESSELS
+from controller.estimate import require_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +52,7 @@ class OptimiserSettings:
     first_solver: Literal["fatrop", "ipopt"] = "fatrop"
 
     def __post_init__(self) -> None:
-        if self.organism not in ORGANISMS:
-            raise ValueError(f"organism: {self.organism!r} is none of {', '.join(ORGANISMS)}")
-        if self.vessel not in VESSELS:
-            raise ValueError(f"vessel: {self.vessel!r} is none of {', '.join(VESSELS)}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{field.name}: {value:g} is not allowed; it must be >= 0")
+        require_settings(self)
         for low, high in (("do_min", "do_max"), ("feed_min_ml_per_h", "feed_max_ml_per_h")):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low}: {getattr(self, low):g} is above {high}")
