@@ -13,7 +13,7 @@ from drivers.point import Quality
 from tests.system.plant_processes import Site, State, site
 from tests.system.served_plant import breakable, wires
 
-SPEED = 10.0  # a scan is 0.1 wall s, of which a silent device may take half, once
+SPEED = 5.0  # a scan is 0.2 wall s, of which a silent device may take half, once
 
 
 def loops(state: State) -> State:
