@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
-from models import heat, offgas, oxygen, ph
+from models import foam, heat, offgas, oxygen, ph
 from models.fn import SCALARS
 from models.model import Functions, Variable
 from models.organism import Exchange, Organism, Surroundings
@@ -24,7 +24,7 @@ NO_ACID: Final = 1.0  # the constant of an acid that is not there
 class Flows(NamedTuple):
     """What moves in the vessel now; the right-hand side and the outputs share it.
 
-    ``otr``, ``ctr`` mmol/(L.h); ``kla`` 1/h; ``shaft`` W.
+    ``otr``, ``ctr`` mmol/(L.h); ``kla`` 1/h; ``shaft`` W; ``head`` bar absolute.
     """
 
     cells: Exchange
@@ -33,6 +33,7 @@ class Flows(NamedTuple):
     kla: Any
     shaft: Any
     flooded: Any
+    head: Any
 
 
 class Bioreactor:
@@ -60,6 +61,7 @@ class Bioreactor:
         Variable("heat", "W", doc="heat of the cells"),
         Variable("electric", "W", doc="electrical power: stirrer, compressor, heater, chiller"),
         Variable("flooded", "1", doc="gas flow over what floods the impeller"),
+        Variable("head", "bar", doc="pressure of the head space, absolute: with a wet filter's"),
     )
 
     def __init__(self, organism: Organism, vessel: Stirred) -> None:
@@ -209,10 +211,10 @@ class Bioreactor:
         organism = self.organism
         own = p[: len(p) - len(self.vessel.parameters)]
         broth = v["broth"] * organism.kla_factor(c, own, fn)
-        kla, shaft, flooded = self.transfer(
-            u.stirrer, u.air + u.oxygen, s.V, s.T, s.antifoam, broth, fn, u.pressure
-        )
-        pressure = u.pressure + self.vessel.static_bar(s.V)
+        gas = u.air + u.oxygen
+        head = u.pressure + foam.back_pressure(s.filter, gas, self.vessel.working_volume_l)
+        kla, shaft, flooded = self.transfer(u.stirrer, gas, s.V, s.T, s.antifoam, broth, fn, head)
+        pressure = head + self.vessel.static_bar(s.V)
         o_sat = v["salting"] * oxygen.saturation(s.T, s.yO2, pressure, fn)
         co2_sat = 1e3 * offgas.co2_solubility(s.T, fn) * s.yCO2 * pressure
         around = Surroundings(s.O, s.T, s.pH, s.NH3, s.CO2)
@@ -223,6 +225,7 @@ class Bioreactor:
             kla=kla,
             shaft=shaft,
             flooded=flooded,
+            head=head,
         )
 
     def rhs(
@@ -233,14 +236,15 @@ class Bioreactor:
         i, v = self._input(u), self._named(p)
         f = self.flows(c, s, i, p, fn)
         w = self.vessel
-        carried = heat.evaporation(i.air + i.oxygen, s.T, i.pressure, fn)  # kg/h to the condenser
+        carried = heat.evaporation(i.air + i.oxygen, s.T, f.head, fn)  # kg/h to the condenser
         evaporated = (1.0 - w.condenser_share) * carried
         pumped = i.acid + i.base + i.antifoam + sum(i.feeds)
         gained = DENSITY * (i.acid + i.base + i.antifoam) + self._weight(i, v)
         gained = gained + (f.otr * M_O2 - f.ctr * M_CO2) * s.V * 1e-6
         D = (pumped - evaporated) / s.V  # net: water leaves everything else behind
 
-        taken = self._taken(s, i, fn)
+        froth = self._froth(c, s, i, v, f.head, fn)
+        taken = self._taken(s, i, fn) + froth.out
         brought = self._brought(s, i, v)
         d_species = [
             rate + brought.get(name, 0.0) - D * value if diluted else rate
@@ -256,7 +260,7 @@ class Bioreactor:
         dpH = self._ph_rate(c, d_species, s, ph.Ions(dNH3, dHCO3, 0.0, dPO4, dstrong), fn)
 
         space = fn.max(w.total_volume_l - s.V, 0.2, 0.01)  # L
-        gas_mol = space * i.pressure / (0.0831446 * (s.T + 273.15))
+        gas_mol = space * f.head / (0.0831446 * (s.T + 273.15))
         dyO2, dyCO2 = offgas.gas_rates(
             s.yO2, s.yCO2, i.air, i.oxygen, f.otr * s.V * 1e-3, f.ctr * s.V * 1e-3, gas_mol
         )
@@ -277,7 +281,21 @@ class Bioreactor:
             dyO2,
             dyCO2,
             i.antifoam * 1e3 / s.V - (ANTIFOAM_DECAY + D) * s.antifoam,
+            froth.foam,
+            froth.filter,
         )
+
+    def _froth(
+        self, c: Sequence[Any], s: State, i: Input, v: Mapping[str, Any], head: Any, fn: Functions
+    ) -> foam.Foam:
+        """Return what foam does, and what of the broth it takes along."""
+        w = self.vessel
+        cells = c[self._species[self.organism.called["biomass"]]]
+        velocity = oxygen.actual_flow(i.air + i.oxygen, s.T, head) / w.cross_section_m2
+        return foam.rates(
+            s.foam, s.filter, cells, s.antifoam, velocity, v["foaming"],
+            s.V, w.total_volume_l, w.cross_section_m2, fn,
+        )  # fmt: skip
 
     def _taken(self, s: State, i: Input, fn: Functions) -> Any:
         """Return what leaves as broth, L/h: below a tenth of the vessel the line draws air."""
@@ -373,4 +391,5 @@ class Bioreactor:
             f.cells.heat * s.V / 3600.0,
             electric,
             f.flooded,
+            f.head,
         )

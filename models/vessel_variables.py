@@ -20,6 +20,8 @@ OWN: Final = (  # the vessel's states, after the organism's species
     Variable("yO2", "1", oxygen.AIR_O2, 0.0, 1.0, doc="O2 in the gas, dry"),
     Variable("yCO2", "1", oxygen.AIR_CO2, 0.0, 1.0, doc="CO2 in the gas, dry"),
     Variable("antifoam", "mL/L", 0.0, 0.0, doc="active antifoam"),
+    Variable("foam", "%", 0.0, 0.0, doc="foam, of the height of the head space"),
+    Variable("filter", "1", 0.0, 0.0, 1.0, doc="share of the exhaust filter that is wet"),
 )
 ACTUATORS: Final = {  # the vessel's inputs, before the organism's feeds
     "stirrer": "stirrer speed",
@@ -52,6 +54,8 @@ class State(NamedTuple):
     yO2: Any
     yCO2: Any
     antifoam: Any
+    foam: Any
+    filter: Any
 
 
 class Input(NamedTuple):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from models.foam import FOAMING
 from models.model import Variable
 
 OURS: Final = "chosen for fermloop (illustrative)"
@@ -155,7 +156,7 @@ BENCH_5L: Final = Stirred(
         "feed": Actuator("mL/h", 200.0, lag_s=1.0, step=0.05, least=0.2, gain=0.03, wear=0.02),
         "dose": _DOSE_5L,
     },
-    parameters=thermal(40.0, 0.6, 300.0, 12.0, 10.0, "PROCESS 2: U 300-700"),
+    parameters=(*thermal(40.0, 0.6, 300.0, 12.0, 10.0, "PROCESS 2: U 300-700"), FOAMING),
 )
 
 PILOT_300L: Final = Stirred(
@@ -193,7 +194,7 @@ PILOT_300L: Final = Stirred(
         "feed": _pump("L/h", 20.0, wear=0.02),
         "dose": _pump("mL/min", 200.0),
     },
-    parameters=thermal(810.0, 4.0, 20e3, 1000.0, 8.0, "PROCESS 2: 54 kW/m3 at 15 K"),
+    parameters=(*thermal(810.0, 4.0, 20e3, 1000.0, 8.0, "PROCESS 2: 54 kW/m3 at 15 K"), FOAMING),
     tall=True,
     medium={"c_base": 13300.0},  # ammonia water of 25 %
 )
@@ -241,8 +242,12 @@ PRODUCTION_100M3: Final = Stirred(
         "feed": Actuator("L/h", 2000.0, lag_s=8.0, step=10.0, least=20.0, dead=10.0, gain=0.02),
         "dose": _pump("L/h", 500.0),
     },
-    parameters=thermal(
-        150e3, 150.0, 1.5e6, 160e3, 5.0, "PROCESS 2: jacket 8.7 kW/m3 at 15 K, coils to 30 (ours)"
+    parameters=(
+        *thermal(
+            *(150e3, 150.0, 1.5e6, 160e3, 5.0),
+            "PROCESS 2: jacket 8.7 kW/m3 at 15 K, coils to 30 (ours)",
+        ),
+        FOAMING,
     ),
     tall=True,
     medium={"c_base": 13300.0},  # ammonia water of 25 %: dilute base would fill the tank

@@ -45,6 +45,7 @@ SPREAD: Final = {
     "loss": 0.15,
     "T_coolant": 0.10,
     "T_room": 0.05,
+    "foaming": 0.2,
 }
 DRIVES: Final = (  # of every vessel, in the order of their draws
     "stirrer",
@@ -74,10 +75,15 @@ PROBES: Final = (
 
 
 class Draw:
-    """Calibrations of one seed, in a fixed order; seed 0 draws nothing."""
+    """Calibrations of one seed, in a fixed order; seed 0 draws nothing.
 
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng([seed, 0])
+    Args:
+        seed: at least 0.
+        stream: what is drawn from another one moves no draw of this one.
+    """
+
+    def __init__(self, seed: int, stream: int = 0) -> None:
+        self._rng = np.random.default_rng([seed, stream])
         self._on = seed != 0
 
     def _normal(self) -> float:

@@ -20,6 +20,7 @@ __all__ = ["DRIVES", "PROBES", "Vessel"]
 
 BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, time constant in s
 NOISE_BLOCK: Final = 2048
+FOAM_STREAM: Final = 7
 FINER: Final = 64  # steps in place of one where oxygen is scarce; with 32 some states alternate
 
 
@@ -74,8 +75,10 @@ class Vessel:
         draw = Draw(self.seed)
         self._noise_rng = np.random.default_rng([self.seed, 1])
         self._drift_rng = np.random.default_rng([self.seed, 2])  # the same path for any steps
+        apart = {"foaming": Draw(self.seed, FOAM_STREAM)}  # so that it moves no older draw
         self.parameters = {
-            v.name: v.default * draw.factor(SPREAD.get(v.name, 0.0)) for v in self.model.parameters
+            v.name: v.default * apart.get(v.name, draw).factor(SPREAD.get(v.name, 0.0))
+            for v in self.model.parameters
         }
         inoculum = 0.3 * draw.factor(0.15)
         self._p = self._step.arguments[2]
@@ -87,8 +90,8 @@ class Vessel:
         self._u = self._step.arguments[1]
         self._h = self._step.arguments[3]
         self._x_after, self._y = self._step.results
-        names = [v.name for v in self.model.parameters]
-        self._broth_at = names.index("broth")
+        self._parameters = {v.name: k for k, v in enumerate(self.model.parameters)}
+        self._broth_at = self._parameters["broth"]
         self._broth = (self._p[self._broth_at], 0.0, BROTH_DRIFT[0] if self.seed else 0.0)
         self._watchers: list[Callable[[], None]] = []
         self._energy_wh = 0.0
@@ -125,9 +128,9 @@ class Vessel:
         self._known = {word: at[name] for word, name in organism.called.items()}
         last = tuple(organism.called.values())[-1]
         self._now = tuple(at[n] for n in ("T", "pH", last, "V"))
-        self._amounts = (  # what a collapse of oxygen can drive to 0
+        self._amounts = (  # what can end at 0: by a collapse of oxygen, or because gas stops
             *(at[v.name] for v in organism.species[1:] if v.unit.endswith("/L")),
-            *(at[n] for n in ("O", "CO2", "HCO3", "NH3")),
+            *(at[n] for n in ("O", "CO2", "HCO3", "NH3", "foam", "filter")),
         )
         half = next((v.default for v in organism.parameters if v.name == "KO"), 0.0)
         self._scarce = 3.0 * half  # g/L: below it one step of 1 s overshoots without end
@@ -284,6 +287,11 @@ class Vessel:
         for name, value in values.items():
             self._x[self._at[name]] = value
 
+    def set_parameter(self, name: str, value: float) -> None:
+        """Replace a parameter of the model from now on: another strain, another utility."""
+        self.parameters[name] = value
+        self._p[self._parameters[name]] = value
+
     @property
     def truth(self) -> dict[str, float]:
         """What really is, which no controller may see."""
@@ -303,6 +311,8 @@ class Vessel:
             "otr_mmol_per_l_h": y[3],
             "kla_per_h": y[4],
             "growth_per_h": y[5],
+            "foam_percent": x[at["foam"]],
+            "head_bar": y[10],
             "power_w": y[8],
             "energy_kwh": self._energy_wh / 1e3,
             "fed_substrate_g": self._feed_volume_l * self._feed_g_per_l,
