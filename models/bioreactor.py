@@ -80,8 +80,9 @@ class Bioreactor:
         self.actuators |= {f.name: vessel.actuators[f.pump] for f in organism.feeds}
         docs = ACTUATORS | {f.name: f.doc for f in organism.feeds}
         self.inputs = tuple(
-            Variable(name, a.unit, self._rest(name), a.low, a.high, docs[name])
+            Variable(name, a.unit, rest, min(a.low, rest), max(a.high, rest), docs[name])
             for name, a in self.actuators.items()
+            for rest in [self._rest(name)]
         )
         self._names = tuple(v.name for v in self.parameters)
         self._species = {v.name: k for k, v in enumerate(organism.species)}
@@ -102,7 +103,7 @@ class Bioreactor:
     def _state(self, x: Sequence[Any]) -> tuple[Sequence[Any], State]:
         """Return the species and the vessel's own states."""
         n = len(self._species)
-        return x[:n], State(*x[n:])
+        return x[:n], State(*x[n : n + len(OWN)])
 
     def _input(self, u: Sequence[Any]) -> Input:
         """Return the inputs in the units of the equations."""

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from models import heat, oxygen, ph
 from models.fn import LN10, lesser
 from models.model import Functions, Variable
-from models.organism import Acid, Exchange, Feed, Surroundings
+from models.organism import Acid, Composition, Exchange, Feed, Surroundings
 
 XU = "B. Xu, M. Jahic, S.-O. Enfors, Biotechnol. Prog. 15 (1999) 81-90 (recalled)"
 OURS = "chosen for fermloop (illustrative)"
@@ -100,6 +100,14 @@ MEDIUM = (
     Variable("K_inducer", "mmol/L", 0.1, 1e-6, doc="inducer that induces half", source=OURS),
 )
 K_INDUCER: Final = len(PARAMETERS) + len(MEDIUM) - 1  # where it stands among both
+
+
+COMPOSITION: Final = {
+    "X": Composition(C_X, GAMMA_X * C_X, N_X),
+    "S": Composition(C_S, GAMMA_S * C_S),
+    "A": Composition(C_A, GAMMA_A * C_A),
+    "P": Composition(C_P, GAMMA_P * C_P, N_P),
+}
 
 
 class Parameters(NamedTuple):
@@ -220,6 +228,7 @@ class EColi:
     medium = MEDIUM
     salts = (100.0, 50.0)
     acid = Acid("A", ACETIC_ACID, ph.K_ACETATE)
+    composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
     called = {"biomass": "X", "substrate": "S", "product": "P", "acetate": "A"}  # noqa: RUF012
 

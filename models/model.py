@@ -28,6 +28,10 @@ class Variable:
     source: str = ""
 
 
+class ModelError(ValueError):
+    """A model cannot be used; the message names it and why, a line a fault."""
+
+
 class Functions(Protocol):
     """What a right-hand side may call: the same names for floats, arrays and CasADi symbols."""
 

@@ -68,6 +68,17 @@ class Feed:
     doc: str = ""
 
 
+class Composition(NamedTuple):
+    """What one unit of a species is made of: a g, or a mmol of what is in mmol/L.
+
+    ``electrons`` is the carbon times its degree of reduction, against CO2, water and ammonia.
+    """
+
+    carbon: float  # mol C
+    electrons: float  # mol
+    nitrogen: float = 0.0  # mol N
+
+
 class Acid(NamedTuple):
     """The weak acid among the species, for the balance of charges."""
 
@@ -92,6 +103,7 @@ class Organism(Protocol):
             ``c_acid`` (mmol/L of ammonia and of phosphoric acid).
         salts: ammonia and phosphate at the start, mmol/L.
         acid: its weak acid, if it makes or eats one.
+        composition: of each species; one that is not there holds neither carbon nor electrons.
         kla_law: ``oxygen.NON_COALESCING`` or ``COALESCING``.
         called: the species behind the words of a report: ``biomass``, ``substrate``, ``product``,
             and a by-product by its own name, last.
@@ -115,6 +127,8 @@ class Organism(Protocol):
     def salts(self) -> tuple[float, float]: ...
     @property
     def acid(self) -> Acid | None: ...
+    @property
+    def composition(self) -> Mapping[str, Composition]: ...
     @property
     def kla_law(self) -> tuple[float, float, float]: ...
     @property

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from models import heat, oxygen
 from models.fn import LN10, power
 from models.model import Functions, Variable
-from models.organism import Acid, Exchange, Feed, Surroundings
+from models.organism import Acid, Composition, Exchange, Feed, Surroundings
 
 GOLDRICK: Final = "S. Goldrick et al., J. Biotechnol. 193 (2015) 70-82 (public implementations)"
 OURS: Final = "chosen for fermloop (illustrative)"
@@ -82,6 +82,17 @@ MEDIUM: Final = (
     Variable("c_n", "mmol/L", 6000.0, 0.0, doc="ammonia in ammonium sulphate", source=OURS),
     Variable("c_n_ions", "mmol/L", -6000.0, doc="charge of its sulphate", source=OURS),
 )
+
+
+COMPOSITION: Final = {
+    "X": Composition(C_X, GAMMA_X * C_X, N_X),
+    "Xd": Composition(C_X, GAMMA_X * C_X, N_X),
+    "S": Composition(C_S, GAMMA_S * C_S),
+    "L": Composition(C_L, GAMMA_L * C_L),
+    "P": Composition(C_P, GAMMA_P * C_P, N_P),
+    "H": Composition(C_P, GAMMA_P * C_P, N_P),
+    "PAA": Composition(C_PAA, GAMMA_PAA * C_PAA),
+}
 
 
 class Parameters(NamedTuple):
@@ -218,6 +229,7 @@ class Penicillin:
     medium = MEDIUM
     salts = (120.0, 30.0)
     acid = Acid("PAA", 136.15, 1e3 * 10**-4.31)
+    composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
     called = {"biomass": "X", "substrate": "S", "product": "P", "precursor": "PAA"}  # noqa: RUF012
 

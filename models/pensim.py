@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from models import heat, oxygen
 from models.fn import LN10
 from models.model import Functions, Variable
-from models.organism import Exchange, Feed, Surroundings
+from models.organism import Composition, Exchange, Feed, Surroundings
 from models.penicillin import C_P, C_PAA, C_S, C_X, GAMMA_P, GAMMA_PAA, N_P, N_X, PAA_PER_P
 
 BIROL: Final = "G. Birol, C. Undey, A. Cinar, Comput. Chem. Eng. 26 (2002) 1553-1565 (public ports)"
@@ -46,6 +46,14 @@ MEDIUM: Final = (
     Variable("c_base", "mmol/L", 4000.0, 0.0, doc="ammonia in the base", source=OURS),
     Variable("c_acid", "mmol/L", 1000.0, 0.0, doc="H3PO4 in the acid", source=OURS),
 )
+
+
+COMPOSITION: Final = {
+    "X": Composition(C_X, 4.2 * C_X, N_X),
+    "S": Composition(C_S, 4.0 * C_S),
+    "P": Composition(C_N, E_N, N_P),
+    "H": Composition(C_N, E_N, N_P),
+}
 
 
 class Parameters(NamedTuple):
@@ -123,6 +131,7 @@ class PenSim:
     medium = MEDIUM
     salts = (100.0, 50.0)
     acid = None
+    composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
     called = {"biomass": "X", "substrate": "S", "product": "P", "hydrolysed": "H"}  # noqa: RUF012
 

@@ -21,13 +21,9 @@ import casadi
 
 from models.elimination import eliminate
 from models.fn import SCALARS
-from models.model import Functions, Model, Variable
+from models.model import Functions, Model, ModelError, Variable
 
 ca: Any = casadi  # its stubs leave most results untyped
-
-
-class ModelError(ValueError):
-    """A model's equations cannot be used on symbols; the message names the model and why."""
 
 
 class Symbols:

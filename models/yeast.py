@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from models import heat, oxygen
 from models.fn import LN10, lesser
 from models.model import Functions, Variable
-from models.organism import Exchange, Feed, Surroundings
+from models.organism import Composition, Exchange, Feed, Surroundings
 
 SK: Final = "B. Sonnleitner, O. Kaeppeli, Biotechnol. Bioeng. 28 (1986) 927-937 (recalled)"
 OURS: Final = "chosen for fermloop (illustrative)"
@@ -52,6 +52,13 @@ MEDIUM: Final = (
     Variable("c_base", "mmol/L", 4000.0, 0.0, doc="ammonia in the base", source=OURS),
     Variable("c_acid", "mmol/L", 1000.0, 0.0, doc="H3PO4 in the acid", source=OURS),
 )
+
+
+COMPOSITION: Final = {
+    "X": Composition(C_X, GAMMA_X * C_X, N_X),
+    "S": Composition(C_S, GAMMA_S * C_S),
+    "E": Composition(C_E, GAMMA_E * C_E),
+}
 
 
 class Parameters(NamedTuple):
@@ -127,6 +134,7 @@ class Yeast:
     medium = MEDIUM
     salts = (100.0, 50.0)
     acid = None
+    composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
     called = {"biomass": "X", "substrate": "S", "product": "X", "ethanol": "E"}  # noqa: RUF012
 

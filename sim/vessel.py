@@ -177,7 +177,8 @@ class Vessel:
         """Let plant time pass until ``time``, in steps of 1 s and a shorter last one.
 
         Raises:
-            FloatingPointError: the integration has left the numbers; never seen, never hidden.
+            FloatingPointError: the integration has left the numbers: at which age, which states,
+                and the states and inputs before. The vessel stands where it was then.
         """
         left = time - self.time
         while left > 1e-6:
@@ -194,8 +195,7 @@ class Vessel:
 
     def _one(self, dt: float) -> None:
         age = self.time - self._start
-        u, x = self._u, self._x
-        wanted = self._wanted
+        u, wanted = self._u, self._wanted
         for k, (at, drive) in enumerate(self._moves):
             u[at] = drive.move(wanted[k], age, dt)
         if self._feed_volume_l >= self._bottle_l:
@@ -203,8 +203,6 @@ class Vessel:
         if self._broth[2]:
             self._drift_broth(age, dt)
         self._integrate(dt)
-        if not math.isfinite(x[self._o2] + x[self._looked_at[2]] + x[self._looked_at[0]]):
-            raise FloatingPointError(f"{self.prefix} at {age:g} s: {list(x)} under {list(u)}")
         self._feed_volume_l += u[self._feed] * self._feed_l * dt
         self._energy_wh += self._y[8] * dt / 3600.0
         self.time += dt
@@ -216,20 +214,37 @@ class Vessel:
         self._h[0] = dt / 3600.0
         self._step()
         if after[o2] >= self._scarce <= x[o2]:
-            x[:] = after
-            self._no_less_than_none()
+            self._accept()
             return
         self._h[0] /= FINER
         for _ in range(FINER):
             self._step()
-            x[:] = after
-            self._no_less_than_none()
+            self._accept()
 
-    def _no_less_than_none(self) -> None:
-        x = self._x
+    def _accept(self) -> None:
+        """Go to where the step has led, if it is anywhere, and have no less than none there."""
+        x, after, broth = self._x, self._x_after, self._looked_at
+        if not math.isfinite(after[self._o2] + after[broth[2]] + after[broth[0]]):
+            raise FloatingPointError(self._failure())
+        x[:] = after
         for k in self._amounts:
             if x[k] < 0.0:  # a trace, after a violent step of an input
                 x[k] = 0.0
+
+    def _failure(self) -> str:
+        """Return what to know of a step that has left the numbers."""
+        model = self.model
+        lost = [v.name for v, y in zip(model.states, self._x_after, strict=True) if y - y != 0.0]
+        before, under = (
+            ", ".join(f"{v.name} {y:.6g} {v.unit}" for v, y in zip(names, values, strict=True))
+            for names, values in ((model.states, self._x), (model.inputs, self._u))
+        )
+        age_h = (self.time - self._start) / 3600.0
+        return (
+            f"{self.prefix} ({model.name}, seed {self.seed}) at {age_h:.4f} h: the integration "
+            f"fails: {', '.join(lost)} no number after a step of {self._h[0] * 3600.0:g} s from "
+            f"{before} under {under}"
+        )
 
     def _drift_broth(self, age: float, dt: float) -> None:
         """Let kLa wander, once a minute."""

@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 from models import symbolic
 from models.ecoli import EColi
 from models.fn import ARRAYS, SCALARS
-from models.model import Functions, Variable
+from models.model import Functions, ModelError, Variable
 
 MODEL = EColi()
 X = [8.0, 0.4, 0.3, 0.1, 0.8, 3.2]
@@ -158,7 +158,7 @@ class GivesTwo(Decay):
     ],
 )
 def test_a_model_that_is_no_equation_is_refused_by_name(model: Decay, message: str) -> None:
-    with pytest.raises(symbolic.ModelError, match=message):
+    with pytest.raises(ModelError, match=message):
         symbolic.trace(model)
 
 

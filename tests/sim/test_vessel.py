@@ -351,3 +351,19 @@ def test_uptake_never_exceeds_transfer_for_long_when_oxygen_runs_out(
         truth = vessel.truth
         assert 0.0 <= truth["do_percent"] < 0.3
         assert truth["our_mmol_per_l_h"] == pytest.approx(truth["otr_mmol_per_l_h"], rel=0.02)
+
+
+def test_an_integration_that_fails_says_when_where_and_from_what() -> None:
+    vessel = Vessel("ecoli", "5l", seed=3)
+    vessel.write("R1.feed", 20.0)
+    vessel.advance(60.0)
+    vessel.set_state(X=math.inf)
+    before = vessel.state()
+    with pytest.raises(FloatingPointError) as failed:
+        vessel.advance(120.0)
+    said = str(failed.value)
+    assert said.startswith("R1 (ecoli_5l, seed 3) at 0.0167 h: the integration fails: X, ")
+    assert f"T {before['T']:.6g} Cel" in said
+    assert "feed 20." in said
+    assert vessel.state() == before
+    assert vessel.time == 60.0
