@@ -72,6 +72,7 @@ class Reactor(Outputs):
         self._started = -math.inf
         self.now = 0.0
         self.fed_ml = 0.0
+        self.interlock_trips = 0  # since the batch began, or the controller after a restart
         self._optimiser_loops = self._led_by_optimiser()
 
     # -- one scan ------------------------------------------------------------------------------
@@ -89,6 +90,7 @@ class Reactor(Outputs):
         for trip in self.guard.begin(now, samples):
             data = {"tripped": trip.tripped, "order": trip.order}
             self._tell(Event(now, "interlock", Kind.ALARM, trip.name, trip.text, data))
+            self.interlock_trips += trip.tripped
         self._estimate(now, dt, samples)
         self._run_recipe(now, samples)
         self._follow_plan(now, samples)
@@ -184,7 +186,7 @@ class Reactor(Outputs):
         self._dosing, self.waiting = {}, {}
         self._estimator, self._estimate_at = self._new_estimator(), -math.inf
         self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
-        self._started, self.fed_ml = now, 0.0
+        self._started, self.fed_ml, self.interlock_trips = now, 0.0, 0
         self._flow_ml, self._flow_s = dict.fromkeys(self._flow_ml, 0.0), 0.0
         self.kpis = self._new_kpis()
         self.runner.start(now)
@@ -267,6 +269,7 @@ class Reactor(Outputs):
                 "volume_l": volume,
                 "yield_product_per_substrate_g_per_g": product / eaten if eaten > 0 else math.nan,
             },
+            "interlock_trips": self.interlock_trips,
             "optimiser_plans": 0 if shedding is None else shedding.plans,
             "optimiser_sheds": 0 if shedding is None else shedding.sheds,
             "optimiser_late": 0 if shedding is None else shedding.late,

@@ -62,6 +62,11 @@ class Bioreactor:
         Variable("electric", "W", doc="electrical power: stirrer, compressor, heater, chiller"),
         Variable("flooded", "1", doc="gas flow over what floods the impeller"),
         Variable("head", "bar", doc="pressure of the head space, absolute: with a wet filter's"),
+        Variable("stirring", "W", doc="electrical power of the stirrer"),
+        Variable("aeration", "W", doc="electrical power of the air compressor"),
+        Variable("heating", "W", doc="power of the heater"),
+        Variable("chilling", "W", doc="electrical power of the chiller"),
+        Variable("taken", "L/h", doc="broth that is taken out, not what foam takes along"),
     )
 
     def __init__(self, organism: Organism, vessel: Stirred) -> None:
@@ -375,12 +380,10 @@ class Bioreactor:
         f = self.flows(c, s, i, p, fn)
         # a probe feels the pressure of oxygen, and was told that air is 100 %
         felt = s.O / (M_O2 * v["salting"] * oxygen.solubility(s.T, fn))
-        electric = (
-            f.shaft / self.vessel.motor_efficiency
-            + heat.compression(i.air, self.vessel.supply_bar)
-            + self._heater_w(s, i, v, fn)
-            + self._cooler_w(s, i, v) / COOLING_COP
-        )
+        stirring = f.shaft / self.vessel.motor_efficiency
+        aeration = heat.compression(i.air, self.vessel.supply_bar)
+        heating = self._heater_w(s, i, v, fn)
+        chilling = self._cooler_w(s, i, v) / COOLING_COP
         return (
             100.0 * felt / self._full,
             f.cells.our,
@@ -390,7 +393,12 @@ class Bioreactor:
             f.cells.mu,
             f.shaft,
             f.cells.heat * s.V / 3600.0,
-            electric,
+            stirring + aeration + heating + chilling,
             f.flooded,
             f.head,
+            stirring,
+            aeration,
+            heating,
+            chilling,
+            self._taken(s, i, fn),
         )

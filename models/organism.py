@@ -105,8 +105,8 @@ class Organism(Protocol):
         acid: its weak acid, if it makes or eats one.
         composition: of each species; one that is not there holds neither carbon nor electrons.
         kla_law: ``oxygen.NON_COALESCING`` or ``COALESCING``.
-        called: the species behind the words of a report: ``biomass``, ``substrate``, ``product``,
-            and a by-product by its own name, last.
+        called: the species behind the words of a report: ``biomass``, ``substrate``, ``oil`` if it
+            is eaten beside that, ``product``, and a by-product by its own name, last.
     """
 
     @property

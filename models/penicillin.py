@@ -231,7 +231,13 @@ class Penicillin:
     acid = Acid("PAA", 136.15, 1e3 * 10**-4.31)
     composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
-    called = {"biomass": "X", "substrate": "S", "product": "P", "precursor": "PAA"}  # noqa: RUF012
+    called = {  # noqa: RUF012
+        "biomass": "X",
+        "substrate": "S",
+        "oil": "L",
+        "product": "P",
+        "precursor": "PAA",
+    }
 
     def rates(
         self,

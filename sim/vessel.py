@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -292,6 +292,10 @@ class Vessel:
     def flow(self, name: str) -> float:
         """Return what an input, named without prefix, really gave in the last step."""
         return self._u[self._inputs[name]]
+
+    def arrays(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+        """Return states, inputs and outputs in the model's order, as they are from now on."""
+        return self._x, self._u, self._y
 
     def state(self) -> dict[str, float]:
         """Return the model's states by name, see ``Bioreactor.states``."""

@@ -15,11 +15,10 @@ from controller.plant import Plant
 from controller.recipe import Recipe
 from controller.third_party import make, require_virtual
 from drivers.driver import DeviceError
-from fermloop.commands.simulated import vessels
+from fermloop.commands.simulated import truths, vessels
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
-from sim.truth import Truth
 from sim.vessel import Vessel
 
 PROGRESS_H = 1.0 / 6.0
@@ -34,10 +33,12 @@ class Outcome:
     Attributes:
         truth: the simulated plant's own figures, by reactor.
         control: what the controller knows, as ``Controller.report``.
+        trajectory: true values by name every 10 plant minutes, by reactor, see ``sim.truth``.
     """
 
     truth: dict[str, dict[str, Any]]
     control: dict[str, Any]
+    trajectory: dict[str, dict[str, list[float]]]
 
 
 def run_batch(
@@ -92,14 +93,17 @@ def run_batch(
             progress(done)
         report = controller.report()
         await controller.shut(safe=False)
-        return Outcome({n: truth.as_report() for n, truth in truths.items()}, report)
+        return Outcome(
+            {n: truth.as_report() for n, truth in records.items()},
+            report,
+            {n: truth.trajectory for n, truth in records.items()},
+        )
 
-    limits = plant.settings.reactor
-    truths = {n: Truth.of(v, limits[n].volume_max_l) for n, v in plants.items()}
+    records = truths(plant, plants)
 
     def follow(controller: Controller) -> None:
         """Tell the true record which setpoints hold, once a scan."""
-        for name, truth in truths.items():
+        for name, truth in records.items():
             loops = controller.reactors[name].loops
             truth.setpoints = (
                 loops["temperature"].setpoint,

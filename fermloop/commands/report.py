@@ -34,23 +34,74 @@ class Key:
     kind: type = float
 
 
-KEYS = (
+RUN = (
     Key("hours", "h", "batch time that was run"),
     Key("seed", "", "what the simulated plant was drawn from", int),
     Key("reactor", "", "the reactor's name", str),
     Key("recipe", "", "the recipe's name", str),
     Key("optimiser", "", "off, shadow or on", str),
-    Key("product_g", "g", "product in the vessel at the end, true"),
+)
+TRUTH = (
+    Key("product_g", "g", "product in the vessel at the end and harvested before, true"),
+    Key("harvested_product_g", "g", "of it, what was harvested before the end, true"),
     Key("titre_g_per_l", "g/L", "product per volume of broth at the end, true"),
     Key("biomass_g_per_l", "g/L", "dry biomass at the end, true"),
     Key("volume_l", "L", "volume of broth at the end, true"),
     Key(
         "yield_product_per_substrate_g_per_g",
         "g/g",
-        "product per substrate fed plus batched minus left, true",
+        "product made per substrate (sugar and oil) fed plus batched minus left, true",
     ),
-    Key("estimated.product_g", "g", "the same, as the controller estimates it"),
-    Key("estimated.titre_g_per_l", "g/L", "the same, as the controller estimates it"),
+    Key(
+        "space_time_yield_g_per_l_h",
+        "g/(L·h)",
+        "product per volume that the vessel may hold and time, turnaround included, true",
+    ),
+    Key("qp_mean_g_per_g_h", "g/(g·h)", "product made over the integral of biomass, true"),
+    Key("do_below_limit_min", "min", "true dissolved oxygen below its limit (20 %)"),
+    Key("by_product", "", "acetate or ethanol; empty where none has a limit", str),
+    Key(
+        "by_product_above_limit_min",
+        "min",
+        "true by-product above its limit (acetate 2 g/L, ethanol 1 g/L); null without one",
+    ),
+    Key("volume_above_limit_min", "min", "true volume above the plant file's volume_max_l"),
+    Key(
+        "do_above_limit_share",
+        "0..1",
+        "share of the time with DO at its limit or above after the first hour, true",
+    ),
+    Key(
+        "by_product_below_limit_share",
+        "0..1",
+        "share of the time with the by-product up to its limit after the first hour, true",
+    ),
+    Key("energy_kwh", "kWh", "stirrer, aeration, heating and cooling"),
+    Key("energy_stirring_kwh", "kWh", "of it, the stirrer's motor"),
+    Key("energy_aeration_kwh", "kWh", "of it, the air compressor"),
+    Key("energy_heating_kwh", "kWh", "of it, the jacket's heater"),
+    Key("energy_chilling_kwh", "kWh", "of it, the chiller (COP 4)"),
+    Key("energy_per_product_kwh_per_kg", "kWh/kg", "energy per product; null without product"),
+    Key("substrate_kg", "kg", "sugar and oil, batched and fed"),
+    Key("ammonia_kg", "kg", "ammonia in base and feeds"),
+    Key(
+        "co2e_per_product_kg_per_kg",
+        "kg/kg",
+        "CO2e of electricity, substrate and ammonia by the four factors below, per product",
+    ),
+    Key(
+        "biogenic_co2_per_product_kg_per_kg",
+        "kg/kg",
+        "CO2 that the cells gave off, per product; not in the line above",
+    ),
+    Key("turnaround_h", "h", "from a harvest to the next start, as the plant file says"),
+    Key("grid_co2e_kg_per_kwh", "kg/kWh", "factor of electricity, likewise"),
+    Key("substrate_co2e_kg_per_kg", "kg/kg", "factor of sugar and oil, likewise"),
+    Key("ammonia_co2e_kg_per_kg", "kg/kg", "factor of ammonia, likewise"),
+)
+REACTOR = (
+    Key("estimated.product_g", "g", "the product in the vessel, as the controller estimates it"),
+    Key("estimated.titre_g_per_l", "g/L", "the same as above, as the controller estimates it"),
     Key("estimated.biomass_g_per_l", "g/L", "the same, as the controller estimates it"),
     Key("estimated.volume_l", "L", "the same, as the controller estimates it"),
     Key(
@@ -65,44 +116,22 @@ KEYS = (
         "of its setpoint, after the first hour",
     ),
     Key("loops.*.iae", "measured unit × h", "integral of the absolute control error"),
-    Key("do_below_limit_min", "min", "true dissolved oxygen below 20 %"),
-    Key("acetate_above_limit_min", "min", "true acetate above 2 g/L"),
-    Key("volume_above_limit_min", "min", "true volume above the plant file's volume_max_l"),
-    Key(
-        "do_above_limit_share",
-        "0..1",
-        "share of the time with DO of 20 % or more after the first hour, true",
-    ),
-    Key(
-        "acetate_below_limit_share",
-        "0..1",
-        "share of the time with acetate up to 2 g/L after the first hour, true",
-    ),
-    Key("energy_kwh", "kWh", "stirrer, aeration, heating and cooling"),
+    Key("interlock_trips", "", "times that an interlock tripped during the batch", int),
     Key("optimiser_plans", "", "plans that were accepted", int),
     Key("optimiser_sheds", "", "times that the optimiser gave the loops back to the recipe", int),
     Key("optimiser_late", "", "plans that missed their deadline", int),
+)
+CONTROL = (
     Key("scans", "", "scans done", int),
     Key("scans_missed", "", "scans skipped because an earlier one was late", int),
     Key("samples_stored", "", "samples committed to the local store", int),
     Key("samples_forwarded", "", "samples that InfluxDB acknowledged", int),
     Key("samples_lost", "", "samples dropped because the queue to the store was full", int),
 )
-FROM_TRUTH = (
-    "product_g",
-    "titre_g_per_l",
-    "biomass_g_per_l",
-    "volume_l",
-    "yield_product_per_substrate_g_per_g",
-    "do_below_limit_min",
-    "acetate_above_limit_min",
-    "volume_above_limit_min",
-    "do_above_limit_share",
-    "acetate_below_limit_share",
-    "energy_kwh",
-)
-FROM_CONTROL = ("scans", "scans_missed", "samples_stored", "samples_forwarded", "samples_lost")
-FROM_REACTOR = ("estimated", "loops", "optimiser_plans", "optimiser_sheds", "optimiser_late")
+KEYS = (*RUN, *TRUTH, *REACTOR, *CONTROL)
+FROM_TRUTH = tuple(key.name for key in TRUTH)
+FROM_REACTOR = tuple(dict.fromkeys(key.name.partition(".")[0] for key in REACTOR))
+FROM_CONTROL = tuple(key.name for key in CONTROL)
 
 
 def write(report: Values, path: Path) -> None:
@@ -239,23 +268,34 @@ def summary(report: Values) -> list[str]:
     return [
         f"{report['recipe']}, {_of(report, 'hours', 'h', 2)}, seed {report['seed']}, "
         f"optimiser {report['optimiser']}",
-        f"product   {_of(report, 'product_g', 'g')} "
-        f"(estimated {_of(estimated, 'product_g', 'g')}), "
+        f"product   {_mass(report, 'product_g')} (estimated {_mass(estimated, 'product_g')}), "
         f"{_of(report, 'titre_g_per_l', 'g/L')}, "
         f"{_of(report, 'yield_product_per_substrate_g_per_g', 'g/g substrate', 3)}",
         f"biomass   {_of(report, 'biomass_g_per_l', 'g/L')} "
         f"(estimated {_of(estimated, 'biomass_g_per_l', 'g/L')}), "
         f"volume {_of(report, 'volume_l', 'L')}, energy {_of(report, 'energy_kwh', 'kWh')}",
         f"in band   {held or 'nothing judged: the first hour is not'}",
-        f"limits    DO below 20 %: {_of(report, 'do_below_limit_min', 'min', 1)}, "
-        f"acetate above 2 g/L: {_of(report, 'acetate_above_limit_min', 'min', 1)}, "
-        f"volume: {_of(report, 'volume_above_limit_min', 'min', 1)}",
+        f"per kg    {_of(report, 'energy_per_product_kwh_per_kg', 'kWh', 1)}, "
+        f"{_of(report, 'co2e_per_product_kg_per_kg', 'kg CO2e', 1)}",
+        f"limits    DO: {_of(report, 'do_below_limit_min', 'min', 1)}, "
+        f"{report.get('by_product') or 'by-product'}: "
+        f"{_of(report, 'by_product_above_limit_min', 'min', 1)}, "
+        f"volume: {_of(report, 'volume_above_limit_min', 'min', 1)}; "
+        f"interlock trips: {_of(report, 'interlock_trips', '', 0)}",
         f"optimiser {_of(report, 'optimiser_plans', 'plans', 0)}, "
         f"{_of(report, 'optimiser_sheds', 'sheds', 0)}, {_of(report, 'optimiser_late', 'late', 0)}",
         f"scans     {_of(report, 'scans', '', 0)}, missed {_of(report, 'scans_missed', '', 0)}; "
         f"samples stored {_of(report, 'samples_stored', '', 0)}, "
         f"lost {_of(report, 'samples_lost', '', 0)}",
     ]
+
+
+def _mass(values: Values, name: str) -> str:
+    """Return a mass in g as people write it: from 10 kg on in kg."""
+    value = values.get(name)
+    if isinstance(value, int | float) and value >= 1e4:
+        return f"{value / 1e3:.1f} kg"
+    return _of(values, name, "g")
 
 
 def _of(values: Values, name: str, unit: str, digits: int = 2) -> str:

@@ -14,11 +14,10 @@ from controller.priority import scan_first
 from drivers.clock import wall
 from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
-from fermloop.commands.simulated import require_served, vessels
+from fermloop.commands.simulated import require_served, truths, vessels
 from fermloop.failure import USAGE, FailureError
 from sim.listen import ListenError
 from sim.server import PlantServer
-from sim.truth import Truth
 from sim.vessel import Vessel
 
 EVERY_S = 10.0  # wall s between two lines of values
@@ -49,8 +48,7 @@ def run(
     require_served(plant, "fermloop simulate")
     past = hours * 3600.0 * (1.0 - 1.0 / speed) if speed else hours * 3600.0
     made = vessels(plant, seed, wall() - past)
-    limits = plant.settings.reactor
-    truths = {name: Truth.of(v, limits[name].volume_max_l) for name, v in made.items()}
+    records = truths(plant, made)
     _require_free(plant)
     # asyncua warns of what insecure = true in the plant file already says
     logging.getLogger("asyncua").setLevel(logging.ERROR)
@@ -59,7 +57,7 @@ def run(
     except ListenError as error:
         raise FailureError(f"{plant_file.name}: {error}", USAGE) from None
     if report_file is not None:
-        report.write({name: truth.as_report() for name, truth in truths.items()}, report_file)
+        report.write({name: truth.as_report() for name, truth in records.items()}, report_file)
 
 
 def _require_free(plant: Plant) -> None:

@@ -1,5 +1,6 @@
 """The plant file's ``[simulation]`` table, which only the simulator reads."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from controller.plant import Plant
 from controller.third_party import third_party
 from drivers.point import Tag
 from fermloop.failure import USAGE, FailureError
+from sim.reckoning import Reckoning
+from sim.truth import Truth
 from sim.vessel import Vessel
 
 
@@ -19,6 +22,7 @@ class SimulatedVessel(Settings):
     vessel: Literal["5l", "300l", "100m3"]
     volume_l: float | None = Field(None, gt=0, description="L")
     substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
+    report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
 
 
 class Simulation(Settings):
@@ -100,6 +104,12 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             substrate_g_per_l=s.substrate_g_per_l,
         )
     return made
+
+
+def truths(plant: Plant, made: Mapping[str, Vessel]) -> dict[str, Truth]:
+    """Return the true record of every simulated vessel, from now on."""
+    limits, tables = plant.settings.reactor, simulation(plant)
+    return {n: Truth.of(v, limits[n].volume_max_l, tables[n].report) for n, v in made.items()}
 
 
 def _served(plant: Plant) -> list[Tag]:

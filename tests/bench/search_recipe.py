@@ -28,7 +28,11 @@ ROUNDS = ((64, 2), (24, 6), (8, 12))  # candidates, seeds
 LOW = (0.10, 9.0, 20.0, 25.0)
 HIGH = (0.30, 18.0, 60.0, 40.0)
 KEYS = ("mu", "induce_h", "cap_ml_per_h", "do_percent")
-LIMITS = {"do_below_limit_min": 14.4, "acetate_above_limit_min": 72.0, "volume_above_limit_min": 0}
+LIMITS = {
+    "do_below_limit_min": 14.4,
+    "by_product_above_limit_min": 72.0,
+    "volume_above_limit_min": 0,
+}
 
 
 def candidates(count: int) -> list[tuple[float, ...]]:

@@ -11,7 +11,7 @@ from fermloop.commands import report
 from fermloop.failure import FailureError
 
 README = Path(__file__).parents[2] / "fermloop/README.md"
-TRUTH: dict[str, Any] = dict.fromkeys(report.FROM_TRUTH, 0.5)
+TRUTH: dict[str, Any] = dict.fromkeys(report.FROM_TRUTH, 0.5) | {"by_product": "acetate"}
 CONTROL: dict[str, Any] = {
     **dict.fromkeys(report.FROM_CONTROL, 86400),
     "reactors": {
@@ -25,6 +25,7 @@ CONTROL: dict[str, Any] = {
                 "volume_l": 3.9,
                 "yield_product_per_substrate_g_per_g": 0.02,
             },
+            "interlock_trips": 0,
             "optimiser_plans": 280,
             "optimiser_sheds": 0,
             "optimiser_late": 1,
@@ -57,8 +58,8 @@ def test_missing_unknown_and_wrong_keys_are_named() -> None:
     wrong["scans"] = "many"
     wrong["loops"]["do"]["in_band"] = 98.0
     assert list(report.problems(wrong)) == [
-        "loops.do.in_band: 98.0 is not allowed; 0 to 1 is required",
         "energy_kwh: is missing",
+        "loops.do.in_band: 98.0 is not allowed; 0 to 1 is required",
         "scans: 'many' is not allowed; int is required",
         "energy_mj: is not documented",
     ]

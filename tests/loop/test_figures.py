@@ -22,7 +22,7 @@ from historian.sqlite import SqliteStore
 PLANT, RECIPE = Path("sim/plants/ecoli_5l.toml"), Path("sim/recipes/ecoli.toml")
 HOURS = 24.0
 SEEDS = range(1, 6)
-VIOLATIONS = ("do_below_limit_min", "acetate_above_limit_min", "volume_above_limit_min")
+VIOLATIONS = ("do_below_limit_min", "by_product_above_limit_min", "volume_above_limit_min")
 
 pytestmark = pytest.mark.long
 
@@ -88,7 +88,7 @@ def test_temperature_and_ph_hold_and_no_limit_is_passed(
         assert loops["temperature"]["in_band"] >= 0.95
         assert loops["ph"]["in_band"] >= 0.95
         assert batch.truth["do_above_limit_share"] >= 0.99
-        assert batch.truth["acetate_below_limit_share"] >= 0.95
+        assert batch.truth["by_product_below_limit_share"] >= 0.95
         assert batch.truth["volume_above_limit_min"] == 0
 
 
