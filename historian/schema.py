@@ -157,6 +157,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
         if db is not None:
             db.close()
         raise
+    if version == 0:  # its writer is making it just now
+        db.close()
+        raise StoreError(f"{path}: no store here yet")
     if version != len(_scripts()):
         db.close()
         raise StoreError(

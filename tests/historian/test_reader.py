@@ -29,6 +29,9 @@ def test_a_reader_may_be_made_before_the_store(tmp_path: Path) -> None:
     reader = SqliteReader(tmp_path / "store.sqlite")
     with pytest.raises(StoreError, match="no store here yet"):
         reader.tags()
+    reader.path.touch()  # as it is while its writer makes it
+    with pytest.raises(StoreError, match="no store here yet"):
+        reader.tags()
     write(reader.path, hour(DO, of=3))
     assert reader.last("R1") == {"R1.do": Sample(DO, T0 + 2, 2.0, Quality.GOOD)}
     assert reader.last("R2") == {}
