@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from controller.facts import ML_PER_H
 from controller.guard import ActuatorRule, Guard
 from controller.interlocks import Interlock, Interlocks
 from controller.loops import Loop, Output, PidLoop, Station
@@ -69,7 +70,9 @@ def build_guard(
         ActuatorRule(
             tag,
             rate_per_s=rates.get(tag.name),
-            max_ml_per_h=reactor.dose[tag.name].max_ml_per_h if tag.name in reactor.dose else None,
+            max_ml_per_h=1e3 * reactor.dose[tag.name].max_l_per_h
+            if tag.name in reactor.dose
+            else None,
         )
         for tag in plant.tags.values()
         if tag.reactor == name and tag.safe is not None
@@ -107,13 +110,14 @@ def optimiser_settings(plant: Plant) -> dict[str, OptimiserSettings]:
         if s is None or model is None:
             continue
         feed, do = reactor.loop[s.feed_loop], reactor.loop[s.do_loop]
+        feed_tag = feed.outputs[0].actuator or ""
         reach = {o.loop: reactor.loop[o.loop].setpoint_high for o in do.outputs if o.loop}
         temperature = reactor.loop.get("temperature")
         found[name] = OptimiserSettings(
             organism=model.organism,
             vessel=model.vessel,
             feed_substrate_g_per_l=model.feed_substrate_g_per_l,
-            feed_max_ml_per_h=feed.setpoint_high,
+            feed_max_ml_per_h=feed.setpoint_high * ML_PER_H[plant.tags[feed_tag].unit],
             stirrer_max=reach["agitation"],
             air_max=reach["air"],
             temperature=37.0 if temperature is None else temperature.setpoint,

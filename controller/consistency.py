@@ -52,17 +52,22 @@ UNITS = {
     "1": "a number",
 }
 # What a measurement must be to stand for a quantity that the estimator or the console uses.
+# The first unit is what an estimator computes with.
 MEANINGS = {
-    "temperature": "Cel",
-    "ph": "[pH]",
-    "do": "%",
-    "agitation": "{r}/min",
-    "offgas_o2": "%",
-    "offgas_co2": "%",
-    "air_flow": "L/min",
-    "oxygen_flow": "L/min",
-    "weight": "kg",
-    "feed_weight": "kg",
+    "temperature": ("Cel",),
+    "ph": ("[pH]",),
+    "do": ("%",),
+    "agitation": ("{r}/min",),
+    "offgas_o2": ("%",),
+    "offgas_co2": ("%",),
+    "air_flow": ("L/min", "m3/h"),
+    "oxygen_flow": ("L/min", "m3/h"),
+    "weight": ("kg", "t"),
+    "feed_weight": ("kg", "t"),
+    "pressure": ("bar", "mbar", "kPa"),
+    "foam": ("%",),
+    "capacitance": ("g/L", "mS/cm"),
+    "ethanol": ("g/L",),
 }
 
 
@@ -126,8 +131,9 @@ def _reactor(
             continue
         wrong = list(unknown(where, tag))
         yield from wrong
-        if not wrong and tags[tag].unit != MEANINGS[meaning]:
-            yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {MEANINGS[meaning]}"
+        units = MEANINGS[meaning][: None if reactor.model is None else 1]
+        if not wrong and tags[tag].unit not in units:
+            yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {' or '.join(units)}"
     for loop_name, loop in reactor.loop.items():
         yield from _loop(f"{key}.loop.{loop_name}", name, loop, reactor, tags, driven, unknown)
     for lock_name, lock in reactor.interlock.items():

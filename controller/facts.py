@@ -9,7 +9,7 @@ from controller.plant import Plant
 from controller.settings import LoopSettings
 from drivers.point import Tag
 
-ML_PER_MIN = {"mL/min": 1.0, "mL/h": 1 / 60, "L/h": 1000 / 60}  # of one of a dosing loop's units
+ML_PER_H = {"mL/h": 1.0, "mL/min": 60.0, "L/h": 1000.0}  # of one of a liquid flow's units
 # What the estimator always knows (its states and factors), and so a recipe may wait for.
 ESTIMATES = frozenset(
     {
@@ -33,12 +33,14 @@ class LoopFacts:
         low: least setpoint.
         high: greatest setpoint.
         modes: names of the modes that it has.
+        doses: a recipe may feed or dose through it.
     """
 
     unit: str
     low: float
     high: float
     modes: frozenset[str]
+    doses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,10 @@ class PlantFacts:
         tags: measurements of the reactor by tag name.
         measured: tag name by meaning or loop: ``do`` is ``R1.do``.
         estimates: names that the estimator gives; empty where there is none.
-        feed_loop: the loop that a feed law moves.
+        feed_loop: the loop of the main feed.
         biomass_g_per_l: nominal biomass when the batch sugar is gone, g/L.
-        volume_l: nominal volume, L.
-        feed_substrate_g_per_l: substrate in the feed, g/L.
+        volume_l: nominal volume, L; ``None`` where the plant file has no model.
+        feed_substrate_g_per_l: substrate in the main feed, g/L; likewise.
         yield_g_per_g: biomass formed per substrate eaten.
         maintenance_g_per_g_h: substrate burnt without growth, g/g/h.
     """
@@ -68,8 +70,8 @@ class PlantFacts:
     estimates: frozenset[str] = frozenset()
     feed_loop: str = "feed"
     biomass_g_per_l: float = 5.0
-    volume_l: float = 1.0
-    feed_substrate_g_per_l: float = 500.0
+    volume_l: float | None = None
+    feed_substrate_g_per_l: float | None = None
     yield_g_per_g: float = 0.51
     maintenance_g_per_g_h: float = 0.04
 
@@ -94,6 +96,7 @@ def facts_of(name: str, plant: Plant, loops: Mapping[str, ModedLoop]) -> PlantFa
         loops: its loops, as ``assemble.build_loops`` returns them.
     """
     reactor = plant.settings.reactor[name]
+    feed = reactor.optimiser.feed_loop if reactor.optimiser else "feed"
     meanings = {key: s.measured for key, s in reactor.loop.items() if s.measured is not None}
     facts = PlantFacts(
         reactor=name,
@@ -103,12 +106,13 @@ def facts_of(name: str, plant: Plant, loops: Mapping[str, ModedLoop]) -> PlantFa
                 loop.settings.setpoint_low,
                 loop.settings.setpoint_high,
                 frozenset(mode.name for mode in loop.modes),
+                loop.unit in ML_PER_H and (loop.settings.dosing or key == feed),
             )
             for key, loop in loops.items()
         },
         tags={t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is None},
         measured=meanings | dict(reactor.measured),
-        feed_loop=reactor.optimiser.feed_loop if reactor.optimiser else "feed",
+        feed_loop=feed,
     )
     model = reactor.model
     if model is None:

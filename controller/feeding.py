@@ -208,7 +208,7 @@ def from_state(state: Mapping[str, Any]) -> Constant | Table | Exponential:
         raise ValueError(f"feed profile: damaged state: {error!r}") from None
 
 
-def _require(what: str, value: float, most: float = 1e6) -> None:
+def _require(what: str, value: float, most: float = 1e8) -> None:
     """Refuse what is not finite, negative or absurd; ``what`` is the key and its unit."""
     if not 0.0 <= value <= most:
         key = what.partition(" ")[0]

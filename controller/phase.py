@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from controller.facts import ML_PER_MIN, PlantFacts
+from controller.facts import ML_PER_H, PlantFacts
 from controller.feeding import Constant, Exponential, Table
 from controller.recipe_file import Condition, Dose, FeedLaw, Phase
 from drivers.point import Quality, Sample
@@ -69,16 +69,17 @@ class DoseRun:
         loop: its name.
         ml: how much is wanted, mL.
         given: how much has gone, mL.
-        flow: mL/min asked for since the last step.
+        flow: mL/h asked for since the last step.
         stuck_s: how long nearly nothing has come of it, s.
     """
 
-    __slots__ = ("flow", "given", "loop", "ml", "ml_per_min", "stuck_s", "unit")
+    __slots__ = ("flow", "given", "loop", "ml", "most", "stuck_s", "unit")
 
-    def __init__(self, dose: Dose, facts: PlantFacts) -> None:
-        self.loop, self.ml, self.ml_per_min = dose.loop, dose.ml, dose.ml_per_min
-        self.unit = ML_PER_MIN[facts.loops[dose.loop].unit]  # mL/min of one of the loop's units
-        self.given = 0.0
+    def __init__(self, dose: Dose, facts: PlantFacts, given: float = 0.0) -> None:
+        self.loop, self.ml = dose.loop, 1e3 * dose.volume_l
+        self.unit = ML_PER_H[facts.loops[dose.loop].unit]  # mL/h of one of the loop's units
+        self.most = dose.flow * self.unit  # mL/h
+        self.given = given
         self.flow = 0.0
         self.stuck_s = 0.0
 
@@ -87,17 +88,32 @@ class DoseRun:
         """Whether all of it has gone."""
         return self.ml - self.given <= 1e-6 * self.ml
 
+    @property
+    def so_far(self) -> str:
+        """How much of it has gone, for people: ``4 of 10 mL``."""
+        return f"{self.given / self._shown[0]:.3g} of {self.wanted}"
+
+    @property
+    def wanted(self) -> str:
+        """How much it is, for people: ``10 mL``."""
+        size, unit = self._shown
+        return f"{self.ml / size:g} {unit}"
+
+    @property
+    def _shown(self) -> tuple[float, str]:
+        return (1.0, "mL") if self.ml < 1e3 else (1e3, "L")
+
     def pass_time(self, dt: float, applied: float | None) -> None:
         """Count what went in ``dt`` s; ``applied`` is in the loop's unit, if it is known."""
         flow = self.flow
         if flow > 0.0 and applied is not None:
             flow = max(0.0, applied * self.unit)
             self.stuck_s = self.stuck_s + dt if flow < 0.01 * self.flow else 0.0
-        self.given += flow * dt / 60.0
+        self.given += flow * dt / HOUR_S
 
     def next(self, dt: float) -> float:
         """Return the setpoint of its loop for a step of ``dt`` s, so that it ends exactly."""
-        self.flow = min(self.ml_per_min, (self.ml - self.given) * 60.0 / dt)
+        self.flow = min(self.most, (self.ml - self.given) * HOUR_S / dt)
         return self.flow / self.unit
 
 
@@ -118,33 +134,43 @@ def planned_end(until: Condition, begins: float | None) -> float | None:
 
 
 def law_of(
-    phase: Phase, flow: float, facts: PlantFacts, estimates: Mapping[str, float]
+    name: str, phase: Phase, flow: float, facts: PlantFacts, estimates: Mapping[str, float]
 ) -> Feed | None:
-    """Return the feed that begins with ``phase``; ``None``: the one before goes on.
+    """Return the feed that begins with ``phase``, in mL/h; ``None``: the one before goes on.
 
     Args:
-        phase: what the recipe says.
+        name: of the loop.
+        phase: what the recipe says, in the loop's unit.
         flow: of the feed before, mL/h; a feed that holds takes it over.
         facts: nominal numbers of the plant.
         estimates: of now; what a feed starts from is taken once.
     """
-    law = phase.feed
+    law = phase.feeds.get(name)
+    unit = feed_unit(name, facts)
     if law is None:
-        setpoint = phase.setpoints.get(facts.feed_loop)
-        return None if setpoint is None else Constant(setpoint)
+        setpoint = phase.setpoints.get(name)
+        return None if setpoint is None else Constant(setpoint * unit)
     if law.kind == "hold":
         return Constant(flow)
     if law.kind == "constant":
-        return Constant(law.ml_per_h or 0.0)
+        return Constant((law.flow or 0.0) * unit)
     if law.kind == "profile":
         hours, flows = zip(*(law.table or ((0.0, 0.0),)), strict=True)
-        return Table(hours, flows)
-    return _exponential(law, facts, estimates)
+        return Table(hours, tuple(flow * unit for flow in flows))
+    return _exponential(law, (law.cap or 0.0) * unit, facts, estimates)
 
 
-def _exponential(law: FeedLaw, facts: PlantFacts, estimates: Mapping[str, float]) -> Exponential:
+def feed_unit(name: str, facts: PlantFacts) -> float:
+    """Return mL/h of one of the unit of the loop ``name``; 1 where it is no liquid flow."""
+    loop = facts.loops.get(name)
+    return 1.0 if loop is None else ML_PER_H.get(loop.unit, 1.0)
+
+
+def _exponential(
+    law: FeedLaw, cap: float, facts: PlantFacts, estimates: Mapping[str, float]
+) -> Exponential:
     biomass = law.biomass_g_per_l or facts.biomass_g_per_l
-    volume = law.volume_l or facts.volume_l
+    volume = law.volume_l or facts.volume_l or 0.0
     if law.start_from == "estimate":
         known = estimates.get("biomass_g_per_l", math.nan)
         biomass = known if 0.0 < known <= 200.0 else biomass  # NaN is in no range
@@ -155,8 +181,8 @@ def _exponential(law: FeedLaw, facts: PlantFacts, estimates: Mapping[str, float]
         mu_per_h=law.mu or 0.0,
         biomass_g_per_l=biomass,
         volume_l=volume,
-        cap_ml_per_h=law.cap_ml_per_h or 0.0,
-        feed_substrate_g_per_l=facts.feed_substrate_g_per_l,
+        cap_ml_per_h=cap,
+        feed_substrate_g_per_l=law.feed_substrate_g_per_l or facts.feed_substrate_g_per_l or 0.0,
         yield_g_per_g=facts.yield_g_per_g if growth is None else growth,
         maintenance_g_per_g_h=facts.maintenance_g_per_g_h if upkeep is None else upkeep,
     )

@@ -9,7 +9,7 @@ from controller.facts import PlantFacts
 from controller.feeding import Constant
 from controller.feeding import as_state as feed_state
 from controller.feeding import from_state as feed_from_state
-from controller.phase import DoseRun, Feed, Until, law_of, planned_end
+from controller.phase import DoseRun, Feed, Until, feed_unit, law_of, planned_end
 from controller.recipe_file import Dose, ModeName, Recipe
 
 HOUR_S = 3600.0
@@ -41,6 +41,7 @@ class Progress:
         self.state = State.IDLE
         self.message = ""
         self._facts = facts
+        self._units = {n: feed_unit(n, facts) for n in sorted(recipe.fed(facts.feed_loop))}
         self._clear(0.0)
 
     def _clear(self, now: float) -> None:
@@ -53,12 +54,13 @@ class Progress:
         self._phase_s = 0.0  # in this phase, without time HELD
         self._stretched = False  # somebody let this phase go on beyond its max_h
         self._until: Until | None = None
-        self._law: Feed = Constant(0.0)
-        self._law_s = 0.0  # since the law began, without time HELD
+        self._laws: dict[str, Feed] = dict.fromkeys(self._units, Constant(0.0))  # mL/h, by loop
+        self._law_s = dict.fromkeys(self._units, 0.0)  # since each began, without time HELD
         self._setpoints: dict[str, float] = {}
         self._modes: dict[str, ModeName] = {}
         self._ramps: dict[str, tuple[float, float]] = {}  # target, the loop's unit per s
         self._doses: list[DoseRun] = []
+        self._due: list[float | None] = []  # h in this phase at which each of its doses is due
         self._induced_h: float | None = None
         self._estimates: Mapping[str, float] = {}
 
@@ -79,8 +81,12 @@ class Progress:
 
     @property
     def feeding(self) -> bool:
-        """Whether the recipe feeds by now."""
-        return self._law.flow(self._law_s) > 0.0
+        """Whether the recipe gives the main feed by now."""
+        return self._flow(self._facts.feed_loop) > 0.0
+
+    def _flow(self, loop: str) -> float:
+        """Return what a feed is by its law, mL/h."""
+        return self._laws[loop].flow(self._law_s[loop])
 
     def age_h(self, now: float) -> float:
         """Return h since the start of the batch, HELD or not; at its end it stops."""
@@ -113,20 +119,21 @@ class Progress:
         return None
 
     def feed_profile(self, now: float) -> tuple[tuple[float, float], ...]:
-        """Return what the recipe alone would feed from ``now`` to the planned end.
+        """Return what the recipe alone would give of the main feed until the planned end.
 
         Pairs of s since 1970 and mL/h, rising in time. Phases whose beginning nobody knows yet
         are not foreseen: the present feed goes on until then.
         """
         ahead = 0.0 if self.state is State.HELD else max(0.0, now - self._now)
-        law, law_s = self._law, self._law_s + ahead
+        main = self._facts.feed_loop
+        law, law_s = self._laws[main], self._law_s[main] + ahead
         age = t = self.age_h(now)
         end = self.planned_end_h
         end = age + AHEAD_H if end is None else max(end, age)
         pairs: list[tuple[float, float]] = []
         for i, phase in enumerate(self.recipe.phase[self._index :], self._index):
             if i > self._index:
-                following = law_of(phase, law.flow(law_s), self._facts, self._estimates)
+                following = law_of(main, phase, law.flow(law_s), self._facts, self._estimates)
                 law, law_s = (law, law_s) if following is None else (following, 0.0)
             stop = self._planned_end(i)
             stop = end if stop is None else min(max(stop, t), end)
@@ -167,12 +174,12 @@ class Progress:
             "entered": self._entered,
             "phase_s": self._phase_s,
             "stretched": self._stretched,
-            "feed": feed_state(self._law),
-            "feed_s": self._law_s,
+            "feeds": {n: [feed_state(law), self._law_s[n]] for n, law in self._laws.items()},
             "setpoints": dict(self._setpoints),
             "modes": dict(self._modes),
             "ramps": {loop: list(ramp) for loop, ramp in self._ramps.items()},
-            "doses": [[d.loop, d.ml, d.ml_per_min, d.given] for d in self._doses],
+            "doses": [[d.loop, d.ml, d.given] for d in self._doses],
+            "due": self._due,
             "induced_h": self._induced_h,
         }
 
@@ -185,15 +192,19 @@ class Progress:
         if self._entered and phase.until is not None:
             self._until = Until(phase.until, self._facts)
         self._phase_s, self._stretched = float(state["phase_s"]), bool(state["stretched"])
-        self._law, self._law_s = feed_from_state(state["feed"]), float(state["feed_s"])
+        for name in self._laws:
+            law, since = state["feeds"][name]
+            self._laws[name], self._law_s[name] = feed_from_state(law), float(since)
         self._setpoints, self._modes = dict(state["setpoints"]), dict(state["modes"])
         self._ramps = {
             loop: (float(to), float(rate)) for loop, (to, rate) in state["ramps"].items()
         }
         self._induced_h = None if state["induced_h"] is None else float(state["induced_h"])
         self.state, self.message = State(state["state"]), str(state["message"])
-        for loop, ml, ml_per_min, given in state["doses"]:
-            wanted = Dose(loop=loop, ml=ml, ml_per_min=ml_per_min)
-            dose = DoseRun(wanted, self._facts)
-            dose.given = float(given)
-            self._doses.append(dose)
+        for loop, ml, given in state["doses"]:
+            wanted = Dose.model_validate({"loop": loop, "volume_l": ml / 1e3, "flow": 1.0})
+            self._doses.append(DoseRun(wanted, self._facts, float(given)))
+        self._due = [None if due is None else float(due) for due in state["due"]]
+        running = self._entered and math.isnan(self._ended)
+        if len(self._due) != (len(phase.doses) if running else 0):
+            raise ValueError(f"due: {len(self._due)} doses are not those of phase {phase.name}")

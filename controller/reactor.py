@@ -10,7 +10,7 @@ from typing import Any
 from controller.advisor import Advisor, AdvisorMode
 from controller.assemble import build_guard
 from controller.estimator import Estimate, Estimator, EstimatorSettings
-from controller.facts import facts_of
+from controller.facts import ML_PER_H, facts_of
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station
 from controller.outputs import Outputs
@@ -23,7 +23,6 @@ from controller.tags import ESTIMATES, Derived
 from drivers.point import Quality, Sample
 from historian.events import Event, Kind
 
-PER_HOUR = {"mL/h": 1.0, "mL/min": 60.0, "L/h": 1000.0}  # a liquid flow in mL/h
 RESTART_S = 60.0  # an outage up to this is taken up by itself
 
 
@@ -63,7 +62,7 @@ class Reactor(Outputs):
         self._period = self.settings.model.estimator_period_s if self.settings.model else math.inf
         self._estimator = self._new_estimator()
         self._estimate_at = -math.inf
-        self._flow_ml = {n: 0.0 for n, t in self.actuators.items() if t.unit in PER_HOUR}
+        self._flow_ml = {n: 0.0 for n, t in self.actuators.items() if t.unit in ML_PER_H}
         self._flow_s = 0.0
         self._estimates: dict[str, float] = {}
         self.intervals: dict[str, tuple[float, float]] = {}  # value and standard deviation
@@ -106,7 +105,7 @@ class Reactor(Outputs):
         """Count what was pumped, and update the estimate when its period is over."""
         self._flow_s += dt
         for name in self._flow_ml:
-            volume = self.held.get(name, 0.0) * PER_HOUR[self.actuators[name].unit] * dt / 3600.0
+            volume = self.held.get(name, 0.0) * ML_PER_H[self.actuators[name].unit] * dt / 3600.0
             self._flow_ml[name] += volume
         if self.runner is None or self._estimator is None or now - self._estimate_at < self._period:
             return
@@ -142,11 +141,12 @@ class Reactor(Outputs):
         for name, flow in out.doses.items():
             self.loops[name].remote = flow
             self._dosing = out.doses
-        feed = self._feed_station()
-        if feed is not None:
-            over = runner.state in (State.DONE, State.ABORTED)  # then nobody watches a feed
-            feed.remote, feed.leader = 0.0 if over else out.feed_ml_per_h, Mode.CASCADE
-            feed.hold = "the recipe is held" if runner.state is State.HELD else ""
+        over = runner.state in (State.DONE, State.ABORTED)  # then nobody watches a feed
+        for name, flow in out.feeds.items():
+            feed = self.loops.get(name)
+            if isinstance(feed, Station):
+                feed.remote, feed.leader = 0.0 if over else flow, Mode.CASCADE
+                feed.hold = "the recipe is held" if runner.state is State.HELD else ""
 
     def _follow_plan(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Let an accepted plan lead feed and dissolved oxygen; otherwise the recipe does."""
@@ -164,7 +164,10 @@ class Reactor(Outputs):
             self._tell(Event(now, "optimiser", Kind.ADVICE, self.name, text))
         for loop, column in self._optimiser_loops:
             if plan is not None:
-                loop.remote, loop.leader = plan.at(now, column), Mode.OPTIMISER
+                value = plan.at(now, column)
+                if column == "feed_ml_per_h":
+                    value /= ML_PER_H[loop.unit]
+                loop.remote, loop.leader = value, Mode.OPTIMISER
             elif isinstance(loop, PidLoop):
                 loop.remote = None
             if plan is None:
@@ -420,7 +423,7 @@ class Reactor(Outputs):
             end_h=end,
             induction_h=runner.planned_induction_h,
             induced=self._induced,
-            feed_ml_per_h=feed.output,
+            feed_ml_per_h=feed.output * ML_PER_H[feed.unit],
             feeding=runner.feeding,
             previous=previous,
             recipe=runner.feed_profile(self.now),

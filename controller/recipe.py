@@ -1,7 +1,7 @@
-"""The recipe runner: phases, setpoints, feed and doses of one batch, scan by scan.
+"""The recipe runner: phases, setpoints, feeds and doses of one batch, scan by scan.
 
 Pure but for its state: time, samples and estimates in, what to ask of the loops out. It is
-open-loop in its feed, so it is also what the optimiser falls back to and is measured against.
+open-loop in its feeds, so it is also what the optimiser falls back to and is measured against.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,10 @@ from typing import Any, NamedTuple
 from controller.facts import PlantFacts
 from controller.feeding import Constant
 from controller.feeding import as_state as feed_state
-from controller.phase import DoseRun, Until, law_of
+from controller.phase import DoseRun, Feed, Until, law_of
 from controller.progress import HOUR_S, Progress, State
-from controller.recipe_file import (
-    ModeName,
-    Recipe,
-    RecipeError,
-    check,
-    load_recipe,
-    parse_recipe,
-)
+from controller.recipe_check import check
+from controller.recipe_file import ModeName, Recipe, RecipeError, load_recipe, parse_recipe
 from drivers.point import Sample
 from historian.events import Event, Kind
 
@@ -41,11 +35,11 @@ class RecipeOutput(NamedTuple):
     """What the recipe asks for in this scan.
 
     Attributes:
-        setpoints: to write now, by loop, in the loop's unit; only those that change. The feed
-            loop is never among them.
+        setpoints: to write now, by loop, in the loop's unit; only those that change. Feeds are
+            never among them.
         modes: to request now, by loop; only those that change.
-        feed_ml_per_h: what the recipe alone would feed now; while HELD, where it stopped;
-            ``None``: no batch.
+        feeds: what the recipe alone would feed now, by loop, in its unit; while HELD, where it
+            stopped; empty: no batch.
         doses: setpoint of every loop that the recipe doses through, in its unit; 0 when it does
             not.
         induced: from now on the organism makes product.
@@ -54,7 +48,7 @@ class RecipeOutput(NamedTuple):
 
     setpoints: Mapping[str, float]
     modes: Mapping[str, ModeName]
-    feed_ml_per_h: float | None
+    feeds: Mapping[str, float]
     doses: Mapping[str, float]
     induced: bool
     events: Sequence[Event]
@@ -73,7 +67,7 @@ class RecipeRunner(Progress):
 
     def __init__(self, recipe: Recipe, facts: PlantFacts) -> None:
         super().__init__(recipe, facts)
-        self._doses_at_rest = {p.dose.loop: 0.0 for p in recipe.phase if p.dose is not None}
+        self._doses_at_rest = {d.loop: 0.0 for p in recipe.phase for d in p.doses}
         self._new_setpoints: dict[str, float] = {}
         self._new_modes: dict[str, ModeName] = {}
         self._events: list[Event] = []
@@ -130,7 +124,8 @@ class RecipeRunner(Progress):
         self._report_unfinished(now, "is not given: the batch was aborted")
         self.state, self.message = State.ABORTED, reason
         self._end(now)
-        self._law, self._law_s = Constant(0.0), 0.0
+        for loop in self._laws:
+            self._feed_by(loop, Constant(0.0))
         self._tell(now, Kind.PHASE, f"aborted in phase {self.phase}: {reason}")
 
     def release(self, loop: str) -> None:
@@ -166,9 +161,13 @@ class RecipeRunner(Progress):
                 self._move_on(now, measured, estimates)
             if self.state is State.RUNNING and self._ramps:
                 self._ramp()
+            if self.state is State.RUNNING and self._due:
+                self._fall_due()
             if self.state is State.RUNNING and self._doses:
                 doses = self._dose()
-        feed = None if self.state is State.IDLE else self._law.flow(self._law_s)
+        feeds: dict[str, float] = {}
+        if self.state is not State.IDLE:
+            feeds = {loop: self._flow(loop) / unit for loop, unit in self._units.items()}
         setpoints, modes, events = self._new_setpoints, self._new_modes, self._events
         if setpoints:
             self._new_setpoints = {}
@@ -176,7 +175,7 @@ class RecipeRunner(Progress):
             self._new_modes = {}
         if events:
             self._events = []
-        return RecipeOutput(setpoints, modes, feed, doses, self._induced_h is not None, events)
+        return RecipeOutput(setpoints, modes, feeds, doses, self._induced_h is not None, events)
 
     def _count(self, now: float, applied: Mapping[str, float]) -> None:
         """Let the time since the last step pass."""
@@ -188,15 +187,14 @@ class RecipeRunner(Progress):
         if running:
             self._dt = dt
             self._phase_s += dt
-            self._law_s += dt
+            for loop in self._law_s:
+                self._law_s[loop] += dt
         for dose in self._doses:  # what was asked for before a hold ran until this scan
             moved = dose.stuck_s < STUCK_S
             dose.pass_time(dt, applied.get(dose.loop))
             dose.flow = dose.flow if running else 0.0
             if moved and dose.stuck_s >= STUCK_S:
-                text = (
-                    f"nothing goes through {dose.loop}: {dose.given:.3g} of {dose.ml:g} mL so far"
-                )
+                text = f"nothing goes through {dose.loop}: {dose.so_far} so far"
                 self._tell(now, Kind.ALARM, text, {"loop": dose.loop, "given_ml": dose.given})
 
     def _move_on(
@@ -205,7 +203,7 @@ class RecipeRunner(Progress):
         """End the phase, or the batch, if it is time; hold it if it has lasted too long."""
         phase = self.recipe.phase[self._index]
         if self._until is None:
-            if not self._doses and not self._ramps and self._phase_s >= phase.min_h * HOUR_S:
+            if self._idle and self._phase_s >= phase.min_h * HOUR_S:
                 self._finish(now)
             return
         batch_s = now - self._started
@@ -222,6 +220,11 @@ class RecipeRunner(Progress):
             )
             self._held(now, reason, Kind.ALARM)
 
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing of the phase is under way or still to come."""
+        return not (self._doses or self._ramps or any(due is not None for due in self._due))
+
     def _overdue(self) -> bool:
         most = self.recipe.phase[self._index].max_h
         return most is not None and self._phase_s >= most * HOUR_S
@@ -235,32 +238,34 @@ class RecipeRunner(Progress):
     def _enter(self, now: float, index: int) -> None:
         """Begin a phase."""
         phase = self.recipe.phase[index]
-        flow = self._law.flow(self._law_s)
         self._index, self._phase_s, self._stretched = index, 0.0, False
         self._until = None if phase.until is None else Until(phase.until, self._facts)
         self._take(phase.setpoints, phase.loops)
         for loop, ramp in phase.ramps.items():
             self._ramps[loop] = (ramp.to, ramp.ramp_per_h / HOUR_S)
-        law = law_of(phase, flow, self._facts, self._estimates)
-        if law is not None:
-            self._law, self._law_s = law, 0.0
-        if phase.dose is not None:
-            self._doses.append(DoseRun(phase.dose, self._facts))
+        begun: dict[str, object] = {}
+        for loop in self._laws:
+            law = law_of(loop, phase, self._flow(loop), self._facts, self._estimates)
+            if law is not None:
+                self._feed_by(loop, law)
+                begun[loop] = feed_state(law)
+        self._due = [dose.at_h for dose in phase.doses]
+        self._fall_due()
         if phase.induces and self._induced_h is None:
             self._induced_h = self.age_h(now)
         number = f"{index + 1} of {len(self.recipe.phase)}"
         data: dict[str, object] = {"phase": phase.name, "index": index, "batch_h": self.age_h(now)}
-        if law is not None:
-            data["feed"] = feed_state(law)
+        if begun:
+            data["feeds"] = begun
         self._tell(now, Kind.PHASE, f"phase {phase.name} ({number}) began", data)
-        if phase.until is None and phase.min_h == 0.0 and not self._doses and not self._ramps:
+        if phase.until is None and phase.min_h == 0.0 and self._idle:
             self._finish(now)
 
     def _take(self, setpoints: Mapping[str, float], modes: Mapping[str, ModeName]) -> None:
         """Ask for setpoints and modes, once."""
         for loop, value in setpoints.items():
-            if loop == self._facts.feed_loop:
-                self._law, self._law_s = Constant(value), 0.0
+            if loop in self._units:
+                self._feed_by(loop, Constant(value * self._units[loop]))
                 continue
             self._ramps.pop(loop, None)
             self._setpoints[loop] = self._new_setpoints[loop] = value
@@ -276,6 +281,19 @@ class RecipeRunner(Progress):
             if value == target:
                 del self._ramps[loop]
 
+    def _feed_by(self, loop: str, law: Feed) -> None:
+        """Move a feed by ``law`` from now on."""
+        self._laws[loop], self._law_s[loop] = law, 0.0
+
+    def _fall_due(self) -> None:
+        """Begin the doses of this phase whose time has come."""
+        hours = self._phase_s / HOUR_S
+        for k, dose in enumerate(self.recipe.phase[self._index].doses):
+            due = self._due[k]
+            if due is not None and hours >= due - 1e-9:
+                self._doses.append(DoseRun(dose, self._facts))
+                self._due[k] = None if dose.every_h is None else due + dose.every_h
+
     def _dose(self) -> Mapping[str, float]:
         """Return the setpoints of the dosing loops; through each loop one dose after the other."""
         wanted = dict(self._doses_at_rest)
@@ -283,7 +301,7 @@ class RecipeRunner(Progress):
         busy: set[str] = set()
         for dose in self._doses:
             if dose.complete:
-                text = f"{dose.ml:g} mL were given through {dose.loop}"
+                text = f"{dose.wanted} were given through {dose.loop}"
                 self._tell(self._now, Kind.NOTE, text, {"loop": dose.loop, "ml": dose.given})
                 continue
             left.append(dose)
@@ -308,15 +326,14 @@ class RecipeRunner(Progress):
 
     def _end(self, now: float) -> None:
         self._ended = now
-        self._doses, self._ramps = [], {}
+        self._doses, self._due, self._ramps = [], [], {}
 
     def _report_unfinished(self, now: float, why: str) -> None:
         """Tell of every dose that will not be completed, and forget it."""
         for dose in self._doses:
             if dose.complete:
                 continue
-            given = f"{dose.given:.3g} of {dose.ml:g} mL through {dose.loop} were given"
-            text = f"{given}; the rest {why}"
+            text = f"{dose.so_far} through {dose.loop} were given; the rest {why}"
             self._tell(now, Kind.ALARM, text, {"loop": dose.loop, "given_ml": dose.given})
         self._doses = []
 

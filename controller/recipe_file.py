@@ -1,4 +1,4 @@
-"""The recipe file: TOML read into frozen tables, and checked against a plant before it starts."""
+"""The recipe file: TOML read into frozen tables; a flow is in the unit of its loop."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,17 +7,23 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from controller.config import ConfigError, Settings, read_toml, validate
-from controller.facts import ML_PER_MIN, LoopFacts, PlantFacts
 
 ModeName = Literal["OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER"]
 # Which keys each kind of feed must have, and which it may have.
 FEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "constant": (("ml_per_h",), ()),
+    "constant": (("flow",), ()),
     "hold": ((), ()),
     "profile": (("table",), ()),
     "exponential": (
-        ("mu", "cap_ml_per_h"),
-        ("start_from", "biomass_g_per_l", "volume_l", "yield_g_per_g", "maintenance_g_per_g_h"),
+        ("mu", "cap"),
+        (
+            "start_from",
+            "biomass_g_per_l",
+            "volume_l",
+            "feed_substrate_g_per_l",
+            "yield_g_per_g",
+            "maintenance_g_per_g_h",
+        ),
     ),
 }
 
@@ -54,20 +60,23 @@ class Condition(Settings):
 
 
 class FeedLaw(Settings):
-    """How a phase feeds. A phase without one goes on as the phase before it."""
+    """How a phase moves a feed. A feed without one goes on as in the phase before."""
 
     kind: Literal["constant", "hold", "profile", "exponential"]
-    ml_per_h: float | None = Field(None, ge=0, description="mL/h")
+    flow: float | None = Field(None, ge=0, description="in the loop's unit")
     table: tuple[tuple[float, float], ...] | None = Field(
-        None, min_length=1, description="[h in this phase, mL/h], hours rising"
+        None, min_length=1, description="[h since the law began, in the loop's unit], hours rising"
     )
     mu: float | None = Field(None, ge=0, le=2, description="wanted growth rate, 1/h")
-    cap_ml_per_h: float | None = Field(None, gt=0, description="mL/h")
+    cap: float | None = Field(None, gt=0, description="in the loop's unit")
     start_from: Literal["recipe", "estimate"] = Field(
         "recipe", description="whose biomass and volume the feed starts from"
     )
     biomass_g_per_l: float | None = Field(None, gt=0, le=200, description="at its start, g/L")
     volume_l: float | None = Field(None, gt=0, description="at its start, L; the plant file's")
+    feed_substrate_g_per_l: float | None = Field(
+        None, gt=0, description="in the feed, g/L; the plant file's"
+    )
     yield_g_per_g: float | None = Field(None, ge=0.01, le=2, description="biomass per substrate")
     maintenance_g_per_g_h: float | None = Field(None, ge=0, le=1, description="g/g/h")
 
@@ -88,16 +97,18 @@ class FeedLaw(Settings):
         if any(b <= a for a, b in zip([-1e-9, *hours], hours, strict=False)):
             raise ValueError("table: hours must rise from 0 or later")
         if any(flow < 0 for _, flow in self.table or ()):
-            raise ValueError("table: flows (mL/h) must be >= 0")
+            raise ValueError("table: flows must be >= 0")
         return self
 
 
 class Dose(Settings):
-    """A volume given once, at the start of a phase."""
+    """A volume given through a loop in a phase, once or every so often; a discharge is one."""
 
     loop: str
-    ml: float = Field(gt=0, description="mL")
-    ml_per_min: float = Field(gt=0, description="mL/min")
+    volume_l: float = Field(gt=0, description="L")
+    flow: float = Field(gt=0, description="in the loop's unit")
+    at_h: float = Field(0.0, ge=0, description="h in this phase")
+    every_h: float | None = Field(None, gt=0, description="h; once if not given")
 
 
 class Ramp(Settings):
@@ -116,8 +127,8 @@ class Phase(Settings):
     setpoints: dict[str, float] = Field(default_factory=dict)
     loops: dict[str, ModeName] = Field(default_factory=dict)
     ramps: dict[str, Ramp] = Field(default_factory=dict)
-    feed: FeedLaw | None = None
-    dose: Dose | None = None
+    feeds: dict[str, FeedLaw] = Field(default_factory=dict)
+    doses: tuple[Dose, ...] = ()
     induces: bool = False
     until: Condition | None = None
 
@@ -142,6 +153,10 @@ class Recipe(Settings):
     def file(self) -> str:
         """Name of the file that it came from, for messages."""
         return self._file
+
+    def fed(self, main: str) -> frozenset[str]:
+        """Return the loops that feed laws move, and the ``main`` feed with or without one."""
+        return frozenset({main, *(loop for phase in self.phase for loop in phase.feeds)})
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -177,11 +192,6 @@ def parse_recipe(table: Mapping[str, Any], file: str = "recipe") -> Recipe:
     return recipe
 
 
-def check(recipe: Recipe, facts: PlantFacts) -> list[str]:
-    """Return what keeps ``recipe`` from running in a reactor, a line each; empty: nothing."""
-    return [f"{recipe.file}: {line}" for line in _against(recipe, facts)]
-
-
 def _alone(recipe: Recipe) -> Iterator[str]:
     """Yield what no table of the recipe can see by itself."""
     names: set[str] = set()
@@ -203,117 +213,11 @@ def _alone(recipe: Recipe) -> Iterator[str]:
             elif loop not in known:
                 yield f"{key}.ramps.{loop}: no setpoint to ramp from; give one in start or before"
         known |= phase.ramps.keys()
+        for j, dose in enumerate(phase.doses):
+            if dose.every_h is not None and phase.until is None:
+                yield f"{key}.doses.{j}.every_h: not allowed; a phase without until would not end"
         end = phase.until.batch_h if phase.until is not None else None
         if end is not None:
             if end <= age:
                 yield f"{key}.until.batch_h: {end:g} is not allowed; later than {age:g} h"
             age = end
-
-
-def _against(recipe: Recipe, facts: PlantFacts) -> Iterator[str]:
-    """Yield what does not fit the plant."""
-    if facts.organism and recipe.organism != facts.organism:
-        yield (
-            f"organism: {recipe.organism} is not allowed; "
-            f"{facts.reactor} is modelled as {facts.organism}"
-        )
-    yield from _loops("start", recipe.start.loops, recipe.start.setpoints, facts)
-    for i, phase in enumerate(recipe.phase):
-        key = f"phase.{i} ({phase.name})"
-        yield from _loops(key, phase.loops, phase.setpoints, facts)
-        for name, ramp in phase.ramps.items():
-            where = f"{key}.ramps.{name}"
-            yield from _setpoint(where, f"{where}.to", name, ramp.to, facts)
-            if name == facts.feed_loop:
-                yield f"{where}: not allowed; a feed law (feed) moves {name}"
-        if phase.feed is not None:
-            yield from _feed(f"{key}.feed", phase, phase.feed, facts)
-        if phase.dose is not None:
-            yield from _dose(f"{key}.dose", phase.dose, facts)
-        if phase.until is not None:
-            yield from _condition(f"{key}.until", phase.until, facts)
-
-
-def _loops(
-    key: str, modes: Mapping[str, ModeName], setpoints: Mapping[str, float], facts: PlantFacts
-) -> Iterator[str]:
-    for name, mode in modes.items():
-        loop = facts.loops.get(name)
-        if loop is None:
-            yield _unknown(f"{key}.loops.{name}", facts)
-        elif mode not in loop.modes:
-            allowed = ", ".join(sorted(loop.modes))
-            yield f"{key}.loops.{name}: {mode} is not allowed; {allowed}"
-    for name, value in setpoints.items():
-        where = f"{key}.setpoints.{name}"
-        yield from _setpoint(where, where, name, value, facts)
-
-
-def _setpoint(
-    where: str, value_at: str, name: str, value: float, facts: PlantFacts
-) -> Iterator[str]:
-    loop = facts.loops.get(name)
-    if loop is None:
-        yield _unknown(where, facts)
-    elif not loop.low <= value <= loop.high:
-        yield _outside(value_at, value, loop)
-
-
-def _feed(key: str, phase: Phase, law: FeedLaw, facts: PlantFacts) -> Iterator[str]:
-    loop = facts.loops.get(facts.feed_loop)
-    if loop is None:
-        yield f"{key}: {facts.reactor} has no loop {facts.feed_loop} to feed with"
-        return
-    if facts.feed_loop in phase.setpoints:
-        yield f"{key}: not allowed beside setpoints.{facts.feed_loop}; one of them"
-    if loop.unit != "mL/h":
-        yield f"{key}: the loop {facts.feed_loop} is in {loop.unit}; mL/h is required"
-    if law.ml_per_h is not None and not loop.low <= law.ml_per_h <= loop.high:
-        yield _outside(f"{key}.ml_per_h", law.ml_per_h, loop)
-    if law.cap_ml_per_h is not None and not loop.low <= law.cap_ml_per_h <= loop.high:
-        yield _outside(f"{key}.cap_ml_per_h", law.cap_ml_per_h, loop)
-    for j, (_, flow) in enumerate(law.table or ()):
-        if not loop.low <= flow <= loop.high:
-            yield _outside(f"{key}.table.{j}", flow, loop)
-
-
-def _dose(key: str, dose: Dose, facts: PlantFacts) -> Iterator[str]:
-    loop = facts.loops.get(dose.loop)
-    if loop is None:
-        yield _unknown(f"{key}.loop", facts, dose.loop)
-    elif loop.unit not in ML_PER_MIN:
-        yield f"{key}.loop: {dose.loop} in {loop.unit} is no dosing loop; {', '.join(ML_PER_MIN)}"
-    elif not 0.0 <= dose.ml_per_min / ML_PER_MIN[loop.unit] <= loop.high:
-        most = loop.high * ML_PER_MIN[loop.unit]
-        yield f"{key}.ml_per_min: {dose.ml_per_min:g} is not allowed; up to {most:g} mL/min"
-
-
-def _condition(key: str, until: Condition, facts: PlantFacts) -> Iterator[str]:
-    for word in ("any", "all"):
-        for j, part in enumerate(getattr(until, word) or ()):
-            yield from _condition(f"{key}.{word}.{j}", part, facts)
-    if until.estimate is not None and until.estimate not in facts.estimates:
-        known = ", ".join(sorted(facts.estimates)) or f"{facts.reactor} has no model to estimate"
-        yield f"{key}.estimate: {until.estimate} is not allowed; {known}"
-    if until.measured is not None:
-        tag = facts.tags.get(facts.measured.get(until.measured, until.measured))
-        if tag is None:
-            known = ", ".join(sorted({*facts.tags, *facts.measured}))
-            yield f"{key}.measured: {until.measured} is not allowed; {known}"
-            return
-        for word in ("above", "below"):
-            limit: float | None = getattr(until, word)
-            if limit is not None and limit not in tag:
-                yield (
-                    f"{key}.{word}: {limit:g} is not allowed; "
-                    f"{tag.name} is {tag.low:g} to {tag.high:g} {tag.unit}"
-                )
-
-
-def _unknown(where: str, facts: PlantFacts, name: str | None = None) -> str:
-    given = where.rpartition(".")[2] if name is None else name
-    return f"{where}: {given} is not allowed; a loop of {facts.reactor}: {', '.join(facts.loops)}"
-
-
-def _outside(where: str, value: float, loop: LoopFacts) -> str:
-    return f"{where}: {value:g} is not allowed; {loop.low:g} to {loop.high:g} {loop.unit}"

@@ -68,7 +68,7 @@ class InterlockSettings(Settings):
 class DoseSettings(Settings):
     """The greatest volume in any hour."""
 
-    max_ml_per_h: Positive
+    max_l_per_h: float = Field(gt=0, description="L in any hour")
 
 
 class ModelSettings(Settings):

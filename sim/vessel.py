@@ -50,6 +50,7 @@ class Vessel:
         safe: safe value of actuators by tag; those not named go where the vessel has them safe.
         volume_l: broth at the start, the vessel's usual if not given.
         substrate_g_per_l: substrate at the start.
+        biomass_g_per_l: biomass at the start, by the inoculation plan.
 
     Raises:
         ValueError: organism or vessel is unknown, or ``safe`` names no actuator.
@@ -65,6 +66,7 @@ class Vessel:
         safe: Mapping[str, float] | None = None,
         volume_l: float | None = None,
         substrate_g_per_l: float = 10.0,
+        biomass_g_per_l: float = 0.3,
     ) -> None:
         self.model, function = _reactor(organism, vessel)
         self._step: Compiled = compiled([function])[function.name()]
@@ -80,7 +82,7 @@ class Vessel:
             v.name: v.default * apart.get(v.name, draw).factor(SPREAD.get(v.name, 0.0))
             for v in self.model.parameters
         }
-        inoculum = 0.3 * draw.factor(0.15)
+        inoculum = biomass_g_per_l * draw.factor(0.15)
         self._p = self._step.arguments[2]
         self._p[:] = array("d", self.parameters.values())
         self._x = self._step.arguments[0]

@@ -12,7 +12,8 @@ from controller.config import ConfigError
 from controller.device_settings import DeviceSettings
 from controller.facts import facts_of
 from controller.plant import Plant, load_plant
-from controller.recipe_file import Recipe, RecipeError, check, load_recipe
+from controller.recipe_check import check
+from controller.recipe_file import Recipe, RecipeError, load_recipe
 from controller.third_party import require_third_party
 
 

@@ -23,6 +23,7 @@ class SimulatedVessel(Settings):
     volume_l: float | None = Field(None, gt=0, description="L")
     substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
     report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
+    biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
 
 
 class Simulation(Settings):
@@ -102,6 +103,7 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             safe=safe,
             volume_l=s.volume_l,
             substrate_g_per_l=s.substrate_g_per_l,
+            biomass_g_per_l=s.biomass_g_per_l,
         )
     return made
 

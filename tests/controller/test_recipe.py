@@ -46,14 +46,14 @@ until = { estimate = "substrate_g_per_l", below = 0.5, for_s = 60 }
 
 [[phase]]
 name = "feed"
-feed = { kind = "exponential", mu = 0.18, cap_ml_per_h = 45.0, biomass_g_per_l = 5.0 }
+feeds.feed = { kind = "exponential", mu = 0.18, cap = 45.0, biomass_g_per_l = 5.0 }
 until = { batch_h = 14.0 }
 
 [[phase]]
 name = "induce"
-dose = { loop = "inducer", ml = 10.0, ml_per_min = 2.0 }
+doses = [{ loop = "inducer", volume_l = 0.010, flow = 2.0 }]
 induces = true
-feed = { kind = "hold" }
+feeds.feed = { kind = "hold" }
 until = { batch_h = 24.0 }
 
 [[phase]]
@@ -71,15 +71,16 @@ FACTS = PlantFacts(
         "do": LoopFacts("%", 10, 80, LOCAL | {"OPTIMISER"}),
         "agitation": LoopFacts("{r}/min", 300, 1000, LOCAL | {"CASCADE"}),
         "air": LoopFacts("L/min", 1, 6, LOCAL | {"CASCADE"}),
-        "feed": LoopFacts("mL/h", 0, 150, LOCAL | {"CASCADE", "OPTIMISER"}),
-        "inducer": LoopFacts("mL/min", 0, 5, LOCAL),
-        "vitamin": LoopFacts("mL/h", 0, 300, LOCAL),
+        "feed": LoopFacts("mL/h", 0, 150, LOCAL | {"CASCADE", "OPTIMISER"}, doses=True),
+        "inducer": LoopFacts("mL/min", 0, 5, LOCAL, doses=True),
+        "vitamin": LoopFacts("mL/h", 0, 300, LOCAL, doses=True),
     },
     tags={"R1.do": DO},
     measured={"do": "R1.do"},
     estimates=ESTIMATES,
     biomass_g_per_l=5.4,
     volume_l=3.0,
+    feed_substrate_g_per_l=500.0,
 )
 NOTHING: dict[str, Sample] = {}
 
@@ -150,7 +151,7 @@ def test_the_demo_recipe_fits_the_demo_plant() -> None:
     facts = facts_of("R1", plant, build_loops("R1", plant))
     demo = load_recipe(DEMO)
     assert check(demo, facts) == []
-    assert demo.phase[1].feed is not None
+    assert "feed" in demo.phase[1].feeds
     assert facts.loops["feed"].unit == "mL/h"
     assert "OPTIMISER" in facts.loops["do"].modes
     assert facts.measured["do"] == "R1.do"
@@ -188,7 +189,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def mutant(**changes: Any) -> dict[str, Any]:
-    """Return the demo recipe with some keys changed: ``phase__1__feed__mu=5`` goes in deep."""
+    """Return the demo recipe with some keys changed: ``phase__1__feeds__feed__mu=5``."""
     table: dict[str, Any] = tomllib.loads(ECOLI)
     for path, value in changes.items():
         *parents, last = path.split("__")
@@ -205,25 +206,34 @@ def mutant(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"phase__1__feed__mu": 5}, "phase.1.feed.mu: 5 is not allowed; mu (wanted growth rate"),
-        ({"phase__1__feed__mu": None}, "phase.1.feed: mu is required with kind = exponential"),
-        ({"phase__1__feed__mu": math.nan}, "phase.1.feed.mu: nan is not allowed"),
-        ({"phase__1__feed__kind": "pulse"}, "phase.1.feed.kind: pulse is not allowed"),
-        ({"phase__1__feed__speed": 1}, "phase.1.feed.speed: no such key; kind, ml_per_h"),
         (
-            {"phase__1__feed__biomass_g_per_l": None},
-            "phase.1.feed: biomass_g_per_l (g/L) is required with start_from = recipe",
+            {"phase__1__feeds__feed__mu": 5},
+            "phase.1.feeds.feed.mu: 5 is not allowed; mu (wanted growth rate",
         ),
         (
-            {"phase__2__feed__mu": 0.1},
-            "phase.2.feed: mu does not go with kind = hold; no other key",
+            {"phase__1__feeds__feed__mu": None},
+            "phase.1.feeds.feed: mu is required with kind = exponential",
+        ),
+        ({"phase__1__feeds__feed__mu": math.nan}, "phase.1.feeds.feed.mu: nan is not allowed"),
+        ({"phase__1__feeds__feed__kind": "pulse"}, "phase.1.feeds.feed.kind: pulse is not allowed"),
+        ({"phase__1__feeds__feed__speed": 1}, "phase.1.feeds.feed.speed: no such key; kind, flow"),
+        (
+            {"phase__1__feeds__feed__biomass_g_per_l": None},
+            "phase.1.feeds.feed: biomass_g_per_l (g/L) is required with start_from = recipe",
+        ),
+        (
+            {"phase__2__feeds__feed__mu": 0.1},
+            "phase.2.feeds.feed: mu does not go with kind = hold; no other key",
         ),
         ({"phase__0__max_h": -1}, "phase.0.max_h: -1 is not allowed; max_h (h; after it"),
         ({"phase__0__until__batch_h": 3}, "phase.0.until: exactly one of batch_h, phase_h"),
         ({"phase__0__until__above": 3}, "phase.0.until: estimate needs either above or below"),
         ({"phase__1__until__for_s": 3}, "phase.1.until: above, below and for_s do not go with"),
         ({"phase__1__until": {"any": []}}, "phase.1.until.any: list is not allowed; any (one is"),
-        ({"phase__2__dose__ml": 0}, "phase.2.dose.ml: 0 is not allowed; ml (mL, > 0)"),
+        (
+            {"phase__2__doses__0__volume_l": 0},
+            "phase.2.doses.0.volume_l: 0 is not allowed; volume_l (L, > 0)",
+        ),
         ({"start__loops__do": "LOUD"}, "start.loops.do: LOUD is not allowed"),
         ({"phase__0__max_h": 2}, "phase.0 (batch).max_h: 2 is not allowed; at least min_h, 3 h"),
         ({"phase__1__name": "batch"}, "phase.1 (batch).name: batch is not allowed; each phase"),
@@ -249,7 +259,9 @@ def test_a_mistake_in_the_recipe_is_named_in_one_line(changes: dict[str, Any], l
 
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(RecipeError) as raised:
-        parse_recipe(mutant(phase__1__feed__mu=5, phase__2__dose__ml=0, name=""), "r.toml")
+        parse_recipe(
+            mutant(phase__1__feeds__feed__mu=5, phase__2__doses__0__volume_l=0, name=""), "r.toml"
+        )
     assert len(raised.value.lines) == 3
 
 
@@ -267,32 +279,32 @@ def test_all_mistakes_are_named_at_once() -> None:
         ),
         ({"start__setpoints__do": 90}, "start.setpoints.do: 90 is not allowed; 10 to 80 %"),
         (
-            {"phase__1__feed__cap_ml_per_h": 160},
-            "phase.1 (feed).feed.cap_ml_per_h: 160 is not allowed; 0 to 150 mL/h",
+            {"phase__1__feeds__feed__cap": 160},
+            "phase.1 (feed).feeds.feed.cap: 160 is not allowed; 0 to 150 mL/h",
         ),
         (
-            {"phase__2__feed": {"kind": "profile", "table": [[0, 10], [1, 200]]}},
-            "phase.2 (induce).feed.table.1: 200 is not allowed; 0 to 150 mL/h",
+            {"phase__2__feeds__feed": {"kind": "profile", "table": [[0, 10], [1, 200]]}},
+            "phase.2 (induce).feeds.feed.table.1: 200 is not allowed; 0 to 150 mL/h",
         ),
         (
-            {"phase__2__feed": {"kind": "constant", "ml_per_h": 151}},
-            "phase.2 (induce).feed.ml_per_h: 151 is not allowed; 0 to 150 mL/h",
+            {"phase__2__feeds__feed": {"kind": "constant", "flow": 151}},
+            "phase.2 (induce).feeds.feed.flow: 151 is not allowed; 0 to 150 mL/h",
         ),
         (
             {"phase__1__setpoints": {"feed": 3}},
-            "phase.1 (feed).feed: not allowed beside setpoints.feed; one of them",
+            "phase.1 (feed).feeds.feed: not allowed beside setpoints.feed; one of them",
         ),
         (
-            {"phase__2__dose__loop": "do"},
-            "phase.2 (induce).dose.loop: do in % is no dosing loop; mL/min, mL/h, L/h",
+            {"phase__2__doses__0__loop": "do"},
+            "phase.2 (induce).doses.0.loop: do in % does not dose; one of feed, inducer, vitamin",
         ),
         (
-            {"phase__2__dose__loop": "foam"},
-            "phase.2 (induce).dose.loop: foam is not allowed; a loop of R1: temperature",
+            {"phase__2__doses__0__loop": "foam"},
+            "phase.2 (induce).doses.0.loop: foam is not allowed; a loop of R1: temperature",
         ),
         (
-            {"phase__2__dose__ml_per_min": 6},
-            "phase.2 (induce).dose.ml_per_min: 6 is not allowed; up to 5 mL/min",
+            {"phase__2__doses__0__flow": 6},
+            "phase.2 (induce).doses.0.flow: 6 is not allowed; 0 to 5 mL/min",
         ),
         (
             {"phase__0__until__estimate": "sugar"},
@@ -312,7 +324,7 @@ def test_all_mistakes_are_named_at_once() -> None:
         ),
         (
             {"phase__1__ramps": {"feed": {"to": 50, "ramp_per_h": 1}}},
-            "phase.1 (feed).ramps.feed: not allowed; a feed law (feed) moves feed",
+            "phase.1 (feed).ramps.feed: not allowed; a feed law (feeds) moves feed",
         ),
     ],
 )
@@ -326,7 +338,7 @@ def test_what_does_not_fit_the_plant_is_named_in_one_line(
 def test_a_reactor_without_feed_or_model_says_so() -> None:
     bare = PlantFacts("R2", loops={"do": LoopFacts("%", 10, 80, LOCAL)})
     found = check(ecoli(), bare)
-    assert "ecoli.toml: phase.1 (feed).feed: R2 has no loop feed to feed with" in found
+    assert "ecoli.toml: phase.1 (feed).feeds.feed: feed is not allowed; a loop of R2: do" in found
     assert any("R2 has no model to estimate" in line for line in found)
 
 
@@ -337,25 +349,25 @@ def test_the_demo_recipe_runs_through_its_phases() -> None:
     batch = Batch(ecoli())
     assert batch.out.modes["agitation"] == "CASCADE"
     assert batch.out.setpoints == {"temperature": 37.0, "ph": 7.0, "do": 30.0}
-    assert batch.out.feed_ml_per_h == 0.0
+    assert batch.out.feeds["feed"] == 0.0
     batch.run(3 * 3600 - 1, estimates={"substrate_g_per_l": 0.1})
     assert batch.runner.phase == "batch"  # min_h
     batch.run(1, estimates={"substrate_g_per_l": 0.1})
     assert (batch.runner.phase, batch.runner.phase_index) == ("feed", 1)
-    assert batch.out.feed_ml_per_h == pytest.approx(11.788, abs=1e-3)
+    assert batch.out.feeds["feed"] == pytest.approx(11.788, abs=1e-3)
     batch.run(3600)
-    assert batch.out.feed_ml_per_h == pytest.approx(11.788 * math.exp(0.18), abs=1e-3)
+    assert batch.out.feeds["feed"] == pytest.approx(11.788 * math.exp(0.18), abs=1e-3)
     batch.run(10 * 3600 - 1)
     assert (batch.runner.phase, batch.out.induced) == ("feed", False)
-    assert batch.out.feed_ml_per_h == 45.0
+    assert batch.out.feeds["feed"] == 45.0
     batch.run(1)
     assert (batch.runner.phase, batch.out.induced) == ("induce", True)
     batch.run(3600)
     assert batch.given["inducer"] / 60.0 == pytest.approx(10.0)  # mL/min, once a second
-    assert batch.out.feed_ml_per_h == 45.0
+    assert batch.out.feeds["feed"] == 45.0
     batch.run(9 * 3600)
     assert batch.runner.state is State.DONE
-    assert batch.out.feed_ml_per_h == 0.0
+    assert batch.out.feeds["feed"] == 0.0
     assert batch.texts == [
         "recipe ecoli: phase batch (1 of 4) began",
         "recipe ecoli: phase feed (2 of 4) began",
@@ -455,35 +467,38 @@ def test_a_ramp_ends_when_somebody_else_takes_the_setpoint() -> None:
 
 
 def test_a_phase_that_says_nothing_of_its_feed_goes_on_as_before() -> None:
-    grow = {"kind": "exponential", "mu": 0.2, "cap_ml_per_h": 100, "biomass_g_per_l": 5}
+    grow = {"kind": "exponential", "mu": 0.2, "cap": 100, "biomass_g_per_l": 5}
     batch = Batch(
         recipe(
-            {"feed": grow, "until": {"phase_h": 1}},
+            {"feeds": {"feed": grow}, "until": {"phase_h": 1}},
             {"until": {"phase_h": 1}},
-            {"feed": {"kind": "hold"}, "until": {"phase_h": 1}},
-            {"feed": {"kind": "profile", "table": [[0, 10], [1, 20]]}, "until": {"phase_h": 1}},
+            {"feeds": {"feed": {"kind": "hold"}}, "until": {"phase_h": 1}},
+            {
+                "feeds": {"feed": {"kind": "profile", "table": [[0, 10], [1, 20]]}},
+                "until": {"phase_h": 1},
+            },
             {"setpoints": {"feed": 3.0}, "until": {"phase_h": 1}},
-            {"feed": {"kind": "constant", "ml_per_h": 7.0}},
+            {"feeds": {"feed": {"kind": "constant", "flow": 7.0}}},
         )
     )
-    begin = batch.out.feed_ml_per_h or 0.0
-    assert batch.run(5400).feed_ml_per_h == pytest.approx(begin * math.exp(0.3))
-    held = batch.run(1800).feed_ml_per_h
+    begin = batch.out.feeds["feed"]
+    assert batch.run(5400).feeds["feed"] == pytest.approx(begin * math.exp(0.3))
+    held = batch.run(1800).feeds["feed"]
     assert held == pytest.approx(begin * math.exp(0.4))
-    assert batch.run(3599).feed_ml_per_h == held
-    assert batch.run(1801).feed_ml_per_h == pytest.approx(15.0)
-    assert batch.run(1800).feed_ml_per_h == 3.0
-    assert batch.run(3600).feed_ml_per_h == 7.0
+    assert batch.run(3599).feeds["feed"] == held
+    assert batch.run(1801).feeds["feed"] == pytest.approx(15.0)
+    assert batch.run(1800).feeds["feed"] == 3.0
+    assert batch.run(3600).feeds["feed"] == 7.0
     assert batch.runner.state is State.DONE
 
 
-EXPONENTIAL = {"kind": "exponential", "mu": 0.1, "cap_ml_per_h": 100.0}
+EXPONENTIAL = {"kind": "exponential", "mu": 0.1, "cap": 100.0}
 
 
 def started(feed: Mapping[str, Any], estimates: Mapping[str, float]) -> float:
-    runner = RecipeRunner(recipe({"feed": EXPONENTIAL | dict(feed)}), FACTS)
+    runner = RecipeRunner(recipe({"feeds": {"feed": EXPONENTIAL | dict(feed)}}), FACTS)
     runner.start(0.0)
-    return runner.step(0.0, NOTHING, estimates).feed_ml_per_h or 0.0
+    return runner.step(0.0, NOTHING, estimates).feeds["feed"]
 
 
 def by_hand(biomass: float, volume: float) -> float:
@@ -512,19 +527,21 @@ def test_without_a_usable_estimate_it_starts_from_what_is_usual(broken: float) -
 
 def test_what_a_feed_started_from_is_taken_once() -> None:
     batch = Batch(
-        recipe({"feed": EXPONENTIAL | {"start_from": "estimate"}, "until": {"batch_h": 9}})
+        recipe(
+            {"feeds": {"feed": EXPONENTIAL | {"start_from": "estimate"}}, "until": {"batch_h": 9}}
+        )
     )
-    first = batch.out.feed_ml_per_h or 0.0
-    later = batch.run(3600, estimates={"biomass_g_per_l": 50.0, "volume_l": 9.0}).feed_ml_per_h
+    first = batch.out.feeds["feed"]
+    later = batch.run(3600, estimates={"biomass_g_per_l": 50.0, "volume_l": 9.0}).feeds["feed"]
     assert later == pytest.approx(first * math.exp(0.1))
 
 
 # -- doses -------------------------------------------------------------------------------------
 
 
-def dosing(ml: float, ml_per_min: float, loop: str = "inducer") -> Recipe:
-    dose = {"loop": loop, "ml": ml, "ml_per_min": ml_per_min}
-    return recipe({"dose": dose, "until": {"batch_h": 24}}, {})
+def dosing(ml: float, flow: float, loop: str = "inducer") -> Recipe:
+    dose = {"loop": loop, "volume_l": ml / 1e3, "flow": flow}
+    return recipe({"doses": [dose], "until": {"batch_h": 24}}, {})
 
 
 @given(ml=st.floats(0.01, 20), ml_per_min=st.floats(0.1, 5))
@@ -536,8 +553,8 @@ def test_a_dose_is_given_exactly(ml: float, ml_per_min: float) -> None:
 
 
 def test_a_dose_is_asked_for_in_the_unit_of_its_loop() -> None:
-    batch = Batch(dosing(10.0, 2.0, "vitamin"))
-    assert batch.out.doses == {"vitamin": 120.0}  # mL/h
+    batch = Batch(dosing(10.0, 120.0, "vitamin"))
+    assert batch.out.doses == {"vitamin": pytest.approx(120.0)}  # mL/h
 
 
 def test_a_dose_that_the_guard_stopped_goes_on_until_it_is_complete() -> None:
@@ -575,8 +592,8 @@ def test_a_dose_is_paused_while_held_and_completed_afterwards() -> None:
 
 
 def test_a_dose_that_outlasts_its_phase_goes_on_and_the_next_waits() -> None:
-    dose = {"loop": "inducer", "ml": 4.0, "ml_per_min": 2.0}
-    phase = {"dose": dose, "until": {"phase_h": 0.02}}
+    dose = {"loop": "inducer", "volume_l": 4e-3, "flow": 2.0}
+    phase = {"doses": [dose], "until": {"phase_h": 0.02}}
     batch = Batch(recipe(phase, phase, {"until": {"batch_h": 1}}))
     for _ in range(239):
         assert batch.run(1).doses["inducer"] <= 2.0
@@ -585,12 +602,85 @@ def test_a_dose_that_outlasts_its_phase_goes_on_and_the_next_waits() -> None:
 
 
 def test_a_dose_that_the_end_of_the_batch_cuts_short_is_told() -> None:
-    dose = {"loop": "inducer", "ml": 10.0, "ml_per_min": 2.0}
-    batch = Batch(recipe({"dose": dose, "until": {"phase_h": 0.01}}))
+    dose = {"loop": "inducer", "volume_l": 10e-3, "flow": 2.0}
+    batch = Batch(recipe({"doses": [dose], "until": {"phase_h": 0.01}}))
     batch.run(40)
     assert batch.runner.state is State.DONE
     assert batch.out.doses == {"inducer": 0.0}
     assert any(text.startswith("recipe test: 1.2 of 10 mL through") for text in batch.texts)
+
+
+LARGE = PlantFacts(
+    "R1",
+    loops={
+        "feed": LoopFacts("L/h", 0, 2000, LOCAL, doses=True),
+        "oil": LoopFacts("L/h", 0, 500, LOCAL, doses=True),
+        "harvest": LoopFacts("L/h", 0, 20e3, LOCAL, doses=True),
+    },
+)
+
+
+def test_each_feed_goes_by_its_own_law_in_the_unit_of_its_loop() -> None:
+    grow = EXPONENTIAL | {"biomass_g_per_l": 2.0, "volume_l": 50e3, "feed_substrate_g_per_l": 500.0}
+    what = recipe(
+        {
+            "feeds": {
+                "feed": grow,
+                "oil": {"kind": "profile", "table": [[0.0, 10.0], [2.0, 30.0]]},
+            },
+            "until": {"phase_h": 1},
+        },
+        {"feeds": {"feed": {"kind": "hold"}}, "until": {"phase_h": 1}},
+        {"setpoints": {"feed": 0.0, "oil": 0.0}},
+    )
+    assert check(what, LARGE) == []
+    batch = Batch(what, LARGE)
+    first = by_hand(2.0, 50e3) / 1000.0  # L/h
+    assert batch.out.feeds == pytest.approx({"feed": first, "oil": 10.0})
+    assert batch.run(3599).feeds["oil"] == pytest.approx(20.0, abs=0.01)
+    assert batch.run(1800).feeds == pytest.approx(
+        {"feed": first * math.exp(0.1), "oil": 25.0}, abs=0.01
+    )
+    assert batch.run(1801).feeds == {"feed": 0.0, "oil": 0.0}
+    assert batch.runner.state is State.DONE
+
+
+def test_without_a_model_a_recipe_says_what_its_feed_starts_from() -> None:
+    what = recipe({"feeds": {"feed": EXPONENTIAL | {"biomass_g_per_l": 2.0}}})
+    at = "r.toml: phase.0 (p0).feeds.feed"
+    assert check(what, LARGE) == [
+        f"{at}.volume_l: missing; volume_l (L) is required where the plant has no model",
+        f"{at}.feed_substrate_g_per_l: missing; feed_substrate_g_per_l (g/L) is required where "
+        "the plant has no model",
+    ]
+
+
+def test_discharges_come_back_every_so_often_within_their_phase() -> None:
+    discharge = {"loop": "harvest", "volume_l": 1000.0, "flow": 4000.0, "at_h": 1.0, "every_h": 2.0}
+    what = recipe({"doses": [discharge], "until": {"phase_h": 6}}, {"until": {"phase_h": 3}})
+    assert check(what, LARGE) == []
+    batch = Batch(what, LARGE)
+    opened: list[float] = []
+    for _ in range(9 * 60 - 1):
+        was = batch.out.doses["harvest"]
+        batch.run(60)
+        if batch.out.doses["harvest"] > 0.0 == was:
+            opened.append(batch.now / HOUR)
+    assert opened == pytest.approx([1.0, 3.0, 5.0], abs=0.02)
+    assert batch.given["harvest"] / HOUR == pytest.approx(3000.0)
+    assert "recipe test: 1000 L were given through harvest" in batch.texts
+
+
+def test_a_discharge_to_come_is_given_after_a_restart_and_none_twice() -> None:
+    doses = [
+        {"loop": "inducer", "volume_l": 2e-3, "flow": 2.0, "at_h": hour} for hour in (0.1, 0.5)
+    ]
+    batch = Batch(recipe({"doses": doses, "until": {"phase_h": 1}}))
+    batch.run(600)
+    batch.restarted()
+    batch.runner.resume(batch.now)
+    batch.run(3600)
+    assert batch.given["inducer"] / 60.0 == pytest.approx(4.0)
 
 
 # -- hold, resume, abort -----------------------------------------------------------------------
@@ -598,12 +688,14 @@ def test_a_dose_that_the_end_of_the_batch_cuts_short_is_told() -> None:
 
 def test_time_held_counts_for_the_batch_and_not_for_the_phase() -> None:
     batch = Batch(
-        recipe({"feed": EXPONENTIAL | {"biomass_g_per_l": 5.0}, "until": {"phase_h": 1}}, {})
+        recipe(
+            {"feeds": {"feed": EXPONENTIAL | {"biomass_g_per_l": 5.0}}, "until": {"phase_h": 1}}, {}
+        )
     )
-    before = batch.run(1800).feed_ml_per_h
+    before = batch.run(1800).feeds["feed"]
     batch.runner.hold(batch.now, "sampling")
     assert (batch.runner.state, batch.runner.message) == (State.HELD, "sampling")
-    assert batch.run(3600).feed_ml_per_h == before
+    assert batch.run(3600).feeds["feed"] == before
     batch.runner.resume(batch.now)
     assert batch.runner.age_h(batch.now) == pytest.approx(1.5)
     assert batch.runner.phase_age_h(batch.now) == pytest.approx(0.5)
@@ -669,10 +761,12 @@ def test_a_phase_that_lasts_too_long_is_held_and_may_be_resumed() -> None:
 
 
 def test_an_aborted_batch_neither_feeds_nor_doses() -> None:
-    batch = Batch(recipe({"feed": {"kind": "constant", "ml_per_h": 20}, "until": {"batch_h": 9}}))
+    batch = Batch(
+        recipe({"feeds": {"feed": {"kind": "constant", "flow": 20}}, "until": {"batch_h": 9}})
+    )
     batch.run(10)
     batch.runner.abort(batch.now, "contaminated")
-    assert batch.step().feed_ml_per_h == 0.0
+    assert batch.step().feeds["feed"] == 0.0
     assert (batch.runner.state, batch.runner.message) == (State.ABORTED, "contaminated")
     assert batch.texts[-1] == "recipe test: aborted in phase p0: contaminated"
     assert not batch.runner.feeding
@@ -680,7 +774,7 @@ def test_an_aborted_batch_neither_feeds_nor_doses() -> None:
 
 def test_a_command_that_does_not_fit_the_state_is_refused_and_says_which_would() -> None:
     runner = RecipeRunner(recipe({"until": {"batch_h": 1}}), FACTS)
-    assert runner.step(0.0, NOTHING, {}).feed_ml_per_h is None
+    assert runner.step(0.0, NOTHING, {}).feeds == {}
     with pytest.raises(ValueError, match=r"^R1: hold is not allowed while the recipe is IDLE; it"):
         runner.hold(0.0, "why not")
     with pytest.raises(ValueError, match="resume is not allowed"):
@@ -767,11 +861,11 @@ def test_induction_that_happened_is_where_it_happened() -> None:
 def test_after_a_restart_it_is_held_where_it_was() -> None:
     batch = Batch(ecoli())
     batch.run(4 * 3600, estimates={"substrate_g_per_l": 0.1})
-    before = batch.out.feed_ml_per_h
+    before = batch.out.feeds["feed"]
     out = batch.restarted(30.0)
     runner = batch.runner
     assert (runner.state, runner.phase) == (State.HELD, "feed")
-    assert out.feed_ml_per_h == before
+    assert out.feeds["feed"] == before
     assert out.events[0].kind is Kind.ALARM
     assert "the controller was restarted" in runner.message
     assert runner.phase_age_h(batch.now) == pytest.approx(1.0)
@@ -779,7 +873,7 @@ def test_after_a_restart_it_is_held_where_it_was() -> None:
     runner.resume(batch.now)
     resumed = batch.step()
     assert resumed.setpoints == {"temperature": 37.0, "ph": 7.0, "do": 30.0}
-    assert resumed.feed_ml_per_h == pytest.approx((before or 0.0) * math.exp(0.18 / 3600))
+    assert resumed.feeds["feed"] == pytest.approx(before * math.exp(0.18 / 3600))
     batch.run(10 * 3600)
     assert batch.runner.phase == "induce"
 
@@ -842,7 +936,9 @@ def test_a_ramp_goes_on_after_a_restart_once_it_is_resumed() -> None:
 
 def test_a_restarted_runner_goes_on_exactly_as_one_that_was_held() -> None:
     grow = EXPONENTIAL | {"start_from": "estimate"}
-    what = recipe({"until": {"phase_h": 0.1}}, {"feed": grow, "until": {"phase_h": 1}}, {})
+    what = recipe(
+        {"until": {"phase_h": 0.1}}, {"feeds": {"feed": grow}, "until": {"phase_h": 1}}, {}
+    )
     one, other = Batch(what), Batch(what)
     for batch in (one, other):
         batch.run(1000, estimates={"biomass_g_per_l": 9.0, "volume_l": 2.5})
@@ -852,7 +948,7 @@ def test_a_restarted_runner_goes_on_exactly_as_one_that_was_held() -> None:
     for batch in (one, other):
         batch.runner.resume(batch.now)
     for _ in range(100):
-        assert one.step().feed_ml_per_h == other.step().feed_ml_per_h
+        assert one.step().feeds["feed"] == other.step().feeds["feed"]
 
 
 @pytest.mark.parametrize(
@@ -861,9 +957,10 @@ def test_a_restarted_runner_goes_on_exactly_as_one_that_was_held() -> None:
         ("started", None),
         ("index", 7),
         ("state", "ASLEEP"),
-        ("feed", {"kind": "magic"}),
+        ("feeds", {"feed": [{"kind": "magic"}, 0.0]}),
         ("doses", [["inducer"]]),
-        ("doses", [["foam", 1.0, 1.0, 0.5]]),
+        ("doses", [["foam", 1.0, 0.5]]),
+        ("due", [1.0, 2.0]),
         ("ramps", {"do": [1.0]}),
         ("recipe", {"name": "x"}),
         ("recipe", None),
@@ -877,7 +974,7 @@ def test_a_damaged_state_is_refused(key: str, value: Any) -> None:
 
 def test_a_recipe_that_no_longer_fits_the_plant_is_refused_at_restart() -> None:
     state = Batch(ecoli()).runner.as_state()
-    with pytest.raises(RecipeError, match="R2 has no loop feed to feed with"):
+    with pytest.raises(RecipeError, match="feed is not allowed; a loop of R2"):
         RecipeRunner.from_state(PlantFacts("R2"), state, 0.0)
 
 
@@ -901,8 +998,8 @@ def test_whatever_happens_every_number_is_finite_and_in_range(
     what = recipe(
         {"until": {"estimate": "substrate_g_per_l", "below": 0.5}, "max_h": 3},
         {
-            "feed": feed,
-            "dose": {"loop": "inducer", "ml": 30.0, "ml_per_min": 1.0},
+            "feeds": {"feed": feed},
+            "doses": [{"loop": "inducer", "volume_l": 30e-3, "flow": 1.0}],
             "ramps": {"do": {"to": 20.0, "ramp_per_h": 5.0}},
             "until": {"any": [{"phase_h": 5}, {"measured": "do", "above": 50, "for_s": 60}]},
         },
@@ -927,7 +1024,7 @@ def test_whatever_happens_every_number_is_finite_and_in_range(
         out = batch.step(
             dt, do(value), {"substrate_g_per_l": value, "biomass_g_per_l": value, "volume_l": value}
         )
-        assert 0.0 <= (out.feed_ml_per_h or 0.0) <= 100.0
+        assert 0.0 <= out.feeds["feed"] <= 100.0
         assert 0.0 <= out.doses["inducer"] <= 1.0
         assert all(20.0 <= setpoint <= 30.0 for setpoint in out.setpoints.values())
         assert batch.runner.age_h(batch.now) >= 0.0

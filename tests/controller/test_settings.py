@@ -134,8 +134,8 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
             "plant.toml: device.R1-io.tags.0 (R1.temperature): 0 to 350 Cel does not fit int16",
         ),
         (
-            '"R1.feed" = { max_ml_per_h = 160 }',
-            '"R1.air" = { max_ml_per_h = 160 }',
+            '"R1.feed" = { max_l_per_h = 0.16 }',
+            '"R1.air" = { max_l_per_h = 0.16 }',
             "plant.toml: reactor.R1.dose.R1.air: L/min is no liquid flow;",
         ),
         (

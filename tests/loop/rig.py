@@ -77,14 +77,14 @@ setpoints = { temperature = 37.0, ph = 7.0, do = 30.0, feed = 0.0 }
 
 [[phase]]
 name = "feed"
-feed = { kind = "constant", ml_per_h = 20.0 }
+feeds.feed = { kind = "constant", flow = 20.0 }
 until = { batch_h = 2.0 }
 
 [[phase]]
 name = "induce"
-dose = { loop = "inducer", ml = 10.0, ml_per_min = 2.0 }
+doses = [{ loop = "inducer", volume_l = 0.010, flow = 2.0 }]
 induces = true
-feed = { kind = "hold" }
+feeds.feed = { kind = "hold" }
 until = { batch_h = 6.0 }
 """
 

@@ -31,14 +31,14 @@ until = { batch_h = 1.0 }
 
 [[phase]]
 name = "feed"
-feed = { kind = "exponential", mu = 0.18, cap_ml_per_h = 8.0, biomass_g_per_l = 1.0 }
+feeds.feed = { kind = "exponential", mu = 0.18, cap = 8.0, biomass_g_per_l = 1.0 }
 until = { batch_h = 2.0 }
 
 [[phase]]
 name = "induce"
-dose = { loop = "inducer", ml = 10.0, ml_per_min = 2.0 }
+doses = [{ loop = "inducer", volume_l = 0.010, flow = 2.0 }]
 induces = true
-feed = { kind = "hold" }
+feeds.feed = { kind = "hold" }
 until = { batch_h = 3.9 }
 
 [[phase]]

@@ -230,7 +230,7 @@ def test_doses_of_the_last_hour_are_remembered(make: Make, steady: Rig) -> None:
         (["estimate", "mean"], [1.0]),
         (["recipe"], {}),
         (["recipe", "index"], 99),
-        (["recipe", "feed"], {"kind": "flood"}),
+        (["recipe", "feeds"], {"feed": [{"kind": "flood"}, 0.0]}),
     ],
 )
 def test_a_damaged_state_is_refused_whole_and_said(

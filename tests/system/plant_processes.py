@@ -44,7 +44,7 @@ setpoints = { temperature = 37.0, ph = 7.3, do = 30.0 }
 
 [[phase]]
 name = "feed"
-feed = { kind = "constant", ml_per_h = 12.0 }
+feeds.feed = { kind = "constant", flow = 12.0 }
 until = { batch_h = 10.0 }
 
 [[phase]]
