@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fermloop import certificates
+from fermloop import campaigns, certificates
 from fermloop.failure import explained
 from fermloop.options import (
     MODES,
@@ -173,6 +173,11 @@ def batch(
     from fermloop.commands import batch as command
 
     command.run(plant, recipe, hours, seed, optimiser, report, as_json)
+
+
+app.command(short_help="Many batches on many simulated plants.", rich_help_panel=DO)(
+    campaigns.campaign
+)
 
 
 @app.command(short_help="Check a plant file and a recipe; touches nothing.", rich_help_panel=DO)

@@ -25,6 +25,8 @@ def explained(error: Exception) -> FailureError | None:
     lines = getattr(error, "lines", None)
     if isinstance(error, ValueError) and lines:
         return FailureError([str(line) for line in lines], USAGE)
+    if isinstance(error, FloatingPointError):  # of a simulated vessel; it says when and where
+        return FailureError(str(error), WORLD)
     from controller.registry import SocketError
 
     if isinstance(error, SocketError):

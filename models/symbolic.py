@@ -5,6 +5,7 @@ the estimator and the optimiser use the same expressions.
 """
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 import tempfile
 from array import array
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,18 @@ def compiled(functions: Sequence[Any], compiler: str | None = "gcc") -> dict[str
     return {f.name(): Compiled(f, library) for f in functions}
 
 
+@contextmanager
+def _alone(lock: Path) -> Generator[None]:
+    """Let one process at a time compile; where no lock can be had, each makes the same bytes."""
+    with lock.open("wb") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, or the process dies
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
     command = shutil.which(compiler) if compiler else None
     if command is None:
@@ -336,7 +349,12 @@ def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
             return None  # what is loaded from there runs in this process
         if target.exists():
             return target
-        with tempfile.TemporaryDirectory(dir=folder) as room:
+        with (
+            _alone(folder / f".{target.name}.lock"),
+            tempfile.TemporaryDirectory(dir=folder) as room,
+        ):
+            if target.exists():
+                return target  # another process has made it meanwhile
             c_file, so_file = Path(room) / "model.c", Path(room) / "model.so"
             c_file.write_text(source)
             subprocess.run(  # arguments are ours; nothing of the plant file reaches them
@@ -345,7 +363,7 @@ def _library(functions: Sequence[Any], compiler: str | None) -> Path | None:
                 capture_output=True,
                 timeout=300,
             )
-            so_file.replace(target)  # another process may have been first: the same bytes
+            so_file.replace(target)  # whole or not at all
     except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: no home
         return None
     return target

@@ -113,6 +113,7 @@ def test_every_dependency_s_licence_is_known_to_us() -> None:
         "httpx",
         "influxdb-client",
         "numpy",
+        "pyarrow",
         "pydantic",
         "pymodbus",
         "pyserial",

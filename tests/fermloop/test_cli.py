@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 COMMANDS = [
-    "demo", "simulate", "run", "batch", "check", "probe", "profiles", "browse", "status",
-    "mode", "set", "output", "recipe", "optimiser", "stop",
+    "demo", "simulate", "run", "batch", "campaign", "check", "probe", "profiles", "browse",
+    "status", "mode", "set", "output", "recipe", "optimiser", "stop",
 ]  # fmt: skip
 
 PLAN_KEYS = {"driver", "address", "unit_id", "how", "tags", "requests", "count", "unused"}
@@ -92,6 +92,11 @@ def test_version(fermloop: Typed) -> None:
         (("recipe", "pause", "R1"), "'start', 'hold', 'resume', 'abort'"),
         (("batch", "plant.toml"), "--recipe"),
         (("run",), "PLANT.toml"),
+        (("campaign", "p.toml", "--recipe", "r.toml", "--report", "out"), "--seeds"),
+        (
+            ("campaign", "p.toml", "--recipe", "r.toml", "--report", "out", "--seeds", "3:3"),
+            "--seeds: 3:3 has no seed in it; A:B (from A up to but not B)",
+        ),
         (("probe", "plant.toml", "--every", "0"), "--every"),
     ],
 )

@@ -1,0 +1,271 @@
+"""Many batches: what is kept of them, what goes on after an end, and who may be killed."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.plant import load_plant
+from controller.recipe_file import load_recipe
+from fermloop.campaign.batch import run as run_job
+from fermloop.campaign.plan import checked
+from fermloop.campaign.results import Results, Row
+from fermloop.campaign.seeds import parse
+from fermloop.campaign.tables import columns
+from fermloop.commands import report
+from fermloop.commands.campaign import Where
+from fermloop.commands.campaign import run as campaign
+from fermloop.commands.closed_loop import run_batch
+from fermloop.failure import FailureError
+from tests.drivers.examples import source
+
+ROOT = Path(__file__).parents[2]
+ECOLI = ROOT / "sim/plants/ecoli_5l.toml"
+RECIPE = ROOT / "sim/recipes/ecoli.toml"
+TANK = """\
+site = "tanks"
+
+[device.R1-tank]
+driver = "moody_tank:Moody"
+address = "no wire"
+options = { start_kg = 2.0 }
+tags = [
+  { name = "R1.weight", unit = "kg", low = 0, high = 10 },
+  { name = "R1.pump",   unit = "%",  low = 0, high = 100, safe = 0 },
+]
+
+[reactor.R1]
+volume_max_l = 10.0
+
+[reactor.R1.loop.weight]
+measured = "R1.weight"
+outputs = [{ actuator = "R1.pump" }]
+setpoint = 5.0
+setpoint_low = 0.0
+setpoint_high = 9.0
+kp = 60.0
+ti_s = 600.0
+"""
+LEVEL = """\
+name = "level"
+organism = "water"
+
+[start]
+loops = { weight = "AUTO" }
+setpoints = { weight = 5.0 }
+
+[[phase]]
+name = "hold"
+until = { batch_h = 10.0 }
+"""
+# Seed 3 is refused, seed 4 kills its process, seed 5 does so once and seed 6 takes its time.
+MOODY = """
+import os, signal, time
+from pathlib import Path
+
+class Moody(Tank):
+    def __init__(self, setup):
+        Tank.__init__(self, setup)
+        marker = Path(os.environ["MOODY"])
+        if setup.seed == 3:
+            raise ValueError("no tank has the number 3")
+        if setup.seed == 4 or (setup.seed == 5 and not marker.exists()):
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if setup.seed == 6:
+            time.sleep(60.0)
+"""
+
+
+@pytest.fixture(name="tank")
+def _tank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the plant file of a tank whose driver is somebody else's; ``level.toml`` is beside."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "moody_tank.py").write_text(source("Tank") + MOODY)
+    monkeypatch.syspath_prepend(str(site))  # pyright: ignore[reportUnknownMemberType]
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("MOODY", str(tmp_path / "marker"))
+    (tmp_path / "plant.toml").write_text(TANK)
+    (tmp_path / "level.toml").write_text(LEVEL)
+    yield tmp_path / "plant.toml"
+    sys.modules.pop("moody_tank", None)
+
+
+def begin(plant: Path, seeds: str, *names: str, hours: float = 0.02, fresh: bool = False) -> None:
+    """Run the tank's campaign as the command does."""
+    recipes = [plant.with_name(f"{name}.toml") for name in names or ("level",)]
+    campaign(
+        plant,
+        recipes,
+        parse(seeds),
+        plant.parent / "out",
+        hours,
+        "off",
+        Where(workers=2),
+        fresh,
+        as_json=True,
+    )
+
+
+def kept(folder: Path) -> list[Row]:
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [("0:3", (0, 1, 2)), ("1,5,7", (1, 5, 7)), ("9, 2:4", (9, 2, 3)), ("0", (0,))],
+)
+def test_seeds(text: str, means: tuple[int, ...]) -> None:
+    assert parse(text) == means
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "nothing is not allowed; A:B"),
+        ("1,,2", "is not allowed"),
+        ("-3", "-3 is not allowed"),
+        ("1.5", "1.5 is not allowed"),
+        (":4", ":4 is not allowed"),
+        ("5:5", "5:5 has no seed in it; A:B (from A up to but not B)"),
+        ("0:4,3", "names seed 3 twice"),
+        ("0:3000000", "more than 1000000 seeds"),
+        ("99999999999", "seeds are 0 to 2147483647"),
+    ],
+)
+def test_wrong_seeds_are_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        parse(text)
+    assert says in str(refused.value)
+
+
+def test_a_torn_line_is_run_again_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "rows.jsonl"
+
+    def key(row: Row) -> int:
+        return row["n"]
+
+    with Results(file, key) as results:
+        results.append({"n": 1, "x": 1.0})
+        results.append({"n": 1, "x": 2.0})
+        results.append({"n": 2, "x": 3.0})
+        with pytest.raises(FailureError, match="another process is writing to it"):
+            Results(file, key)
+    whole = file.read_bytes()
+    for torn in (b'{"n":3', b'{"n":3,"x":\n', b"\0\0\0", b"7\n"):
+        file.write_bytes(whole + torn)
+        with Results(file, key) as results:
+            assert results.rows == {1: {"n": 1, "x": 2.0}, 2: {"n": 2, "x": 3.0}}
+        assert file.read_bytes() == whole
+    file.write_bytes(b'{"n":\n' + whole)
+    with pytest.raises(FailureError, match=r"rows\.jsonl:1: is damaged"):
+        Results(file, key)
+    with Results(file, key, fresh=True) as results:
+        assert results.rows == {}
+
+
+def test_a_refused_and_a_killed_batch_stop_no_other_and_are_tried_again(
+    tank: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        begin(tank, "1:6")
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    summary = json.loads(told.out)
+    assert (summary["batches"], summary["done"]) == (5, 3)
+    errors = {row["seed"]: row["error"] for row in summary["failed"]}
+    assert errors[3].endswith("no tank has the number 3")
+    assert errors[4] == "its process was killed by signal 9, 2 times"
+    assert "level.toml, seed 4: failed: its process" in told.err
+    assert "5 of 5 batches, 2 failed" in told.err
+
+    out = tank.parent / "out"
+    table = columns(out / "results.parquet")
+    assert table["seed"] == [1, 2, 3, 4, 5]
+    assert [s == "done" for s in table["state"]] == [True, True, False, False, True]
+    assert [s is None for s in table["scans"]] == [False, False, True, True, False]
+    found = json.loads((out / "results.json").read_text())
+    assert [row["seed"] for row in found["rows"]] == [1, 2, 3, 4, 5]
+    assert list(found["campaign"]["recipes"]) == ["level"]
+
+    first = kept(out)
+    (tank.parent / "site/moody_tank.py").write_text(source("Tank") + "class Moody(Tank): pass\n")
+    begin(tank, "1:6")
+    again = kept(out)
+    assert again[: len(first)] == first  # what was done is not run again
+    assert sorted(row["seed"] for row in again[len(first) :]) == [3, 4]
+    assert json.loads(capsys.readouterr().out)["failed"] == []
+
+
+def test_a_folder_takes_more_seeds_and_recipes_but_no_others(tank: Path) -> None:
+    begin(tank, "1")
+    tank.with_name("other.toml").write_text(LEVEL.replace('"level"', '"other"'))
+    tank.with_name("level.toml").write_text("# a remark changes nothing\n" + LEVEL)
+    begin(tank, "1:3", "other")
+    out = tank.parent / "out"
+    rows = [(row["recipe"], row["seed"]) for row in kept(out)]
+    assert rows[0] == ("level", 1)
+    assert sorted(rows) == [("level", 1), ("other", 1), ("other", 2)]
+
+    def refused(*lines: str, hours: float = 0.02) -> None:
+        with pytest.raises(FailureError) as failure:
+            begin(tank, "1:3", "level", "other", hours=hours)
+        assert failure.value.code == 2
+        assert [line.removeprefix(f"{out}: ") for line in failure.value.lines] == [
+            *lines,
+            "take another --report folder, or throw its results away with --fresh",
+        ]
+
+    refused("its results were made with --hours 0.02, not 0.03", hours=0.03)
+    tank.with_name("other.toml").write_text(LEVEL.replace("10.0", "9.0"))
+    tank.write_text(TANK.replace("kp = 60.0", "kp = 61.0"))
+    made = "its results were made with another {} than {} as it is now"
+    refused(made.format("plant file", tank), made.format("recipe", tank.with_name("other.toml")))
+    manifest = json.loads((out / "campaign.json").read_text())
+    (out / "campaign.json").write_text(json.dumps(manifest | {"fermloop": "0.0.9+ab"}))
+    with pytest.raises(FailureError, match=r"made with fermloop 0\.0\.9\+ab, this is "):
+        begin(tank, "1")
+    (out / "campaign.json").unlink()
+    with pytest.raises(FailureError, match="says what the results were made with, but cannot"):
+        begin(tank, "1")
+    begin(tank, "2", "level", "other", fresh=True)
+    assert len(kept(out)) == 2
+
+
+def test_recipes_are_told_apart_by_name(tank: Path) -> None:
+    with pytest.raises(FailureError, match="their names tell recipes apart"):
+        begin(tank, "1", "level", "level")
+
+
+def test_a_row_is_the_report_of_the_batch_and_a_solver_that_fails_says_where(
+    tmp_path: Path,
+) -> None:
+    """One process, without the pool: the job is what every pool runs."""
+    (job,) = checked(ECOLI, [RECIPE], (3,), 0.4, "off").jobs()
+    row = run_job(job)
+    trajectory = row.pop("trajectory")
+    plant, recipe = load_plant(ECOLI), load_recipe(RECIPE)
+    outcome = run_batch(plant, recipe, RECIPE, hours=0.4, seed=3)
+    expected = report.assemble(
+        outcome.truth["R1"], outcome.control, reactor="R1", hours=0.4, seed=3, optimiser="off"
+    )
+    assert {name: row[name] for name in expected} == expected
+    assert (row["state"], row["error"]) == ("done", None)
+    assert (row["plant_file"], row["recipe_file"]) == (str(ECOLI), str(RECIPE))
+    assert trajectory == outcome.trajectory["R1"]
+    assert len(trajectory["age_h"]) == 3
+
+    broken = tmp_path / "broken.toml"
+    sugar = "substrate_g_per_l = 1.7e308"
+    broken.write_text(ECOLI.read_text().replace("substrate_g_per_l = 8.0", sugar))
+    assert sugar in broken.read_text()
+    (job,) = checked(broken, [RECIPE], (3,), 0.4, "off").jobs()
+    row = run_job(job)
+    assert row["state"] == "failed"
+    where = r"^R1 \(ecoli_5l, seed 3\) at 0\.0000 h: the integration fails: X, .* from X 0\.\d+ g/L"
+    assert re.search(where, row["error"])
