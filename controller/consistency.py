@@ -46,6 +46,7 @@ UNITS = {
     "kW": "power",
     "Hz": "frequency of a drive",
     "N.m": "torque",
+    "mPa.s": "viscosity",
     "s": "time",
     "min": "time",
     "h": "time",

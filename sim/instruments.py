@@ -1,7 +1,8 @@
 """Probes, balances and drives between the true vessel and the tags.
 
-A reading is the truth after delay, lag, gain, offset, drift, noise and the last digit, in this
-order (PROCESS 3). A drive turns what is wanted into what happens. All time is plant time.
+A reading is the truth after lag, delay, saturation, gain, offset, drift, noise, the last digit and
+sampling, in this order (PROCESS 3). A drive turns what is wanted into what happens. All time is
+plant time.
 """
 
 import math
@@ -18,22 +19,32 @@ class Instrument:
         offset: added to every reading.
         drift: added per day.
         digit: the last digit that is shown.
-        delay_s: dead time before the lag, s: a sample line.
+        delay_s: dead time, s: a sample line.
         start: the truth before the first step.
+        share: of the reading that is added to ``noise``.
+        full: where a reading bends and ends, in the unit of the truth; 0 for nowhere.
+        every_s: time from one reading to the next, s; 0 for one in every step. Between them the
+            last one is shown, as of an analyser that visits one vessel after another.
     """
 
     __slots__ = (
         "_arrived",
         "_delay",
+        "_due",
         "_lagged",
         "_line",
         "_one",
+        "_plain",
+        "_shown",
         "digit",
         "drift",
+        "every_s",
+        "full",
         "gain",
         "lag_s",
         "noise",
         "offset",
+        "share",
     )
 
     def __init__(
@@ -47,6 +58,9 @@ class Instrument:
         digit: float = 0.0,
         delay_s: float = 0.0,
         start: float = 0.0,
+        share: float = 0.0,
+        full: float = 0.0,
+        every_s: float = 0.0,
     ) -> None:
         self.lag_s = lag_s
         self.noise = noise
@@ -54,32 +68,47 @@ class Instrument:
         self.offset = offset
         self.drift = drift / 86400.0
         self.digit = digit
+        self.share = share
+        self.full = full
+        self.every_s = every_s
         self._delay = delay_s
         self._line: deque[tuple[float, float]] = deque()
         self._arrived = self._lagged = start
         self._one = _follow(lag_s, 1.0)
+        self._plain = not (delay_s or full or every_s)
+        self._due = 0.0
+        self._shown = 0.0
 
     def show(self, truth: float, age: float, dt: float, normal: float) -> float:
         """Return the reading.
 
         Args:
             truth: at the end of the step.
-            age: s since the vessel's start, for drift and delay.
+            age: s since the vessel's start, for drift, delay and sampling.
             dt: length of the step, s.
             normal: a standard normal number for the noise.
         """
-        if self._delay:
-            line = self._line
-            line.append((age + self._delay, truth))
-            while line[0][0] <= age:
-                self._arrived = line.popleft()[1]
-            truth = self._arrived
         y = self._lagged + (self._one if dt == 1.0 else _follow(self.lag_s, dt)) * (
             truth - self._lagged
         )
         self._lagged = y
-        y = self.gain * y + self.offset + self.drift * age + self.noise * normal
-        return round(y / self.digit) * self.digit if self.digit else y
+        if not self._plain:
+            if self._delay:
+                line = self._line
+                line.append((age + self._delay, y))
+                while line[0][0] <= age:
+                    self._arrived = line.popleft()[1]
+                y = self._arrived
+            if self.every_s:
+                if age < self._due:
+                    return self._shown
+                self._due += self.every_s * (1 + (age - self._due) // self.every_s)
+            if self.full:
+                y = -self.full * math.expm1(-y / self.full)
+        y = self.gain * y + self.offset + self.drift * age
+        y += (self.noise + self.share * abs(y) if self.share else self.noise) * normal
+        self._shown = y = round(y / self.digit) * self.digit if self.digit else y
+        return y
 
 
 def _follow(lag_s: float, dt: float) -> float:

@@ -11,16 +11,15 @@ import numpy as np
 from models.bioreactor import Bioreactor
 from models.organisms import ORGANISMS
 from models.symbolic import Compiled, compiled, plant_step
-from models.vessel_variables import State
-from models.vessels import DENSITY, LIQUID_L_PER_H, VESSELS
-from sim.calibration import DRIVES, PROBES, SPREAD, Draw, drives, probes
-from sim.instruments import Instrument
+from models.vessels import VESSELS
+from sim.calibration import DRIVES, PROBES, drives
+from sim.panel import Panel
+from sim.sights import Bottle, View
+from sim.variation import APART, INOCULUM, SPREAD, ByName, InOrder
 
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
 BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, time constant in s
-NOISE_BLOCK: Final = 2048
-FOAM_STREAM: Final = 7
 FINER: Final = 64  # steps in place of one where oxygen is scarce; with 32 some states alternate
 
 
@@ -51,9 +50,11 @@ class Vessel:
         volume_l: broth at the start, the vessel's usual if not given.
         substrate_g_per_l: substrate at the start.
         biomass_g_per_l: biomass at the start, by the inoculation plan.
+        instruments: unit that each is set to show, by name; its own where it is empty. Those that
+            every vessel has if not given: what nobody looks at costs no time.
 
     Raises:
-        ValueError: organism or vessel is unknown, or ``safe`` names no actuator.
+        ValueError: organism, vessel or an instrument is unknown, or ``safe`` names no actuator.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Vessel:
         volume_l: float | None = None,
         substrate_g_per_l: float = 10.0,
         biomass_g_per_l: float = 0.3,
+        instruments: Mapping[str, str] | None = None,
     ) -> None:
         self.model, function = _reactor(organism, vessel)
         self._step: Compiled = compiled([function])[function.name()]
@@ -74,15 +76,14 @@ class Vessel:
         self.seed = seed or 0
         self.time = start_time
         self._start = start_time
-        draw = Draw(self.seed)
-        self._noise_rng = np.random.default_rng([self.seed, 1])
+        draw, own = InOrder(self.seed), ByName(self.seed)
         self._drift_rng = np.random.default_rng([self.seed, 2])  # the same path for any steps
-        apart = {"foaming": Draw(self.seed, FOAM_STREAM)}  # so that it moves no older draw
         self.parameters = {
-            v.name: v.default * apart.get(v.name, draw).factor(SPREAD.get(v.name, 0.0))
+            v.name: v.default
+            * (own if v.name in APART else draw).factor(v.name, SPREAD.get(v.name, 0.0))
             for v in self.model.parameters
         }
-        inoculum = biomass_g_per_l * draw.factor(0.15)
+        inoculum = biomass_g_per_l * draw.factor("inoculum", INOCULUM)
         self._p = self._step.arguments[2]
         self._p[:] = array("d", self.parameters.values())
         self._x = self._step.arguments[0]
@@ -101,9 +102,8 @@ class Vessel:
         self._place()
         actuators = {n: a for n, a in self.model.actuators.items() if a.high}
         made = drives(draw, actuators)
-        own = State(*self._x[len(self.model.organism.species) :])
-        self._probes: list[Instrument] = probes(draw, own, actuators, made, self._bottle_kg)
-        self._noise: list[list[float]] = []
+        view = View(self.model, self._x, self._u, self._y, self._p, made, self._age)
+        self._bottle = Bottle(view, self.model.organism.feeds[0].name)
         self._moves = [(self._inputs[name], drive) for name, drive in made.items()]
         self._where = {f"{prefix}.{name}": k for k, name in enumerate(made)}
         self._safe = [self.model.actuators[name].safe for name in made]
@@ -113,11 +113,16 @@ class Vessel:
         for (at, drive), value in zip(self._moves, self._safe, strict=True):
             drive.value = min(value, drive.high) * drive.gain
             self._u[at] = drive.value
-        self._shown = dict.fromkeys((f"{prefix}.{name}" for name in PROBES), 0.0)
-        self._names = tuple(self._shown)
         self._h[0] = 0.0
         self._step()  # outputs of the start
-        self._look(1.0)
+        wanted = dict.fromkeys(PROBES, "") if instruments is None else instruments
+        wanted = {n: unit for n, unit in wanted.items() if n not in made}  # drives read back
+        self.panel = Panel(view, self._bottle, draw, self.seed, prefix, wanted)
+        self._shown = self.panel.shown
+        self.panel.look(0.0, 1.0)
+
+    def _age(self) -> float:
+        return self.time - self._start
 
     def _place(self) -> None:
         """Find out where everything stands among the model's states, inputs and parameters."""
@@ -125,7 +130,7 @@ class Vessel:
         at = {v.name: k for k, v in enumerate(model.states)}
         self._at = at
         self._inputs = {v.name: k for k, v in enumerate(model.inputs)}
-        self._looked_at = tuple(at[n] for n in ("T", "Tj", "pH", "yO2", "yCO2", "M"))
+        self._finite = tuple(at[n] for n in ("O", "pH", "T"))
         self._o2 = at["O"]
         self._known = {word: at[name] for word, name in organism.called.items()}
         last = tuple(organism.called.values())[-1]
@@ -138,12 +143,7 @@ class Vessel:
         self._scarce = 3.0 * half  # g/L: below it one step of 1 s overshoots without end
         feed = organism.feeds[0]
         self._feed = self._inputs[feed.name]
-        self._feed_l = LIQUID_L_PER_H[model.actuators[feed.name].unit] / 3600.0  # L in 1 s of 1
-        self._feed_kg_per_l = self.parameters[feed.density] if feed.density else DENSITY
         self._feed_g_per_l = self.parameters[feed.brings[organism.called["substrate"]]]
-        self._feed_volume_l = 0.0
-        self._bottle_kg = 0.5 * model.vessel.working_volume_l
-        self._bottle_l = 0.96 * self._bottle_kg / self._feed_kg_per_l
 
     def set_safe(self, safe: Mapping[str, float]) -> None:
         """Set what ``to_safe`` moves actuators to, by tag."""
@@ -200,15 +200,15 @@ class Vessel:
         u, wanted = self._u, self._wanted
         for k, (at, drive) in enumerate(self._moves):
             u[at] = drive.move(wanted[k], age, dt)
-        if self._feed_volume_l >= self._bottle_l:
-            u[self._feed] = 0.0  # the bottle is empty
+        if self._bottle.empty:
+            u[self._feed] = 0.0
         if self._broth[2]:
             self._drift_broth(age, dt)
         self._integrate(dt)
-        self._feed_volume_l += u[self._feed] * self._feed_l * dt
+        self._bottle.draw(dt)
         self._energy_wh += self._y[8] * dt / 3600.0
         self.time += dt
-        self._look(dt)
+        self.panel.look(self.time - self._start, dt)
 
     def _integrate(self, dt: float) -> None:
         """Move the states by ``dt``; in finer steps where oxygen runs out and uptake bends."""
@@ -225,8 +225,9 @@ class Vessel:
 
     def _accept(self) -> None:
         """Go to where the step has led, if it is anywhere, and have no less than none there."""
-        x, after, broth = self._x, self._x_after, self._looked_at
-        if not math.isfinite(after[self._o2] + after[broth[2]] + after[broth[0]]):
+        x, after = self._x, self._x_after
+        o2, ph, broth = self._finite
+        if not math.isfinite(after[o2] + after[ph] + after[broth]):
             raise FloatingPointError(self._failure())
         x[:] = after
         for k in self._amounts:
@@ -258,32 +259,6 @@ class Vessel:
         deviation = keep * deviation + sigma * math.sqrt(1.0 - keep * keep) * normal
         self._broth = (mean, deviation, sigma)
         self._p[self._broth_at] = mean * math.exp(deviation)
-
-    def _look(self, dt: float) -> None:
-        if not self._noise:
-            shape = (NOISE_BLOCK, len(PROBES))
-            self._noise = self._noise_rng.standard_normal(shape).tolist()
-        x, u = self._x, self._u
-        broth, jacket, ph, y_o2, y_co2, mass = self._looked_at
-        truths = (
-            x[broth],
-            x[jacket],
-            x[ph],
-            self._y[0],
-            u[0],
-            100.0 * x[y_o2],
-            100.0 * x[y_co2],
-            u[1],
-            u[2],
-            x[mass],
-            self._bottle_kg - self._feed_volume_l * self._feed_kg_per_l,
-        )
-        age = self.time - self._start
-        shown = self._shown
-        for name, probe, truth, normal in zip(
-            self._names, self._probes, truths, self._noise.pop(), strict=True
-        ):
-            shown[name] = probe.show(truth, age, dt, normal)
 
     def now(self) -> tuple[float, float, float, float, float]:
         """Return true temperature (Cel), pH, DO (%), by-product (g/L) and volume (L), quickly."""
@@ -336,7 +311,7 @@ class Vessel:
             "head_bar": y[10],
             "power_w": y[8],
             "energy_kwh": self._energy_wh / 1e3,
-            "fed_substrate_g": self._feed_volume_l * self._feed_g_per_l,
+            "fed_substrate_g": self._bottle.drawn_l * self._feed_g_per_l,
             "start_substrate_g": self._initial[known["substrate"]] * self._initial[at["V"]],
             "age_h": (self.time - self._start) / 3600.0,
         }

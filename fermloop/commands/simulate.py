@@ -105,5 +105,6 @@ def _announce(plant: Plant, speed: float, ready_file: Path | None) -> None:
 
 def _values(name: str, vessel: Vessel) -> str:
     age = vessel.truth["age_h"]
-    shown = "  ".join(f"{key} {vessel.read(f'{name}.{key}'):.4g}" for key in SHOWN)
+    readings = vessel.panel.shown
+    shown = "  ".join(f"{k} {readings[t]:.4g}" for k in SHOWN if (t := f"{name}.{k}") in readings)
     return f"{name} {age:8.3f} h  {shown}"

@@ -10,6 +10,10 @@ from controller.plant import Plant
 from controller.third_party import third_party
 from drivers.point import Tag
 from fermloop.failure import USAGE, FailureError
+from models.bioreactor import Bioreactor
+from models.organisms import ORGANISMS
+from models.vessels import VESSELS
+from sim.fittings import fitted, wrong
 from sim.reckoning import Reckoning
 from sim.truth import Truth
 from sim.vessel import Vessel
@@ -75,9 +79,33 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
         for name in reactors
         if name in found and name not in ours
     ]
+    for name in found.keys() & reactors.keys():
+        lines += _without_instrument(plant, name, found[name])
     if lines:
         raise ConfigError(lines)
     return found
+
+
+def _without_instrument(plant: Plant, name: str, simulated: SimulatedVessel) -> list[str]:
+    """Return a line for each tag of a reactor that nothing of its simulated vessel can serve."""
+    reactor = Bioreactor(ORGANISMS[simulated.organism](), VESSELS[simulated.vessel])
+    sheets, actuators = fitted(reactor), {n: a for n, a in reactor.actuators.items() if a.high}
+    lines: list[str] = []
+    for tag in _served(plant):
+        own = tag.name.partition(".")[2]
+        if tag.reactor != name:
+            continue
+        if tag.safe is None:
+            why = wrong(sheets, own, tag.unit) if own not in actuators else ""
+        elif own not in actuators:
+            why = f"no actuator of this vessel; it has {', '.join(actuators)}"
+        else:
+            unit = actuators[own].unit
+            why = "" if tag.unit == unit else f"unit {tag.unit} is not allowed; it takes {unit}"
+        if why:
+            what = f"simulation.{name}: {simulated.organism} in {simulated.vessel}"
+            lines.append(f"{plant.path.name}: {tag.name}: {why} ({what})")
+    return lines
 
 
 def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
@@ -93,7 +121,9 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
     """
     made: dict[str, Vessel] = {}
     for i, (name, s) in enumerate(simulation(plant).items()):
-        safe = {t.name: t.safe for t in _served(plant) if t.reactor == name and t.safe is not None}
+        tags = [t for t in _served(plant) if t.reactor == name]
+        safe = {t.name: t.safe for t in tags if t.safe is not None}
+        shown = {t.name.partition(".")[2]: t.unit for t in tags if t.safe is None}
         made[name] = Vessel(
             s.organism,
             s.vessel,
@@ -104,6 +134,7 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             volume_l=s.volume_l,
             substrate_g_per_l=s.substrate_g_per_l,
             biomass_g_per_l=s.biomass_g_per_l,
+            instruments=shown,
         )
     return made
 

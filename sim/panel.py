@@ -1,0 +1,129 @@
+"""The instruments of one simulated vessel, all that somebody wants to see."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from sim.calibration import PROBES, instrument, pieces
+from sim.fittings import Sheet, fitted, in_unit, wrong
+from sim.instruments import Instrument
+from sim.sights import Bottle, Sight, View, look
+from sim.variation import ByName, Draw
+
+NOISE_BLOCK: Final = 2048
+
+
+class Panel:
+    """What instruments show.
+
+    Attributes:
+        instruments: by tag.
+        shown: the latest readings, by tag.
+
+    Args:
+        view: of the vessel.
+        feed: the bottle of the main feed.
+        draw: makes calibrations of ``PROBES``.
+        seed: makes those of the others, and all noise.
+        prefix: of the tags.
+        wanted: unit that each instrument is set to show, by name; its own where it is empty.
+
+    Raises:
+        ValueError: the vessel has no such instrument, or it cannot show the unit.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        feed: Bottle,
+        draw: Draw,
+        seed: int,
+        prefix: str,
+        wanted: Mapping[str, str],
+    ) -> None:
+        sheets = fitted(view.reactor)
+        kept = _chosen(sheets, prefix, wanted)
+        sheets = {name: s for name, s in (sheets | kept).items() if name in {*PROBES, *kept}}
+        found, line_s = pieces(draw, ByName(seed), sheets, view.reactor.vessel.name)
+        self.instruments: dict[str, Instrument] = {}
+        self._sights: list[Sight] = []
+        self._seen: list[float] = []
+        self._looks: list[tuple[Sequence[float], int]] = []
+        for name, sheet in kept.items():
+            numbers, k = self._look_at(look(sheet.of, view, feed))
+            start = numbers[k] if sheet.start is None else sheet.start
+            self.instruments[f"{prefix}.{name}"] = instrument(
+                name, sheet, found[name], line_s, view.moved, start
+            )
+        self._noise = Noise(seed, tuple(kept))
+        self.shown = dict.fromkeys(self.instruments, 0.0)
+
+    def _look_at(self, sight: tuple[Sequence[float], int] | Sight) -> tuple[Sequence[float], int]:
+        """Return where the numbers of an instrument are, in each step."""
+        if callable(sight):
+            self._sights.append(sight)
+            self._seen.append(sight(0.0))
+            sight = self._seen, len(self._seen) - 1
+        self._looks.append(sight)
+        return sight
+
+    def look(self, age: float, dt: float) -> None:
+        """Read every instrument, ``age`` s after the start and ``dt`` s after the last time."""
+        for k, sight in enumerate(self._sights):
+            self._seen[k] = sight(dt)
+        shown = self.shown
+        for (name, probe), (numbers, k), normal in zip(
+            self.instruments.items(), self._looks, self._noise.row(), strict=True
+        ):
+            shown[name] = probe.show(numbers[k], age, dt, normal)
+
+
+def _chosen(
+    sheets: Mapping[str, Sheet], prefix: str, wanted: Mapping[str, str]
+) -> dict[str, Sheet]:
+    """Return the sheets that are wanted, set to their units, in the order of ``sheets``."""
+    found: dict[str, Sheet] = {}
+    for name, unit in wanted.items():
+        sheet = sheets.get(name)
+        fits = sheet and in_unit(sheet, unit or sheet.unit)
+        if fits is None:
+            raise ValueError(f"{prefix}.{name}: {wrong(sheets, name, unit)}")
+        found[name] = fits
+    return {name: found[name] for name in sheets if name in found}
+
+
+class Noise:
+    """Standard normal numbers for the instruments of a vessel, a row a step.
+
+    Those of ``PROBES`` come from one generator for all, each of the others' from its own: so the
+    noise of one does not depend on which others are there.
+
+    Args:
+        seed: of the vessel.
+        names: of the instruments.
+    """
+
+    def __init__(self, seed: int, names: Sequence[str]) -> None:
+        self._common = np.random.default_rng([seed, 1])
+        self._own = {
+            name: np.random.default_rng([seed, 4, zlib.crc32(name.encode())])
+            for name in names
+            if name not in PROBES
+        }
+        self._names = names
+        self._rows: list[list[float]] = []
+
+    def row(self) -> list[float]:
+        """Return one number for each instrument."""
+        if not self._rows:
+            block = self._common.standard_normal((NOISE_BLOCK, len(PROBES)))
+            columns = [
+                self._own[name].standard_normal(NOISE_BLOCK)
+                if name in self._own
+                else block[:, PROBES.index(name)]
+                for name in self._names
+            ]
+            self._rows = np.column_stack(columns).tolist() if columns else [[]] * NOISE_BLOCK
+        return self._rows.pop()
