@@ -4,14 +4,23 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from models.ecoli import EColi
+from models.ecoli_twin import EColiTwin
 from models.organism import Organism
 from models.penicillin import Penicillin
 from models.pensim import PenSim
 from models.yeast import Yeast
+from models.yeast_twin import YeastTwin
 
 ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {
     EColi.name: EColi,
     Yeast.name: Yeast,
     Penicillin.name: Penicillin,
     PenSim.name: PenSim,
+    EColiTwin.name: EColiTwin,
+    YeastTwin.name: YeastTwin,
+}
+# of other structure, for tests of what believes in the first; with the same feeds and words
+TWINS: Final[Mapping[str, str]] = {
+    EColi.name: EColiTwin.name,
+    Yeast.name: YeastTwin.name,
 }

@@ -22,7 +22,7 @@ from sim.vessel import Vessel
 class SimulatedVessel(Settings):
     """What stands behind a reactor's tags, and what is in it at inoculation."""
 
-    organism: Literal["ecoli", "yeast", "penicillin", "pensim"]
+    organism: Literal["ecoli", "yeast", "penicillin", "pensim", "ecoli_twin", "yeast_twin"]
     vessel: Literal["5l", "300l", "100m3"]
     volume_l: float | None = Field(None, gt=0, description="L")
     substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
