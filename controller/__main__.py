@@ -81,13 +81,18 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
     store = SqliteStore(plant.store, on_alarm=store_alarm)
     if not scan_first():
         _log.info("no real-time priority here: on a busy machine a scan may be late")
-    clock = PlantClock()
+    heartbeat = Heartbeat()
+
+    def wait_on() -> bool:
+        heartbeat.beat()
+        return not controller.scan.stopping
+
+    clock = PlantClock(wait_on, lambda line: controller.note(line))
     lines = Lines()
     devices = [
         Device(name, s, build(name, s, wire(s, lines), clock), plant.settings.scan_s)
         for name, s in plant.settings.device.items()
     ]
-    heartbeat = Heartbeat()
     optimisers = optimiser_settings(plant)
     pool = WorkerPool(optimisers) if optimisers else None
     controller = Controller(

@@ -1,4 +1,4 @@
-"""Which controllers run on this machine, and the lock that keeps two off one data directory.
+"""Which controllers and simulators run here, and the lock that keeps two off one data directory.
 
 The lock is the kernel's (``flock``): it ends with the process however that dies, so a socket file
 found while the lock is ours is a dead one's and may be replaced.
@@ -13,7 +13,9 @@ import tempfile
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
+Kind = Literal["controller", "simulator"]
 LONGEST_PATH = 107  # bytes; sun_path of a Unix socket is 108 with its closing NUL
 
 
@@ -90,21 +92,23 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A controller that runs now.
+    """A controller or a simulator that runs now.
 
     Attributes:
         plant: the plant file's absolute path.
         socket: the command socket's absolute path.
         pid: its process.
+        kind: which of the two.
     """
 
     plant: str
     socket: str
     pid: int
+    kind: Kind = "controller"
 
 
 def folder() -> Path:
-    """Return where this user's running controllers leave their card, mode 0700."""
+    """Return where this user's controllers and simulators leave their card, mode 0700."""
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and Path(base).is_dir():
         path = Path(base) / "fermloop"
@@ -118,9 +122,9 @@ def folder() -> Path:
     return path
 
 
-def announce(plant: Path, socket_path: Path) -> Path:
-    """Leave this process's card and return its path; remove it when the controller ends."""
-    card = Running(str(plant.absolute()), str(socket_path.absolute()), os.getpid())
+def announce(plant: Path, socket_path: Path, kind: Kind = "controller") -> Path:
+    """Leave this process's card and return its path; remove it when the process ends."""
+    card = Running(str(plant.absolute()), str(socket_path.absolute()), os.getpid(), kind)
     path = folder() / f"{os.getpid()}-{zlib.crc32(os.fsencode(card.socket)):08x}.json"
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(asdict(card)), encoding="utf-8")
@@ -128,8 +132,8 @@ def announce(plant: Path, socket_path: Path) -> Path:
     return path
 
 
-def running() -> list[Running]:
-    """Return the controllers that are alive, oldest card first; a dead one's card is ignored."""
+def running(kind: Kind = "controller") -> list[Running]:
+    """Return those of a kind that are alive, oldest card first; a dead one's card is ignored."""
     found: list[tuple[float, Running]] = []
     for path in folder().glob("*.json"):
         try:
@@ -137,7 +141,7 @@ def running() -> list[Running]:
             made = path.stat().st_mtime
         except (OSError, ValueError, TypeError):
             continue  # half gone or not ours: nothing that could be spoken to
-        if held(Path(card.socket)):
+        if card.kind == kind and held(Path(card.socket)):
             found.append((made, card))
     return [card for _, card in sorted(found, key=lambda pair: pair[0])]
 

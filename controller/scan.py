@@ -130,6 +130,8 @@ class Scan:
             self._due = self.clock.now()
         while not self.stopping and self._due <= until:
             await self.clock.sleep_until(self._due)
+            if self.stopping and self.clock.now() <= self._last:
+                return  # the simulated plant stands: this moment has been scanned
             await self.once(self.clock.now())
             self._due += period
             behind = self.clock.now() - self._due

@@ -51,3 +51,8 @@ def wall() -> float:
 def monotonic() -> float:
     """Return monotonic wall seconds: for I/O timeouts and for measuring how long something took."""
     return time.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    """Do nothing for so many wall seconds: for a command that waits for another process."""
+    time.sleep(seconds)

@@ -21,6 +21,7 @@ class Identity:
         speed: plant seconds per wall second; 1 unless the device is our simulator; 0 is lock-step:
             the simulated plant moves only when ``Driver.advance`` says so.
         plant_time: the simulator's plant time, s since 1970 UTC; ``None`` for a real device.
+        paused: somebody has stopped the simulator's plant time.
         info: what else it says of itself, by name: serial number, firmware.
     """
 
@@ -28,6 +29,7 @@ class Identity:
     speed: float = 1.0
     plant_time: float | None = None
     info: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    paused: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -84,6 +86,14 @@ class Driver(Protocol):
             DeviceError: it does not answer, or is not the device it should be.
         """
         return Identity()
+
+    async def pace(self) -> Identity:
+        """Ask our simulator how its time goes now; of no use with a real device.
+
+        Raises:
+            DeviceError: it does not answer, or is none.
+        """
+        return await self.identify()
 
     async def read(self) -> dict[str, Sample]:
         """Return one sample of every tag, by tag name; a value that is not real is BAD and NaN.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fermloop import campaigns, certificates
+from fermloop import campaigns, certificates, simulators
 from fermloop.failure import explained
 from fermloop.options import (
     MODES,
@@ -62,6 +62,12 @@ app.add_typer(
     certificates.app,
     name="cert",
     short_help="Make, show and trust OPC UA certificates.",
+    rich_help_panel=DO,
+)
+app.add_typer(
+    simulators.app,
+    name="sim",
+    short_help="Pause, step, speed up or look into a running simulator.",
     rich_help_panel=DO,
 )
 
@@ -133,18 +139,19 @@ def simulate(
     report: Report = None,
     ready: Annotated[Path | None, typer.Option("--ready", hidden=True)] = None,
     hours: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.001,
             max=10000,
-            help="How long it may run, plant h: a fast plant's clock starts that far in the past, "
-            "so that no time stamp lies in the future.",
+            help="How long it may run faster than real time, plant h: its clock starts that far "
+            "in the past, so that no time stamp lies in the future. 240 with --speed, else 0.",
         ),
-    ] = 240.0,
+    ] = None,
 ) -> None:
     """Serve the plant of a plant file on its own Modbus TCP and OPC UA addresses, simulated.
 
-    Any client may use it. Only addresses of this machine are served. Ends on Ctrl-C.
+    Any client may use it. Only addresses of this machine are served. Pause it, step it and change
+    its speed with fermloop sim. Ends on Ctrl-C.
 
     Example: fermloop simulate sim/plants/ecoli_5l.toml --speed 60
     """

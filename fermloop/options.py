@@ -1,12 +1,14 @@
 """What the command line's arguments and options may be, and how they are explained."""
 
 import math
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+LONGEST_S = 1000 * 3600.0
 MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
 
 
@@ -38,6 +40,32 @@ def speed(text: str) -> float:
     if not 1 <= value <= 1000:
         raise typer.BadParameter(f"{text} is not allowed; a number from 1 to 1000, or max")
     return value
+
+
+def pace(text: str) -> float:
+    """Return the speed of a plant that is not in lock-step; slower than real time is one too."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 1000:
+        raise typer.BadParameter(f"{text} is not allowed; a number from 0.01 to 1000")
+    return value
+
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> float:
+    """Return ``90s``, ``10min``, ``2h`` or ``1.5d`` in s."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)", text.strip())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0 < seconds <= LONGEST_S:
+        raise typer.BadParameter(
+            f"{text} is not allowed; a time with its unit (s, min, h, d), such as 90s, 10min or "
+            "2h, is required, up to 1000h"
+        )
+    return seconds
 
 
 def loop_mode(text: str) -> str:

@@ -270,7 +270,7 @@ def _said(info: Info) -> bytes:
 def pace_image(
     plant: SimulatedPlant, advance: Callable[[float], None] | None = None
 ) -> RegisterImage:
-    """Return the registers of unit 247: speed, plant time and, in lock-step, the target.
+    """Return the registers of unit 247: speed, plant time, in lock-step the target, and paused.
 
     Args:
         plant: whose pace it is.
@@ -280,11 +280,13 @@ def pace_image(
         Register(Tag("speed", "1", 0, 1e9), "holding", 0, "float64"),
         Register(Tag("time", "s", -1e12, 1e12), "holding", 4, "float64"),
         Register(Tag("target", "s", -1e12, 1e12, 0), "holding", 8, "float64"),
+        Register(Tag("paused", "1", 0, 1), "holding", 12),
     ]
     readers = {
         "speed": lambda: plant.speed,
         "time": lambda: plant.time,
         "target": lambda: plant.time,
+        "paused": lambda: plant.paused,
     }
     return RegisterImage(
         registers, readers, {} if plant.speed else {"target": advance or plant.advance}

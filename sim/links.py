@@ -190,6 +190,7 @@ class VesselOpcUaLink(opcua.Link):
         }
         self._readers[opcua.SPEED] = lambda: plant.speed
         self._readers[opcua.PLANT_TIME] = lambda: plant.time
+        self._readers[opcua.PAUSED] = lambda: float(plant.paused)
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
         self._here()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from drivers.clock import Clock
 from drivers.point import Tag
+from sim.pace import Pace
 
 
 class Device(Protocol):
@@ -83,21 +84,27 @@ class SimulatedPlant:
     Args:
         vessels: by reactor, the part of a tag's name before the dot.
         clock: plant time goes with it; without one it stands until ``advance`` (lock-step).
-        speed: plant seconds per wall second of that clock.
-
-    Attributes:
-        speed: as given; 0 in lock-step.
     """
 
-    def __init__(
-        self, vessels: Mapping[str, Device], clock: Clock | None = None, speed: float = 1.0
-    ) -> None:
+    def __init__(self, vessels: Mapping[str, Device], clock: Clock | Pace | None = None) -> None:
         self.vessels = vessels
-        self.speed = 0.0 if clock is None else speed
         self.time = max((v.time for v in vessels.values()), default=0.0)
         self._moved = tuple(vessels.values())
         self._clock = clock
         self._watchdogs: list[DeviceWatchdog] = []
+
+    @property
+    def speed(self) -> float:
+        """Plant seconds per wall second while time passes; 0 in lock-step."""
+        if isinstance(self._clock, Pace):
+            return self._clock.speed
+        return 0.0 if self._clock is None else 1.0
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody has stopped plant time and the vessels are there; never in lock-step."""
+        clock = self._clock
+        return isinstance(clock, Pace) and clock.standing and self.time >= clock.now()
 
     def vessel(self, tag: Tag) -> Device:
         """Return the vessel of a tag.

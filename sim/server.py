@@ -19,7 +19,7 @@ from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 
-from drivers.clock import SystemClock, monotonic
+from drivers.clock import monotonic
 from drivers.modbus.fence import SIMULATOR_UNIT
 from drivers.opcua import Node
 from drivers.opcua.driver import SIMULATOR
@@ -28,6 +28,7 @@ from sim.image import device_image, pace_image
 from sim.listen import ListenError, require_free
 from sim.modbus_server import Line, Unit
 from sim.motion import Device, DeviceWatchdog, SimulatedPlant
+from sim.pace import Pace
 
 if TYPE_CHECKING:
     from controller.device_settings import DeviceSettings
@@ -50,6 +51,11 @@ class PlantServer:
         speed: plant seconds per wall second; 0 is lock-step: plant time moves only when a client
             says so, through Modbus unit 247 or the OPC UA method ``advance``.
 
+    Attributes:
+        plant: the vessels at their one plant time.
+        pace: stops plant time and lets it go on; ``None`` in lock-step.
+        advanced: when a client last said so in lock-step, wall s of ``monotonic``.
+
     Raises:
         ValueError: a device has a tag of a reactor without a vessel.
         ListenError: a device's driver is nothing that can be simulated.
@@ -64,11 +70,14 @@ class PlantServer:
         if speed < 0:
             raise ValueError(f"speed: {speed:g} is not allowed; it must be > 0, or 0 for lock-step")
         start = max(v.time for v in vessels.values())
-        self._clock = SystemClock(speed, start) if speed else None
-        self.plant = SimulatedPlant(vessels, self._clock, speed)
+        self.pace = Pace(speed, start) if speed else None
+        self.plant = SimulatedPlant(vessels, self.pace)
+        self.advanced = -math.inf
+        # a device that stands with its plant does not count the wall's seconds either
+        self._lived = self.pace.lived if self.pace is not None else monotonic
         self._watchdogs: list[DeviceWatchdog] = []
         self._servers: dict[str, _Served] = {}
-        self._pace: asyncio.Task[None] | None = None
+        self._going: asyncio.Task[None] | None = None
         self._lines: dict[tuple[str, str], Line] = {}
         self._made = {name: self._make(name, s) for name, s in devices.items()}
 
@@ -84,7 +93,7 @@ class PlantServer:
         except BaseException:
             await self.stop()
             raise
-        self._pace = asyncio.create_task(self._run(), name="pace of the simulated plant")
+        self._going = asyncio.create_task(self._run(), name="pace of the simulated plant")
 
     async def stop(self) -> None:
         """Close every connection and stop listening.
@@ -92,14 +101,14 @@ class PlantServer:
         Raises:
             FloatingPointError: the simulation had failed, and the servers with it.
         """
-        pace, self._pace = self._pace, None
-        if pace is not None:
-            pace.cancel()
-            await asyncio.wait({pace})
+        going, self._going = self._going, None
+        if going is not None:
+            going.cancel()
+            await asyncio.wait({going})
         for name in list(self._servers):
             await self.close(name)
-        if pace is not None and not pace.cancelled():
-            pace.result()
+        if going is not None and not going.cancelled():
+            going.result()
 
     async def open(self, device: str) -> None:
         """Listen for one device again, after ``close``.
@@ -122,6 +131,16 @@ class PlantServer:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
+    @property
+    def listening(self) -> set[str]:
+        """The devices that can be reached now."""
+        return set(self._servers)
+
+    def follow(self, time: float) -> None:
+        """Let plant time pass until ``time``, in lock-step, because a client says so."""
+        self.advanced = monotonic()
+        self.step(time)
+
     def step(self, time: float) -> None:
         """Let plant time pass until ``time``; a watchdog that has run out acts before."""
         # In lock-step nothing moves while the controller thinks, so only here can it be too late.
@@ -130,7 +149,7 @@ class PlantServer:
 
     async def _run(self) -> None:
         try:
-            while self._clock is not None:
+            while self.pace is not None:
                 self._watch()
                 self.plant.catch_up()
                 await asyncio.sleep(_TICK_S)
@@ -141,7 +160,7 @@ class PlantServer:
             raise
 
     def _watch(self) -> None:
-        now = monotonic()
+        now = self._lived()
         for watchdog in self._watchdogs:
             watchdog.check(now)
 
@@ -162,7 +181,7 @@ class PlantServer:
         holding, armed = 0, None
         if (given := settings.watchdog) is not None:
             vessels = self.plant.vessels_of(r.tag for r in registers)
-            watchdog = DeviceWatchdog(given.within_s, vessels, monotonic)
+            watchdog = DeviceWatchdog(given.within_s, vessels, self._lived)
             self._watchdogs.append(watchdog)
             holding, armed = given.holding, given.armed_input
         infos = [about(i) for i in settings.info]
@@ -170,7 +189,7 @@ class PlantServer:
         where = (settings.driver, settings.address)
         line = self._lines.get(where)
         if line is None:
-            pace = pace_image(self.plant, self.step)
+            pace = pace_image(self.plant, self.follow)
             line = self._lines[where] = Line(settings, pace, SIMULATOR_UNIT)
         return line.unit(name, settings.unit_id, image)
 
@@ -229,7 +248,11 @@ class _OpcUaServer:
     async def _add_pace(self, server: Server) -> None:
         index = await server.register_namespace(SIMULATOR)
         plant = self._owner.plant
-        looks = {"speed": lambda: plant.speed, "plant_time": lambda: plant.time}
+        looks = {
+            "speed": lambda: plant.speed,
+            "plant_time": lambda: plant.time,
+            "paused": lambda: plant.paused,
+        }
         for name, look in looks.items():
             known = ua.NodeId.from_string(f"ns={index};s={name}")
             await server.nodes.objects.add_variable(
@@ -250,7 +273,7 @@ class _OpcUaServer:
     async def _advance(self, parent: ua.NodeId, time: ua.Variant) -> Any:
         if not isinstance(time.Value, float) or not math.isfinite(time.Value):
             return ua.StatusCode(ua.UInt32(StatusCodes.BadInvalidArgument))
-        self._owner.step(time.Value)
+        self._owner.follow(time.Value)
         return []
 
 

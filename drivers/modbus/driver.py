@@ -21,7 +21,7 @@ __all__ = ["ModbusDriver", "Watchdog"]
 
 VENDOR, PRODUCT = "fermloop", "simulator"
 _IDENTIFY = bytes((0x2B, 0x0E, 0x01, 0x00))  # Read Device Identification, basic, from object 0
-_PACE = struct.pack(">BHH", 3, 0, 8)
+_PACE = struct.pack(">BHH", 3, 0, 13)
 _ADVANCE_S = 30.0  # wall s that the simulated plant may take for one advance
 _EXCEPTIONS = {
     1: "illegal function",
@@ -131,13 +131,17 @@ class ModbusDriver(Driver):
         vendor, product = _identification(reply)
         if (vendor, product) != (VENDOR, PRODUCT):
             return Identity(f"{vendor} {product}".strip())
+        identity = await self.pace()
+        self._fence.lock_step = identity.speed == 0
+        return identity
+
+    async def pace(self) -> Identity:
         (reply,) = await self._exchange([_PACE], ["the simulator's pace"], SIMULATOR_UNIT)
-        self._check(_PACE, reply, b"\x03\x10", 18, "the simulator's pace")
-        speed, plant_time = struct.unpack(">2x2d", reply)
+        self._check(_PACE, reply, b"\x03\x1a", 28, "the simulator's pace")
+        speed, plant_time, paused = struct.unpack(">2x2d8xH", reply)
         if not (0 <= speed < math.inf and 0 <= plant_time < math.inf):
             self._fail(f"no simulator's pace: speed {speed:g}, plant time {plant_time:g}")
-        self._fence.lock_step = speed == 0
-        return Identity(f"{vendor} {product}", speed, plant_time)
+        return Identity(f"{VENDOR} {PRODUCT}", speed, plant_time, paused=paused != 0)
 
     async def _who(self) -> bytes | None:
         """Ask for the identification; return ``None`` if a connected device keeps silent."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from drivers.modbus.registers import Register
 from drivers.point import Tag
 
-SIMULATOR_UNIT = 247  # speed in holding 0-3, plant time in 4-7, target in 8-11, each a float64
+SIMULATOR_UNIT = 247  # speed in holding 0-3, plant time 4-7, target 8-11: float64; paused in 12
 ADVANCE = struct.pack(">BHHB", 16, 8, 4, 8)  # how the request begins that moves a simulated plant
 
 _MULTIPLE, _SINGLE, _READ_WRITE = (15, 16), (5, 6), 23

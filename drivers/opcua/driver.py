@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 from drivers.clock import Clock
@@ -13,9 +14,9 @@ from drivers.point import Quality, RangeError, Sample, Tag
 
 __all__ = ["SIMULATOR", "DataValue", "Info", "Link", "LinkError", "Node", "OpcUaDriver"]
 
-SIMULATOR = "urn:fermloop:simulator"  # namespace of a simulated server's speed, plant_time, advance
+SIMULATOR = "urn:fermloop:simulator"  # namespace of the nodes that only a simulated server has
 SPEED, PLANT_TIME = f"nsu={SIMULATOR};s=speed", f"nsu={SIMULATOR};s=plant_time"
-ADVANCE = f"nsu={SIMULATOR};s=advance"
+PAUSED, ADVANCE = f"nsu={SIMULATOR};s=paused", f"nsu={SIMULATOR};s=advance"
 MAX_SKEW_S = 5.0
 
 _ADVANCE_S = 30.0  # wall s that the simulated plant may take for one advance
@@ -83,21 +84,30 @@ class OpcUaDriver(Driver):
 
     async def identify(self) -> Identity:
         try:
-            speed, plant_time = await self._link.read((SPEED, PLANT_TIME))
+            identity = await self._pace()
             await self._meet()
         except LinkError as error:
             self._fail(str(error), "the server's identification")
+        return replace(identity, info=dict(self._told))
+
+    async def pace(self) -> Identity:
+        try:
+            return await self._pace()
+        except LinkError as error:
+            self._fail(str(error), "the simulator's pace")
+
+    async def _pace(self) -> Identity:
+        speed, plant_time, paused = await self._link.read((SPEED, PLANT_TIME, PAUSED))
         self._simulated = not (speed.status or plant_time.status)
         if not self._simulated:  # no such nodes: a real device
             self._speed = 1.0
-            return Identity(info=dict(self._told))
+            return Identity()
         pace = (speed.value, plant_time.value)
         if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in pace):
             self._fail(f"no simulator's pace: speed {pace[0]!r}, plant time {pace[1]!r}")
         self._speed = float(speed.value)
-        return Identity(
-            "fermloop simulator", self._speed, float(plant_time.value), info=dict(self._told)
-        )
+        stands = not paused.status and bool(paused.value)
+        return Identity("fermloop simulator", self._speed, float(plant_time.value), paused=stands)
 
     async def read(self) -> dict[str, Sample]:
         age = 0.0

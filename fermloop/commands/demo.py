@@ -124,7 +124,8 @@ def simulator(plant: Plant, asked: Asked, log: Path) -> Child:
     argv = [sys.executable, "-m", "fermloop", "simulate", str(plant.path)]
     argv += ["--speed", f"{asked.speed:g}" if asked.speed else "max", "--seed", str(asked.seed)]
     argv += ["--report", str(folder / TRUTH), "--ready", str(folder / READY)]
-    argv += ["--hours", f"{asked.hours + 1.0:g}"]  # plant time passes before the batch starts too
+    if asked.speed != 1:  # plant time passes before the batch starts too
+        argv += ["--hours", f"{asked.hours + 1.0:g}"]
     return Child("simulator", argv, log=log, critical=True, restart=False)
 
 

@@ -10,40 +10,44 @@ from typing import Any, cast
 
 import httpx
 
-from controller.registry import held, running
+from controller.registry import Kind, held, running
 from fermloop.failure import USAGE, FailureError
 
 TIMEOUT_S = 5.0  # wall; a controller answers within one scan
-START = "start one with: fermloop run PLANT.toml"
+START: dict[Kind, str] = {
+    "controller": "start one with: fermloop run PLANT.toml",
+    "simulator": "start one with: fermloop simulate PLANT.toml",
+}
 
 
-def find(plant: Path | None) -> Path:
-    """Return the command socket of the controller that is meant.
+def find(plant: Path | None, kind: Kind = "controller") -> Path:
+    """Return the command socket of the controller or simulator that is meant.
 
     Args:
         plant: the plant file, or ``None``: the one in this folder's ``data``, or the only one.
+        kind: which of the two.
 
     Raises:
         FailureError: none runs, or several do and none was named.
     """
-    cards = running()
+    cards = running(kind)
     if plant is not None:
         wanted = str(plant.absolute())
         for card in cards:
             if card.plant == wanted:
                 return Path(card.socket)
         here = _socket_of(plant)
-        if held(here):
+        if kind == "controller" and held(here):
             return here
-        raise FailureError(f"{plant}: no controller runs this plant; {START}")
+        raise FailureError(f"{plant}: no {kind} runs this plant; {START[kind]}")
     here = Path("data/control.sock").absolute()
-    if held(here):
+    if kind == "controller" and held(here):
         return here
     if not cards:
-        raise FailureError(f"no controller runs; {START}")
+        raise FailureError(f"no {kind} runs; {START[kind]}")
     if len(cards) > 1:
         choices = [f"  --plant {card.plant}  (pid {card.pid})" for card in cards]
-        raise FailureError(["more than one controller runs; say which:", *choices], USAGE)
+        raise FailureError([f"more than one {kind} runs; say which:", *choices], USAGE)
     return Path(cards[0].socket)
 
 
@@ -57,14 +61,19 @@ def _socket_of(plant: Path) -> Path:
     return Path(str(table.get("data_dir", "data"))).absolute() / "control.sock"
 
 
-def ask(socket: Path, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """Return the controller's answer to a command, or with no ``body`` to a question.
+def ask(
+    socket: Path,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    kind: Kind = "controller",
+) -> dict[str, Any]:
+    """Return the answer of a controller or simulator to a command, with no ``body`` to a question.
 
     Raises:
         FailureError: it refused (its own words), is gone or does not answer.
     """
     if not held(socket):
-        raise FailureError(f"{socket}: no controller runs there; {START}")
+        raise FailureError(f"{socket}: no {kind} runs there; {START[kind]}")
     transport = httpx.HTTPTransport(uds=str(socket))
     try:
         with httpx.Client(transport=transport, base_url="http://fermloop") as client:
@@ -73,13 +82,13 @@ def ask(socket: Path, path: str, body: Mapping[str, object] | None = None) -> di
             )
         said = answer.json()
     except httpx.TimeoutException:
-        raise FailureError(f"{socket}: the controller does not answer in {TIMEOUT_S:g} s") from None
+        raise FailureError(f"{socket}: the {kind} does not answer in {TIMEOUT_S:g} s") from None
     except httpx.HTTPError as error:
         raise FailureError(
-            f"{socket}: the controller cannot be reached: {error}; {START}"
+            f"{socket}: the {kind} cannot be reached: {error}; {START[kind]}"
         ) from None
     except ValueError:
-        raise FailureError(f"{socket}: what answers there is no fermloop controller") from None
+        raise FailureError(f"{socket}: what answers there is no fermloop {kind}") from None
     if answer.status_code != 200:
         raise FailureError(str(cast("dict[str, object]", said).get("error", "it was refused")))
     return cast("dict[str, Any]", said)

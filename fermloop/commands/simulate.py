@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
+from controller import registry
+from controller.command_socket import CommandSocket, application
 from controller.plant import Plant, load_plant
 from controller.priority import scan_first
 from drivers.clock import wall
@@ -16,10 +19,12 @@ from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
 from fermloop.commands.simulated import require_served, truths, vessels
 from fermloop.failure import USAGE, FailureError
+from sim.control import Control, routes
 from sim.listen import ListenError
 from sim.server import PlantServer
 from sim.vessel import Vessel
 
+HOURS = 240.0  # plant h that a faster plant may run
 EVERY_S = 10.0  # wall s between two lines of values
 SHOWN = ("temperature", "ph", "do", "agitation", "weight")
 
@@ -30,7 +35,7 @@ def run(
     seed: int,
     report_file: Path | None,
     ready_file: Path | None,
-    hours: float,
+    hours: float | None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then write what the plant really did.
 
@@ -40,20 +45,20 @@ def run(
         seed: draws the simulated plant.
         report_file: gets the true figures of each reactor, as JSON.
         ready_file: is made when every device can be reached.
-        hours: how long it may run, plant h: a faster plant starts that far in the past, so that
-            no stamp lies in the future.
+        hours: how long it may run faster than real time, plant h: it starts that far in the past,
+            so that no stamp lies in the future; as ``HOURS`` says if not given.
     """
     plant = load_plant(plant_file)
     report.require_writable(report_file)
     require_served(plant, "fermloop simulate")
-    past = hours * 3600.0 * (1.0 - 1.0 / speed) if speed else hours * 3600.0
+    past = 3600.0 * (hours if hours is not None else 0.0 if speed == 1 else HOURS)
     made = vessels(plant, seed, wall() - past)
     records = truths(plant, made)
     _require_free(plant)
     # asyncua warns of what insecure = true in the plant file already says
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     try:
-        asyncio.run(_serve(plant, made, speed, ready_file))
+        asyncio.run(_serve(plant, made, speed, seed, ready_file))
     except ListenError as error:
         raise FailureError(f"{plant_file.name}: {error}", USAGE) from None
     if report_file is not None:
@@ -74,13 +79,16 @@ def _require_free(plant: Plant) -> None:
 
 
 async def _serve(
-    plant: Plant, made: Mapping[str, Vessel], speed: float, ready_file: Path | None
+    plant: Plant, made: Mapping[str, Vessel], speed: float, seed: int, ready_file: Path | None
 ) -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, over.set)
-    async with PlantServer(plant.settings.device, made, speed):
+    async with (
+        PlantServer(plant.settings.device, made, speed) as server,
+        _told(Control(server, made, seed), plant.path),
+    ):
         # a real device does not pause for a collection or because the machine has other work
         gc.collect()
         gc.freeze()
@@ -92,6 +100,18 @@ async def _serve(
                 print("\n".join(_values(name, vessel) for name, vessel in made.items()))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), EVERY_S)
+
+
+@contextlib.asynccontextmanager
+async def _told(control: Control, plant_file: Path) -> AsyncGenerator[None]:
+    """Obey ``fermloop sim``, on a socket of this process's own."""
+    path = registry.folder() / f"simulator-{os.getpid()}.sock"
+    try:
+        async with CommandSocket(application(routes(control)), path, plant_file, "simulator"):
+            yield
+    finally:
+        await control.close()
+        path.with_suffix(".lock").unlink(missing_ok=True)  # no other process has this path
 
 
 def _announce(plant: Plant, speed: float, ready_file: Path | None) -> None:

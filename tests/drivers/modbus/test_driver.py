@@ -327,7 +327,7 @@ async def test_a_simulator_that_misses_one_question_is_still_known(
                 raise LinkError("no reply to {what} within 0.5 s", silent=True)
             return bytes.fromhex("2B 0E 01 01 00 00 02 00 08") + b"fermloop\x01\x09simulator"
         if unit == 247:
-            return b"\x03\x10" + struct.pack(">2d", 60.0, 5.0)
+            return b"\x03\x1a" + struct.pack(">2d8xH", 60.0, 5.0, 0)
         return answer(request, unit)
 
     monkeypatch.setattr(plc, "answer", busy)
@@ -362,13 +362,13 @@ async def test_the_simulator_gives_its_pace_and_is_told_to_advance(
         if request[0] == 0x2B:
             return bytes.fromhex("2B 0E 01 01 00 00 02 00 08") + b"fermloop\x01\x09simulator"
         if request[0] == 3:
-            return b"\x03\x10" + struct.pack(">2d", 0.0, 1.79e9)
+            return b"\x03\x1a" + struct.pack(">2d8xH", 0.0, 1.79e9, 0)
         return request[:5]
 
     monkeypatch.setattr(plc, "answer", unit_247)
     assert await driver.identify() == Identity("fermloop simulator", 0.0, 1.79e9)
     await driver.advance(1.79e9 + 1)
     assert told[1:] == [
-        (247, bytes.fromhex("03 0000 0008")),
+        (247, bytes.fromhex("03 0000 000d")),
         (247, bytes.fromhex("10 0008 0004 08") + struct.pack(">d", 1.79e9 + 1)),
     ]

@@ -1,0 +1,183 @@
+"""What can be said to a running simulator: pause, resume, step, speed; and what it says of itself.
+
+The routes are served on a Unix socket (``controller.command_socket``) by ``fermloop simulate`` and
+used by ``fermloop sim``.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from controller.body import REQUIRED, Keys, number
+from controller.command_socket import command, question
+from drivers.clock import monotonic, wall
+from drivers.point import RangeError
+from sim.server import PlantServer
+from sim.vessel import Vessel
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+SLOWEST, FASTEST = 0.01, 1000.0  # plant seconds per second
+LONGEST_STEP_S = 1000 * 3600.0  # plant s
+IN_USE_S = 5.0  # wall s after its last word a controller in lock-step is still there
+AHEAD_S = 60.0  # wall s that a faster plant must be able to run before its stamps lie in the future
+PART_S = 60.0  # plant s of a step in lock-step between two looks at the sockets
+
+
+class Control:
+    """Obeys what is said to the simulator. Each call is short; the text says what is so now.
+
+    Args:
+        server: whose plant time is stopped.
+        vessels: by reactor.
+        seed: what they were drawn from, for the record.
+    """
+
+    def __init__(self, server: PlantServer, vessels: Mapping[str, Vessel], seed: int = 0) -> None:
+        self._server = server
+        self._vessels = vessels
+        self._seed = seed
+        self._stepping: asyncio.Task[None] | None = None
+
+    def state(self) -> dict[str, object]:
+        """Return plant time, its pace and every vessel as it really is."""
+        plant = self._server.plant
+        return {
+            "time": plant.time,
+            "speed": plant.speed,
+            "lock_step": self._server.pace is None,
+            "paused": plant.paused,
+            "stepping": self._steps,
+            "seed": self._seed,
+            "listening": sorted(self._server.listening),
+            "vessels": {
+                name: {
+                    "organism": vessel.model.organism.name,
+                    "vessel": vessel.model.vessel.name,
+                    **vessel.truth,
+                }
+                for name, vessel in self._vessels.items()
+            },
+        }
+
+    @property
+    def _steps(self) -> bool:
+        pace = self._server.pace
+        if pace is not None:
+            return not (pace.endless or self._server.plant.paused)
+        return self._stepping is not None and not self._stepping.done()
+
+    def pause(self) -> str:
+        """Let plant time stand; devices answer with what they showed last.
+
+        Raises:
+            ValueError: the plant is in lock-step.
+        """
+        pace = self._server.pace
+        if pace is None:
+            raise ValueError(
+                "pause is not allowed: this plant is in lock-step (--speed max), so it stands "
+                "already whenever its controller does not move it"
+            )
+        pace.pause()
+        self._server.plant.catch_up()
+        return f"stands at {self._when()}"
+
+    def resume(self) -> str:
+        """Let plant time go on.
+
+        Raises:
+            ValueError: the plant is in lock-step.
+        """
+        pace = self._server.pace
+        if pace is None:
+            raise ValueError(
+                "resume is not allowed: this plant is in lock-step (--speed max); it goes on when "
+                "its controller or fermloop sim step moves it"
+            )
+        pace.resume()
+        return f"goes on from {self._when()} at {pace.speed:g} times real time"
+
+    def step(self, seconds: float) -> str:
+        """Let so many plant seconds pass, at the plant's speed, and stand then.
+
+        In lock-step they pass as fast as can be computed.
+
+        Raises:
+            RangeError: ``seconds`` are none.
+            ValueError: a step is under way, or a controller moves the plant in lock-step.
+        """
+        if not 0 < seconds <= LONGEST_STEP_S:
+            raise RangeError(
+                f"seconds: {seconds:g} is not allowed; it must be > 0 and <= {LONGEST_STEP_S:g}"
+            )
+        if self._steps:
+            raise ValueError("step is not allowed: one is under way; wait for it, or pause")
+        pace = self._server.pace
+        if pace is not None:
+            pace.step(seconds)
+            return f"{seconds:g} s from {self._when()} at {pace.speed:g} times real time"
+        if monotonic() - self._server.advanced < IN_USE_S:
+            raise ValueError(
+                "step is not allowed: a controller moves this plant in lock-step; stop it before"
+            )
+        self._stepping = asyncio.create_task(self._step(self._server.plant.time + seconds))
+        return f"{seconds:g} s from {self._when()}"
+
+    def speed(self, speed: float) -> str:
+        """Let plant time pass at another speed; a plant that stands, stands on.
+
+        Raises:
+            RangeError: it is no speed.
+            ValueError: the plant is in lock-step, or its stamps would soon lie in the future.
+        """
+        pace = self._server.pace
+        if pace is None:
+            raise ValueError(
+                "speed is not allowed: this plant is in lock-step (--speed max), as fast as its "
+                "controller; start it with another --speed"
+            )
+        if not SLOWEST <= speed <= FASTEST:
+            raise RangeError(
+                f"speed: {speed:g} is not allowed; it must be from {SLOWEST:g} to {FASTEST:g}"
+            )
+        if speed > 1 and (wall() - pace.now()) < AHEAD_S * (speed - 1):
+            raise ValueError(
+                f"speed {speed:g} is not allowed: plant time ({self._when()}) would overtake the "
+                "wall clock within a minute, and stamps would lie in the future; start the "
+                "simulator with --hours, how long the plant may run faster"
+            )
+        pace.change(speed)
+        return f"{speed:g} times real time from {self._when()}" + (
+            ", when it is resumed" if pace.standing else ""
+        )
+
+    async def close(self) -> None:
+        """End a step that is under way."""
+        if self._stepping is not None:
+            self._stepping.cancel()
+            await asyncio.wait({self._stepping})
+
+    async def _step(self, end: float) -> None:
+        plant = self._server.plant
+        while plant.time < end:
+            self._server.step(min(end, plant.time + PART_S))
+            await asyncio.sleep(0)
+
+    def _when(self) -> str:
+        return f"{datetime.fromtimestamp(self._server.plant.time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def routes(to: Control) -> "list[Route]":
+    """Return what the simulator's socket understands."""
+    step: Keys = {"seconds": (number, REQUIRED)}
+    speed: Keys = {"speed": (number, REQUIRED)}
+    return [
+        question("/state", to.state),
+        command("/pause", {}, lambda _, __: to.pause()),
+        command("/resume", {}, lambda _, __: to.resume()),
+        command("/step", step, lambda _, b: to.step(b["seconds"])),
+        command("/speed", speed, lambda _, b: to.speed(b["speed"])),
+    ]
