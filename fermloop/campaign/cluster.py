@@ -4,6 +4,8 @@ The only file that imports distributed. Jobs carry the text of their files, so t
 the program but no shared disk. What a lost worker was running, the scheduler gives to another.
 """
 
+import logging
+import sys
 from collections.abc import Generator, Sequence
 from importlib.util import find_spec
 from typing import Any, Final
@@ -15,7 +17,7 @@ from fermloop.campaign.results import Row
 from fermloop.campaign.software import software
 from fermloop.failure import USAGE, FailureError
 
-CONNECT_S: Final = 20.0
+CONNECT_S: Final = 10.0
 
 
 def require_extra() -> None:
@@ -43,6 +45,9 @@ def run(jobs: Sequence[Job], address: str) -> Generator[Row]:
     import distributed
 
     dask: Any = distributed
+    logging.getLogger("distributed.client").setLevel(
+        logging.CRITICAL
+    )  # a traceback where we say it
     try:
         client = dask.Client(address, timeout=CONNECT_S, name="fermloop campaign")
     except (OSError, ValueError) as error:
@@ -70,7 +75,10 @@ def run(jobs: Sequence[Job], address: str) -> Generator[Row]:
 
 def _require_same_program(client: Any) -> None:
     """Refuse workers whose batches would be others than ours; one that joins later tells so."""
-    for worker, theirs in client.run(software, on_error="return").items():
+    programs = client.run(software, on_error="return")
+    if not programs:
+        print("the cluster has no worker yet; waiting for one", file=sys.stderr)
+    for worker, theirs in programs.items():
         if isinstance(theirs, Exception):
             raise FailureError(f"--scheduler: worker {worker} cannot run fermloop: {theirs}", USAGE)
         if theirs != software():

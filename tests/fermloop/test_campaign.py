@@ -1,9 +1,14 @@
 """Many batches: what is kept of them, what goes on after an end, and who may be killed."""
 
+import contextlib
 import json
 import os
+import pty
 import re
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,6 +240,83 @@ def test_a_folder_takes_more_seeds_and_recipes_but_no_others(tank: Path) -> None
         begin(tank, "1")
     begin(tank, "2", "level", "other", fresh=True)
     assert len(kept(out)) == 2
+
+
+def test_without_dask_it_is_said_how_to_install_it(
+    tank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    out, recipe = tank.parent / "out", tank.with_name("level.toml")
+    cluster = Where(scheduler="tcp://127.0.0.1:8786")
+    with pytest.raises(FailureError, match=r"pip install 'fermloop\[dask\]'"):
+        campaign(tank, [recipe], (1,), out, 0.02, "off", cluster, fresh=False, as_json=True)
+    assert not out.exists()
+
+
+class Running:
+    """``fermloop campaign`` on a terminal: one batch is done, the other takes a minute."""
+
+    def __init__(self, plant: Path) -> None:
+        words = ("campaign", "plant.toml", "--recipe", "level.toml", "--seeds", "1,6")
+        self.shown = b""
+        self._terminal, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "fermloop", *words),
+                *("--report", "out", "--hours", "0.02", "--workers", "2"),
+            ],
+            cwd=plant.parent,
+            stderr=theirs,
+            stdout=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        while b"1 of 2 batches, " not in self.shown:
+            self.shown += os.read(self._terminal, 4096)
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self.workers = [int(child) for child in children]
+
+    def end(self, sent: signal.Signals) -> int:
+        """Send a signal as a terminal does, to all in the foreground; return the exit code."""
+        os.killpg(self.process.pid, sent)
+        code = self.process.wait(30)
+        with contextlib.suppress(OSError):  # nobody holds the other end any more
+            while more := os.read(self._terminal, 4096):
+                self.shown += more
+        os.close(self._terminal)
+        return code
+
+
+def gone(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tank: Path) -> None:
+    running = Running(tank)
+    assert len(running.workers) == 1  # the other had nothing left to do
+    assert running.end(signal.SIGINT) == 130
+    assert b" left" in running.shown
+    assert b"interrupted: 1 of 2 batches are done; the same command goes on" in running.shown
+    assert b"Traceback" not in running.shown
+    assert all(gone(pid) for pid in running.workers)
+    assert [row["seed"] for row in kept(tank.parent / "out")] == [1]
+
+
+@pytest.mark.long
+def test_workers_die_with_a_campaign_that_is_killed(tank: Path) -> None:
+    running = Running(tank)
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    assert running.workers
+    for pid in running.workers:
+        for _ in range(1000):  # the kernel's signal takes a moment
+            if gone(pid):
+                break
+            time.sleep(0.01)  # noqa: TID251 (of this machine, not of a plant)
+        assert gone(pid)
+    assert [row["seed"] for row in kept(tank.parent / "out")] == [1]
 
 
 def test_recipes_are_told_apart_by_name(tank: Path) -> None:

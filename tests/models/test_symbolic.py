@@ -1,6 +1,10 @@
 """Tracing, the stiff step and the compiled code give the same numbers as plain floats."""
 
 import math
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +18,7 @@ from models.ecoli import EColi
 from models.fn import ARRAYS, SCALARS
 from models.model import Functions, ModelError, Variable
 
+ROOT = Path(__file__).parents[2]
 MODEL = EColi()
 X = [8.0, 0.4, 0.3, 0.1, 0.8, 3.2]
 U = [0.03, 500.0, 3e-4, 1.0]
@@ -165,3 +170,33 @@ def test_a_model_that_is_no_equation_is_refused_by_name(model: Decay, message: s
 def test_a_model_without_inputs_decays_as_known() -> None:
     (step,) = symbolic.compiled([symbolic.rosenbrock(Decay())], compiler=None).values()
     assert run(step, [1.0], [], [0.5], [0.1])[0] == pytest.approx(math.exp(-0.05), rel=1e-4)
+
+
+@pytest.mark.long
+def test_eight_processes_that_start_at_once_compile_a_model_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = tmp_path / "called"
+    gcc = shutil.which("gcc")
+    assert gcc is not None
+    wrapper = tmp_path / "bin/gcc"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho >> {called}\nsleep 1\nexec {gcc} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    asked = (
+        "from models import symbolic; from models.ecoli import EColi\n"
+        "(f,) = symbolic.compiled([symbolic.trace(EColi()).rhs_function()]).values()\n"
+        f"f.arguments[0][:] = type(f.arguments[0])('d', {X})\n"
+        "f(); print(f.native, list(f.results[0]))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", asked], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    said = {process.communicate(timeout=120)[0] for process in started}
+    assert len(said) == 1
+    assert said.pop().startswith("True [")
+    assert called.read_text() == "\n"
+    (made,) = (tmp_path / "fermloop").iterdir()
+    assert made.suffix == ".so"
