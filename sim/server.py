@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Generator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlparse
 
@@ -28,6 +29,7 @@ from sim.image import device_image, pace_image
 from sim.listen import ListenError, require_free
 from sim.modbus_server import Line, Unit
 from sim.motion import Device, DeviceWatchdog, SimulatedPlant
+from sim.opcua_security import ServedSecurity
 from sim.pace import Pace
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class PlantServer:
         vessels: by reactor; all at the same plant time.
         speed: plant seconds per wall second; 0 is lock-step: plant time moves only when a client
             says so, through Modbus unit 247 or the OPC UA method ``advance``.
+        keys: folder where OPC UA servers with ``security`` keep their certificates.
 
     Attributes:
         plant: the vessels at their one plant time.
@@ -58,7 +61,8 @@ class PlantServer:
 
     Raises:
         ValueError: a device has a tag of a reactor without a vessel.
-        ListenError: a device's driver is nothing that can be simulated.
+        ListenError: a device's driver is nothing that can be simulated, or a certificate, key or
+            secret of it cannot be used.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class PlantServer:
         devices: "Mapping[str, DeviceSettings]",
         vessels: Mapping[str, Device],
         speed: float = 1.0,
+        keys: Path = Path("data/simulator"),
     ) -> None:
         if speed < 0:
             raise ValueError(f"speed: {speed:g} is not allowed; it must be > 0, or 0 for lock-step")
@@ -75,6 +80,7 @@ class PlantServer:
         self.advanced = -math.inf
         # a device that stands with its plant does not count the wall's seconds either
         self._lived = self.pace.lived if self.pace is not None else monotonic
+        self._keys = keys
         self._watchdogs: list[DeviceWatchdog] = []
         self._servers: dict[str, _Served] = {}
         self._going: asyncio.Task[None] | None = None
@@ -197,26 +203,41 @@ class PlantServer:
         nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
         for node in nodes:
             self.plant.vessel(node.tag)  # refuse an unknown one now
-        return _OpcUaServer(name, settings.address, nodes, self)
+        security = ServedSecurity(name, settings, self._keys) if settings.security else None
+        return _OpcUaServer(name, settings.address, nodes, self, security)
 
 
 class _OpcUaServer:
-    """One OPC UA server without security, for clients on this machine."""
+    """One OPC UA server, for clients on this machine; without security if it has none."""
 
-    def __init__(self, name: str, url: str, nodes: list[Node], owner: PlantServer) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        nodes: list[Node],
+        owner: PlantServer,
+        security: ServedSecurity | None,
+    ) -> None:
         self._name, self._url, self._nodes, self._owner = name, url, nodes, owner
+        self._security = security
         self._server: Server | None = None
 
     async def start(self) -> None:
         parts = urlparse(self._url)
         require_free(self._name, parts.hostname or "", parts.port or 4840)
-        server = Server()
+        security = self._security
+        if security is not None:
+            security.trust()
+        server = Server(user_manager=security.users() if security else None)
         with _without_collection():  # 10^5 objects of the standard's own nodes, none of them waste
             await server.init()
         server.set_endpoint(self._url)
         server.set_server_name("fermloop simulator")
-        await server.set_application_uri(SIMULATOR)
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await server.set_application_uri(security.uri if security else SIMULATOR)
+        if security is None:
+            server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        else:
+            await security.apply(server)
         for node in self._nodes:
             await self._add_tag(server, node)
         await self._add_pace(server)
@@ -225,6 +246,8 @@ class _OpcUaServer:
 
     async def stop(self) -> None:
         server, self._server = self._server, None
+        if self._security is not None:
+            self._security.distrust()
         if server is not None:
             await server.stop()
 

@@ -86,7 +86,7 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, over.set)
     async with (
-        PlantServer(plant.settings.device, made, speed) as server,
+        PlantServer(plant.settings.device, made, speed, plant.data_dir / "simulator") as server,
         _told(Control(server, made, seed), plant.path),
     ):
         # a real device does not pause for a collection or because the machine has other work
