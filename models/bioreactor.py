@@ -155,7 +155,8 @@ class Bioreactor:
         co2 = 1e3 * offgas.co2_solubility(T, SCALARS) * oxygen.AIR_CO2
         co2 *= pressure
         ammonia, phosphate = organism.salts
-        ions = ph.Ions(ammonia, ph.bicarbonate(pH, co2), 0.0, phosphate, 0.0)
+        acid, K = self._acid_at_start()
+        ions = ph.Ions(ammonia, ph.bicarbonate(pH, co2), acid, phosphate, 0.0)
         salting = self._named(p)["salting"]
         named: dict[str, float] = {
             organism.called["biomass"]: biomass_g_per_l,
@@ -167,12 +168,20 @@ class Bioreactor:
             "HCO3": ions.bicarbonate,
             "NH3": ammonia,
             "PO4": phosphate,
-            "strong": ph.strong_ions(pH, ions),
+            "strong": ph.strong_ions(pH, ions, K),
             "pH": pH,
             "T": T,
             "Tj": T,
         }
         return [named.get(s.name, s.default) for s in self.states]
+
+    def _acid_at_start(self) -> tuple[float, float]:
+        """Return the organism's own acid that a batch begins with, mmol/L, and its constant."""
+        acid = self.organism.acid
+        if acid is None:
+            return 0.0, NO_ACID
+        species = self.organism.species[self._species[acid.species]]
+        return species.default * 1e3 / acid.g_per_mol, acid.K
 
     def transfer(
         self,

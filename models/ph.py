@@ -118,9 +118,9 @@ def solve(ions: Ions, low: float = 2.0, high: float = 12.0) -> float:
     return 0.5 * (low + high)
 
 
-def strong_ions(pH: float, ions: Ions) -> float:
+def strong_ions(pH: float, ions: Ions, K_acid: float = K_ACETATE) -> float:
     """Return the strong ions that make ``pH`` with the other totals of ``ions``, mmol/L."""
-    return ions.strong - imbalance(pH, ions, SCALARS)
+    return ions.strong - imbalance(pH, ions, SCALARS, K_acid)
 
 
 def bicarbonate(pH: float, co2: float) -> float:
