@@ -28,8 +28,8 @@ from dashboards.grafana.texts import TEXTS
 
 # Two seconds would do for a scan of 1 s; five also carry a scan that is late or coarser.
 SCAN, ESTIMATE = "5s", "30s"
-G_PER_L, ML_PER_H, KG = "suffix: g/L", "suffix: mL/h", "masskg"
-PERCENT, LITRE_PER_MIN, RPM = "percent", "flowlpm", "rotrpm"
+G_PER_L, KG, OF_PLANT = "suffix: g/L", "masskg", "none"
+PERCENT, RPM = "percent", "rotrpm"
 MODES = {0: "#6b7078", 1: "#a3927c", 2: "#8f959c", 3: "#a7adb5", 4: "#6f8297"}
 QUALITIES = {0: ABNORMAL, 1: DOUBTFUL, 2: "#8f959c"}
 
@@ -51,8 +51,8 @@ NEWEST = (
     ("ph", "ph", ""),
     ("temperature", "temperature", "°C"),
     ("agitation", "agitation", "r/min"),
-    ("air_flow", "air", "L/min"),
-    ("feed", "feed", "mL/h"),
+    ("air_flow", "air", ""),  # in the unit of the plant file: L/min or m3/h, mL/h or L/h
+    ("feed", "feed", ""),
     ("weight", "weight", "kg"),
     ("est.biomass", "biomass", "g/L"),
     ("est.product", "product", "g/L"),
@@ -136,7 +136,7 @@ def _loops(t: dict[str, str]) -> Iterator[Any]:
         t["feed"],
         Place(12, 21, 12, 8),
         [Series(queries.trend("feed"), t["feed.pump"], steps=True), _sp(t, "feed")],
-        ML_PER_H,
+        OF_PLANT,
         every=SCAN,
         link=operate,
     )
@@ -156,7 +156,7 @@ def _loops(t: dict[str, str]) -> Iterator[Any]:
             Series(queries.trend("air.sp", "last"), f"{t['air']} {t['sp']}", SP, True, steps=True),
             Series(queries.trend("oxygen_flow"), t["oxygen"], OP),
         ],
-        LITRE_PER_MIN,
+        OF_PLANT,
         every=SCAN,
         link=operate,
     )

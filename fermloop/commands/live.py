@@ -49,7 +49,7 @@ def line(state: State, reactor: str) -> str:
         f"pH {_fixed(_of(loops, 'ph', 'pv'), 2)}",
         f"DO {_fixed(_of(loops, 'do', 'pv'), 1)} %",
         f"T {_fixed(_of(loops, 'temperature', 'pv'), 2)} °C",
-        f"feed {_fixed(_of(loops, 'feed', 'op'), 1)} mL/h",
+        f"feed {_fixed(_of(loops, 'feed', 'op'), 1)} {loops.get('feed', {}).get('op_unit', '')}",
         f"biomass {_fixed(biomass.get('value'), 1)} g/L",
         f"optimiser {_optimiser(optimiser)}",
     ]

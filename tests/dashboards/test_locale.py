@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,15 +29,16 @@ def words(text: str) -> set[str]:
 
 def names_of_the_plant() -> dict[str, set[str]]:
     """Return the words that a controller can send, by group: the page looks them up by name."""
-    plant = tomllib.loads((ROOT / "sim/plants/ecoli_5l.toml").read_text(encoding="utf-8"))
-    recipe = tomllib.loads((ROOT / "sim/recipes/ecoli.toml").read_text(encoding="utf-8"))
-    tags = [tag for device in plant["device"].values() for tag in device["tags"]]
-    reactor = plant["reactor"]["R1"]
+    plants = [_toml(path) for path in sorted((ROOT / "sim/plants").glob("*.toml"))]
+    recipes = [_toml(path) for path in sorted((ROOT / "sim/recipes").glob("*.toml"))]
+    tags = [tag for p in plants for device in p["device"].values() for tag in device["tags"]]
+    reactors = [reactor for p in plants for reactor in p["reactor"].values()]
+    loops = {loop for reactor in reactors for loop in reactor["loop"]}
     return {
-        "tag": {tag["name"].partition(".")[2] for tag in tags} | set(reactor["loop"]),
+        "tag": {tag["name"].partition(".")[2] for tag in tags} | loops,
         "unit": set(UNITS) | {"do"},
-        "interlock": set(reactor["interlock"]),
-        "phase": {phase["name"] for phase in recipe["phase"]},
+        "interlock": {lock for reactor in reactors for lock in reactor["interlock"]},
+        "phase": {phase["name"] for recipe in recipes for phase in recipe["phase"]},
         "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
         "quality": {quality.name for quality in Quality},
         "batch_state": words("IDLE RUNNING HELD ABORTED DONE"),
@@ -44,6 +46,10 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "optimiser_state": words("off waiting good late infeasible shed latched dead"),
         "estimate": words(ESTIMATES),
     }
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def keys_in_the_page() -> set[str]:

@@ -109,8 +109,12 @@ function bands(chart, rows) {
   });
 }
 
-function range(least, floor) {
+// a feed in L/h is a smaller number than one in mL/h
+const LEAST = { "L/h": 0.5 };
+
+function range(given, floor, unit) {
   return (_, low, high) => {
+    const least = LEAST[unit?.()] ?? given;
     if (low == null || high == null) return [floor ?? 0, (floor ?? 0) + least];
     const pad = Math.max((high - low) * 0.08, (least - (high - low)) / 2);
     if (floor == null || low - pad > floor) return [low - pad, high + pad];
@@ -191,7 +195,7 @@ function options(chart, rows, size, time, picked) {
     series: [{}, ...rows.map(series)],
     bands: bands(chart, rows),
     legend: { show: false },
-    scales: { x: { time: false, range: () => time.range() }, y: { range: range(chart.least, chart.floor) }, r: { range: range(chart.leastRight ?? 10, chart.floorRight) } },
+    scales: { x: { time: false, range: () => time.range() }, y: { range: range(chart.least, chart.floor, () => chart.unit) }, r: { range: range(chart.leastRight ?? 10, chart.floorRight) } },
     axes: [
       { ...axis, size: 24, gap: 4, splits: ticks(time), values: tickText(time) },
       { ...axis, size: 46, gap: 4, space: 28, values: tidy },
@@ -209,7 +213,7 @@ function swatch(role) {
 /** One chart with its title and a legend that tells values: the newest, or those at the cursor. */
 export class Chart {
   constructor(chart, time) {
-    this.chart = chart;
+    this.chart = { ...chart };
     this.time = time;
     this.rows = rowsOf(chart);
     this.title = el("b");
@@ -234,6 +238,15 @@ export class Chart {
     const foreseen = this.rows.some((row) => row.field) ? el("span", { class: "foreseen-item" }, swatch("foreseen"), this.ahead) : null;
     this.legend.replaceChildren(...[...items, foreseen].filter(Boolean));
     this.tell();
+  }
+
+  /** Take the units that the plant has: `unitOfTag` tells that of a short tag, if it knows it. */
+  units(unitOfTag) {
+    const rows = this.rows.map((row) => ({ ...row, unit: unitOfTag(row.tag ?? row.of) ?? row.unit }));
+    if (rows.every((row, i) => row.unit === this.rows[i].unit)) return;
+    this.rows = rows;
+    this.chart.unit = rows[0].unit;
+    this.labels();
   }
 
   /** Draw columns: time, then one per row; null is a gap, undefined is no point at all. */

@@ -54,12 +54,13 @@ export function word(group, name) {
 }
 
 // Digits behind the point by UCUM unit: what the instruments resolve and people read.
-const DIGITS = { Cel: 2, "[pH]": 2, "%": 1, "{r}/min": 0, "mL/min": 2, "mL/h": 1, "L/min": 2, kg: 3, g: 1, "g/L": 2, L: 3, h: 2, 1: 2 };
+const DIGITS = { Cel: 2, "[pH]": 2, "%": 1, "{r}/min": 0, "mL/min": 2, "mL/h": 1, "L/min": 2, "L/h": 2, "m3/h": 0, bar: 3, kW: 1, kg: 3, g: 1, "g/L": 2, L: 3, h: 2, 1: 2 };
 
 /** A number alone: "37.02"; a missing one is a dash, never a zero. */
 export function number(value, unit = "1") {
   if (typeof value !== "number" || !Number.isFinite(value)) return "—";
-  const text = value.toFixed(DIGITS[unit] ?? 2);
+  const most = Math.abs(value) < 1000 ? 3 : Math.abs(value) < 10000 ? 1 : 0; // 58000 kg, 2.400 kg
+  const text = value.toFixed(Math.min(DIGITS[unit] ?? 2, most));
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 

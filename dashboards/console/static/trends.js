@@ -71,6 +71,14 @@ function liveValue(tag) {
   return (r.tags?.[`${reactorId}.${first}`] ?? { value: r.loops?.[first]?.pv }).value;
 }
 
+/** The unit of a short tag by the live state; undefined where the state does not tell it. */
+function unitOfTag(tag) {
+  const [first, second] = (tag ?? "").split(".");
+  const loop = reactor()?.loops?.[first];
+  if (second) return second === "op" ? loop?.op_unit : loop?.pv_unit;
+  return reactor()?.tags?.[`${reactorId}.${first}`]?.unit ?? loop?.pv_unit;
+}
+
 async function ask() {
   busy = true;
   asked = performance.now();
@@ -223,6 +231,7 @@ export function begin() {
 
 function step() {
   if (document.hidden || !reactor()) return;
+  for (const chart of charts) chart.units(unitOfTag);
   const period = chosen === 1 ? 5000 : 15000;
   if (!busy && performance.now() - asked > period) ask();
   if (history) {
