@@ -53,6 +53,9 @@ class Vessel:
         instruments: unit that each is set to show, by name; its own where it is empty. Those that
             every vessel has if not given: what nobody looks at costs no time.
 
+    Attributes:
+        step_s: longest step, s; a longer one than 1 s is for coarse searches only.
+
     Raises:
         ValueError: organism, vessel or an instrument is unknown, or ``safe`` names no actuator.
     """
@@ -75,6 +78,7 @@ class Vessel:
         self.prefix = prefix
         self.seed = seed or 0
         self.time = start_time
+        self.step_s = 1.0
         self._start = start_time
         draw, own = InOrder(self.seed), ByName(self.seed)
         self._drift_rng = np.random.default_rng([self.seed, 2])  # the same path for any steps
@@ -176,15 +180,15 @@ class Vessel:
         self._wanted[:] = self._safe
 
     def advance(self, time: float) -> None:
-        """Let plant time pass until ``time``, in steps of 1 s and a shorter last one.
+        """Let plant time pass until ``time``, in steps of ``step_s`` and a shorter last one.
 
         Raises:
             FloatingPointError: the integration has left the numbers: at which age, which states,
                 and the states and inputs before. The vessel stands where it was then.
         """
-        left = time - self.time
+        left, step = time - self.time, self.step_s
         while left > 1e-6:
-            dt = 1.0 if left > 1.0 - 1e-6 else left
+            dt = step if left > step - 1e-6 else left
             self._one(dt)
             left -= dt
             for look in self._watchers:
@@ -192,7 +196,7 @@ class Vessel:
         self.time = max(self.time, time)
 
     def watch(self, look: Callable[[], None]) -> None:
-        """Call ``look`` after each step of at most 1 s, from now on."""
+        """Call ``look`` after each step of at most ``step_s``, from now on."""
         self._watchers.append(look)
 
     def _one(self, dt: float) -> None:

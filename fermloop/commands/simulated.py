@@ -28,6 +28,7 @@ class SimulatedVessel(Settings):
     substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
     report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
     biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
+    step_s: float = Field(1.0, ge=0.1, le=10, description="s; longer than 1 s is coarse and fast")
 
 
 class Simulation(Settings):
@@ -136,6 +137,7 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             biomass_g_per_l=s.biomass_g_per_l,
             instruments=shown,
         )
+        made[name].step_s = s.step_s
     return made
 
 
