@@ -25,7 +25,7 @@ _LONGEST = 300  # characters of somebody else's error that are shown
 
 
 class LoadError(ValueError):
-    """A driver cannot be used; the text tells what, why and what was allowed."""
+    """Somebody else's class cannot be used; the text tells what, why and what was allowed."""
 
 
 def offered() -> dict[str, list[str]]:
@@ -43,7 +43,7 @@ def wrong_name(driver: str, ours: Collection[str]) -> str | None:
         driver: as in the plant file.
         ours: the drivers that fermloop brings along.
     """
-    if driver in ours or _CLASS.fullmatch(driver):
+    if driver in ours or names_class(driver):
         return None
     installed = offered()
     if driver in installed:
@@ -74,6 +74,35 @@ def load(driver: str) -> type[Driver]:
             raise LoadError(wrong_name(driver, ()) or f"{driver} is not allowed; {several}")
         target = targets[0]
     shown = driver if target == driver else f"{driver} ({target})"
+    found = find(target, shown)
+    wrong = list(faults(found))
+    try:
+        inspect.signature(found).bind(None)
+    except TypeError as error:
+        if not wrong:
+            wrong = [f"it must be made with one argument, a fermloop.Setup, but {error}"]
+    except ValueError:
+        pass  # made in C: seen when it is made
+    if wrong:
+        raise LoadError(f"{shown} is not allowed; {'; '.join(wrong)}")
+    return found
+
+
+def names_class(name: str) -> bool:
+    """Whether ``name`` has the form ``package.module:Class``; imports nothing."""
+    return _CLASS.fullmatch(name) is not None
+
+
+def find(target: str, shown: str) -> Any:
+    """Import and return what ``package.module:Class`` names, whatever it is.
+
+    Args:
+        target: where it is.
+        shown: how a message calls it.
+
+    Raises:
+        LoadError: there is no such package, module or class, or importing it fails.
+    """
     module_name, _, attribute = target.partition("[")[0].partition(":")
     module = _imported(module_name, shown)
     found: Any = module
@@ -86,16 +115,6 @@ def load(driver: str) -> type[Driver]:
                 f"{_meant(part, classes)}"
             )
         found = getattr(found, part)
-    wrong = list(faults(found))
-    try:
-        inspect.signature(found).bind(None)
-    except TypeError as error:
-        if not wrong:
-            wrong = [f"it must be made with one argument, a fermloop.Setup, but {error}"]
-    except ValueError:
-        pass  # made in C: seen when it is made
-    if wrong:
-        raise LoadError(f"{shown} is not allowed; {'; '.join(wrong)}")
     return found
 
 

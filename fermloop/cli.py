@@ -205,8 +205,9 @@ def check(
     (from 0 and from 1), count, unused registers and tags.
     """
     from fermloop.commands import check as command
+    from fermloop.commands.simulated import require_simulation
 
-    command.run(plant, recipe, as_json, plan)
+    command.run(plant, recipe, as_json, plan, (require_simulation,))
 
 
 @app.command(short_help="Read devices live: words, values, quality, latency.", rich_help_panel=WIRE)

@@ -44,6 +44,9 @@ class Bioreactor:
     of the strain, of the medium and of the vessel, in this order. A species per litre is diluted
     by what flows in; water that evaporates leaves it behind; harvest takes broth as it is.
 
+    A subclass that has equations of its own may add states, parameters and outputs after these:
+    what is here takes those that it knows, in whatever it is given.
+
     Args:
         organism: what grows.
         vessel: the vessel's numbers.
@@ -103,7 +106,7 @@ class Bioreactor:
         return self.vessel.pressure_bar if name == "pressure" else self.actuators[name].safe
 
     def _named(self, p: Sequence[Any]) -> Mapping[str, Any]:
-        return dict(zip(self._names, p, strict=True))
+        return dict(zip(self._names, p, strict=False))  # a subclass may have more
 
     def _state(self, x: Sequence[Any]) -> tuple[Sequence[Any], State]:
         """Return the species and the vessel's own states."""
@@ -224,7 +227,7 @@ class Bioreactor:
         """Return what cells and gas exchange now."""
         v = self._named(p)
         organism = self.organism
-        own = p[: len(p) - len(self.vessel.parameters)]
+        own = p[: len(organism.parameters) + len(organism.medium)]
         broth = v["broth"] * organism.kla_factor(c, own, fn)
         gas = u.air + u.oxygen
         head = u.pressure + foam.back_pressure(s.filter, gas, self.vessel.working_volume_l)

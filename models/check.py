@@ -206,6 +206,8 @@ def _names(name: str, organism: Organism, vessel: Stirred) -> Iterator[str]:
             yield f"{name}.medium: {n} ({unit}) is missing; {_list(MEDIUM)} are required"
         elif medium[n] != unit:
             yield f"{name}.medium.{n}: {medium[n]} is not allowed; {unit} is required"
+    if not organism.name.isidentifier():
+        yield f"{name}.name: {organism.name!r} is not allowed; letters, digits and _ are"
     if not organism.feeds:
         yield f"{name}.feeds: there is none; the feed of substrate is required, first"
     pumps = [p for p in ("feed", "dose") if p in vessel.actuators]

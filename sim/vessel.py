@@ -9,11 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from models.bioreactor import Bioreactor
-from models.organisms import ORGANISMS
 from models.symbolic import Compiled, compiled, plant_step
-from models.vessels import VESSELS
 from sim.calibration import DRIVES, PROBES, drives
 from sim.panel import Panel
+from sim.reactors import reactor
 from sim.sights import Bottle, View
 from sim.variation import APART, INOCULUM, SPREAD, ByName, InOrder
 
@@ -25,11 +24,7 @@ FINER: Final = 64  # steps in place of one where oxygen is scarce; with 32 some 
 
 @lru_cache
 def _reactor(organism: str, vessel: str) -> tuple[Bioreactor, Any]:
-    if organism not in ORGANISMS:
-        raise ValueError(f"organism: {organism} is unknown; known are {', '.join(ORGANISMS)}")
-    if vessel not in VESSELS:
-        raise ValueError(f"vessel: {vessel} is unknown; known are {', '.join(VESSELS)}")
-    model = Bioreactor(ORGANISMS[organism](), VESSELS[vessel])
+    model = reactor(organism, vessel)
     return model, plant_step(model, f"fl_{model.name}_plant")
 
 
@@ -41,7 +36,8 @@ class Vessel:
     with noise and lags.
 
     Args:
-        organism: key of ``models.organisms.ORGANISMS``.
+        organism: key of ``models.organisms.ORGANISMS``, or ``package.module:Class`` of an organism
+            or of a whole plant, see ``sim.reactors``.
         vessel: key of ``models.vessels.VESSELS``.
         seed: at least 0.
         prefix: of the tags.
@@ -57,6 +53,7 @@ class Vessel:
         step_s: longest step, s; a longer one than 1 s is for coarse searches only.
 
     Raises:
+        ModelError: somebody's own organism or plant is not fit to be run.
         ValueError: organism, vessel or an instrument is unknown, or ``safe`` names no actuator.
     """
 

@@ -1,10 +1,12 @@
 """``fermloop check``: are this plant file and this recipe fit to run? Touches no device.
 
-It loads the third-party drivers that the plant file names, as ``run`` will.
+It loads the third-party drivers that the plant file names, as ``run`` will, and somebody's own
+model under ``[simulation]``, as ``simulate`` and ``batch`` will.
 """
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from controller.assemble import build_loops
@@ -17,8 +19,17 @@ from controller.recipe_file import Recipe, RecipeError, load_recipe
 from controller.third_party import require_third_party
 
 
-def run(plant_file: Path, recipe_file: Path | None, as_json: bool, plan: bool = False) -> None:
+def run(
+    plant_file: Path,
+    recipe_file: Path | None,
+    as_json: bool,
+    plan: bool = False,
+    also: Sequence[Callable[[Plant], None]] = (),
+) -> None:
     """Print what the files hold, or with ``plan`` what each device is asked in a scan.
+
+    ``also`` is what else the plant is held to: ``run`` shares this file and cannot reach what
+    only the simulator needs.
 
     Raises:
         ConfigError: one line a mistake, of both files.
@@ -28,6 +39,8 @@ def run(plant_file: Path, recipe_file: Path | None, as_json: bool, plan: bool = 
     try:
         plant = load_plant(plant_file)
         require_third_party(plant)
+        for judge in also:
+            judge(plant)
     except ConfigError as error:
         lines += error.lines
     if recipe_file is not None:

@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from controller.config import ConfigError, Settings, read_toml, validate
 from controller.plant import Plant
 from controller.third_party import third_party
 from drivers.point import Tag
+from drivers.third_party import LoadError
 from fermloop.failure import USAGE, FailureError
 from models.bioreactor import Bioreactor
-from models.organisms import ORGANISMS
-from models.vessels import VESSELS
+from models.model import ModelError
 from sim.fittings import fitted, wrong
+from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
 from sim.truth import Truth
 from sim.vessel import Vessel
@@ -22,13 +23,20 @@ from sim.vessel import Vessel
 class SimulatedVessel(Settings):
     """What stands behind a reactor's tags, and what is in it at inoculation."""
 
-    organism: Literal["ecoli", "yeast", "penicillin", "pensim", "ecoli_twin", "yeast_twin"]
+    organism: str = Field(description="one of ours, or package.module:Class of your own")
     vessel: Literal["5l", "300l", "100m3"]
     volume_l: float | None = Field(None, gt=0, description="L")
     substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
     report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
     biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
     step_s: float = Field(1.0, ge=0.1, le=10, description="s; longer than 1 s is coarse and fast")
+
+    @field_validator("organism")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if why := wrong_organism(name):
+            raise ValueError(why)
+        return name
 
 
 class Simulation(Settings):
@@ -57,7 +65,8 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
     """Return what is simulated, by reactor: all but those whose devices have drivers of others.
 
     Raises:
-        ConfigError: the table is missing or wrong, or a reactor has none; a line a mistake.
+        ConfigError: the table is missing or wrong, a reactor has none, or somebody's own model is
+            not fit to be run; a line a mistake.
     """
     ours = {t.reactor for t in _served(plant)}
     file = plant.path.name
@@ -81,16 +90,23 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
         if name in found and name not in ours
     ]
     for name in found.keys() & reactors.keys():
-        lines += _without_instrument(plant, name, found[name])
+        try:
+            model = reactor(found[name].organism, found[name].vessel)
+        except (LoadError, ModelError) as error:
+            at = f"{file}: simulation.{name}.organism"
+            lines += [f"{at}: {line}" for line in str(error).splitlines()]
+            continue
+        lines += _without_instrument(plant, name, found[name], model)
     if lines:
         raise ConfigError(lines)
     return found
 
 
-def _without_instrument(plant: Plant, name: str, simulated: SimulatedVessel) -> list[str]:
+def _without_instrument(
+    plant: Plant, name: str, simulated: SimulatedVessel, model: Bioreactor
+) -> list[str]:
     """Return a line for each tag of a reactor that nothing of its simulated vessel can serve."""
-    reactor = Bioreactor(ORGANISMS[simulated.organism](), VESSELS[simulated.vessel])
-    sheets, actuators = fitted(reactor), {n: a for n, a in reactor.actuators.items() if a.high}
+    sheets, actuators = fitted(model), {n: a for n, a in model.actuators.items() if a.high}
     lines: list[str] = []
     for tag in _served(plant):
         own = tag.name.partition(".")[2]
@@ -139,6 +155,16 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
         )
         made[name].step_s = s.step_s
     return made
+
+
+def require_simulation(plant: Plant) -> None:
+    """Check the ``[simulation]`` table of a plant file that has one, with the models that it names.
+
+    Raises:
+        ConfigError: a line a mistake.
+    """
+    if "simulation" in read_toml(plant.path):
+        simulation(plant)
 
 
 def truths(plant: Plant, made: Mapping[str, Vessel]) -> dict[str, Truth]:
