@@ -43,6 +43,10 @@ def campaign(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Throw away the results that FOLDER has.")
     ] = False,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Judge the recipes by their [accept] limits, for a CI."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run many batches on virtual time, each recipe on the same simulated plants.
@@ -62,4 +66,4 @@ def campaign(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--seeds") from None
     where = command.Where(workers, scheduler)
-    command.run(plant, recipe, drawn, report, hours, optimiser, where, fresh, as_json)
+    command.run(plant, recipe, drawn, report, hours, optimiser, where, fresh, as_json, accept)

@@ -2,7 +2,6 @@
 
 import tempfile
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.clock import monotonic
 from fermloop.campaign.files import Files, placed, unpack
 from fermloop.campaign.results import Row
-from fermloop.campaign.software import software, sources
+from fermloop.campaign.software import software
 from fermloop.failure import FailureError, explained
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ class Job:
         hours: plant hours.
         optimiser: off, shadow or on.
         software: what must run it, as ``software()``.
-        sources: of drivers and models of others, as ``sources``.
     """
 
     files: Files
@@ -45,7 +43,6 @@ class Job:
     hours: float
     optimiser: "AdvisorMode"
     software: str
-    sources: Mapping[str, str]
 
     @property
     def key(self) -> tuple[str, int]:
@@ -80,23 +77,17 @@ def run(job: Job) -> Row:
     with _alone:
         began = monotonic()
         try:
-            _require_same_program(job)
+            if software() != job.software:
+                raise FailureError(
+                    f"this worker runs fermloop {software()}, the campaign was begun with "
+                    f"{job.software}"
+                )
             report = _report(job)
         except Exception as error:  # noqa: BLE001 (a user's model may raise anything)
             known = explained(error)
             why = f"{type(error).__name__}: {error}" if known is None else "; ".join(known.lines)
             return job.failed(why, monotonic() - began)
         return report | job.failed("", monotonic() - began) | {"state": "done", "error": None}
-
-
-def _require_same_program(job: Job) -> None:
-    """Refuse to run it with other code than the campaign's; a worker may be anywhere."""
-    theirs = {"fermloop": job.software, **job.sources}
-    ours = {"fermloop": software(), **sources(job.sources)}
-    for name, wanted in theirs.items():
-        if (here := ours.get(name)) != wanted:
-            has = f"has {name} {here}" if here else f"does not have {name}"
-            raise FailureError(f"this worker {has}, the campaign was begun with {wanted}")
 
 
 def _report(job: Job) -> Row:

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
-CLASS: Final = re.compile(r"([^\W\d][\w.]*):[^\W\d]\w*")
 Files = Mapping[str, str]  # absolute path -> text
 
 
@@ -24,15 +22,10 @@ def _gather(path: Path, found: dict[str, str]) -> None:
     if str(path) in found:
         return
     found[str(path)] = text = path.read_text(encoding="utf-8")
-    for word in _words(_table(text)):
+    for word in _words(tomllib.loads(text)):
         other = path.parent / word
         if word.endswith(".toml") and other.is_file():
             _gather(other, found)
-
-
-def _table(text: str) -> dict[str, Any]:
-    """Return what a batch rests on: all but ``[accept]``, by which batches are judged."""
-    return {name: value for name, value in tomllib.loads(text).items() if name != "accept"}
 
 
 def _words(value: Any) -> Iterator[str]:
@@ -62,14 +55,12 @@ def placed(name: str, root: Path) -> Path:
 def digest(path: Path) -> str:
     """Return what changes when a batch of this file, or of those it names, could change.
 
-    Comments, order and ``[accept]`` are free to.
+    Comments, order and ``[accept]`` limits, which judge batches and do not change them, do not.
     """
-    tables = {Path(name).name: _table(text) for name, text in gather(path).items()}
+    tables = {}
+    for name, text in gather(path).items():
+        table = tomllib.loads(text)
+        table.pop("accept", None)
+        tables[Path(name).name] = table
     spelled = json.dumps(tables, sort_keys=True, default=str)
     return hashlib.sha256(spelled.encode()).hexdigest()[:16]
-
-
-def classes(path: Path) -> list[str]:
-    """Return the modules of the classes that a plant file names: ``package.module:Class``."""
-    words = (word for text in gather(path).values() for word in _words(_table(text)))
-    return sorted({found[1] for word in words if (found := CLASS.fullmatch(word))})

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fermloop.campaign.batch import Job
-from fermloop.campaign.files import classes, digest, gather
-from fermloop.campaign.software import software, sources
+from fermloop.campaign.files import digest, gather
+from fermloop.campaign.software import software
 from fermloop.failure import USAGE, FailureError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """Return every batch, seed by seed: where it is interrupted, whole pairs are done."""
-        plant, program, theirs = self.plant_file, software(), sources(classes(self.plant_file))
+        plant, program = self.plant_file, software()
         files = {recipe: gather(plant, recipe) for recipe in self.recipe_files}
         return [
             Job(
@@ -58,7 +58,6 @@ class Plan:
                 self.hours,
                 self.optimiser,
                 program,
-                theirs,
             )
             for seed in self.seeds
             for recipe in self.recipe_files
@@ -68,7 +67,6 @@ class Plan:
         """Return what the results are made with."""
         return {
             "fermloop": software(),
-            "sources": sources(classes(self.plant_file)),
             "plant": {"file": str(self.plant_file), "hash": digest(self.plant_file)},
             "recipes": {
                 file.stem: {"file": str(file), "hash": digest(file)} for file in self.recipe_files
@@ -176,7 +174,4 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"its results were made with fermloop {before['fermloop']}, this is {now['fermloop']}"
         )
-    for name, source in now["sources"].items():
-        if before["sources"].get(name) != source:
-            lines.append(f"its results were made with another {name} than is installed now")
     return lines

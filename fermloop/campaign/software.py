@@ -1,29 +1,14 @@
 """Which program makes the results: its version, and a hash of what a batch rests on."""
 
 import hashlib
-from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 PACKAGES: Final = ("controller", "drivers", "models", "sim")
 MODULES: Final = ("closed_loop", "report", "simulated")  # of fermloop.commands
-
-
-def sources(modules: Iterable[str]) -> dict[str, str]:
-    """Return a hash of the source of each module that is installed here, by name."""
-    found: dict[str, str] = {}
-    for module in modules:
-        with suppress(ImportError, ValueError):  # its package is not here, or it is no module
-            spec = find_spec(module)
-            if spec is not None and spec.origin is not None:
-                content = Path(spec.origin).read_bytes()
-                found[module] = hashlib.sha256(content).hexdigest()[:12]
-    return found
 
 
 @lru_cache

@@ -4,17 +4,19 @@ import contextlib
 import json
 import sys
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from fermloop.campaign import cluster, processes
+from fermloop.campaign import accept, cluster, page, processes
 from fermloop.campaign.batch import Job, key_of
-from fermloop.campaign.plan import RESULTS, TRAJECTORIES, checked, enter
+from fermloop.campaign.finished import Finished
+from fermloop.campaign.plan import RESULTS, TRAJECTORIES, Plan, checked, enter
 from fermloop.campaign.progress import Progress
 from fermloop.campaign.results import Results, Row
+from fermloop.campaign.statistics import by_recipe, failed
 from fermloop.campaign.tables import write_results, write_trajectory
-from fermloop.failure import WORLD
+from fermloop.failure import WORLD, FailureError
 
 if TYPE_CHECKING:
     from controller.advisor import AdvisorMode
@@ -47,11 +49,45 @@ def run(
     where: Where,
     fresh: bool,
     as_json: bool,
+    judged: bool = False,
 ) -> None:
-    """Run the batches that ``folder`` has no result of; end with 1 if one failed, 130 on Ctrl-C."""
-    if where.scheduler is not None:
-        cluster.require_extra()
-    plan = checked(plant_file, recipe_files, seeds, hours, cast("AdvisorMode", str(optimiser)))
+    """Run the batches that ``folder`` has no result of, then write tables and page.
+
+    Ends with 1 if a batch failed, with 130 on Ctrl-C. Where it is ``judged`` by ``[accept]``: with
+    1 if a limit is not met, with 2 if one could not be judged.
+    """
+    asked = recipe_files
+    try:
+        if where.scheduler is not None:
+            cluster.require_extra()
+        if judged:
+            recipe_files = accept.with_baselines(recipe_files)
+        mode = cast("AdvisorMode", str(optimiser))
+        plan = checked(plant_file, recipe_files, seeds, hours, mode)
+        campaign = _finished(plan, folder, where, fresh)
+    except FailureError as error:
+        raise (FailureError(error.lines, accept.COULD_NOT_RUN) if judged else error) from None
+    shown = page.write(campaign)
+    verdicts = accept.judge(campaign, asked) if judged else []
+    if judged:
+        accept.keep(campaign, verdicts)
+    lost = failed(campaign.rows)
+    if as_json:
+        print(json.dumps(_summary(campaign, lost, verdicts), ensure_ascii=False))
+    else:
+        count = len(campaign.rows)
+        print(f"{count - len(lost)} of {count} batches done, {len(lost)} failed")
+        print(f"results   {folder}")
+        print(f"report    {shown}")
+        accept.tell(verdicts)
+    if judged:
+        raise SystemExit(accept.exit_code(verdicts))
+    if lost:
+        raise SystemExit(WORLD)
+
+
+def _finished(plan: Plan, folder: Path, where: Where, fresh: bool) -> Finished:
+    """Run what ``folder`` has no result of, write the tables and return all of it."""
     jobs = plan.jobs()
     with Results(folder / RESULTS, key_of, fresh) as results:
         manifest = enter(folder, plan, used=bool(results.rows))
@@ -66,14 +102,7 @@ def run(
             raise SystemExit(INTERRUPTED) from None
         rows = [results.rows[job.key] for job in jobs]
     write_results(folder, manifest, rows)
-    failed = [row for row in rows if row["state"] == "failed"]
-    if as_json:
-        print(json.dumps(_summary(folder, rows, failed), ensure_ascii=False))
-    else:
-        print(f"{len(rows) - len(failed)} of {len(rows)} batches done, {len(failed)} failed")
-        print(f"results   {folder}")
-    if failed:
-        raise SystemExit(WORLD)
+    return Finished(folder, manifest, by_recipe(rows))
 
 
 def _missing(jobs: Sequence[Job], results: Results) -> list[Job]:
@@ -100,11 +129,13 @@ def _complete(jobs: Sequence[Job], results: Results, where: Where) -> None:
             progress.count(row)
 
 
-def _summary(folder: Path, rows: Sequence[Row], failed: Sequence[Row]) -> Row:
+def _summary(campaign: Finished, lost: Sequence[Row], verdicts: Sequence[accept.Verdict]) -> Row:
     told = ("recipe_file", "seed", "error")
+    count = len(campaign.rows)
     return {
-        "batches": len(rows),
-        "done": len(rows) - len(failed),
-        "failed": [{name: row[name] for name in told} for row in failed],
-        "report": str(folder),
+        "batches": count,
+        "done": count - len(lost),
+        "failed": [{name: row[name] for name in told} for row in lost],
+        "accept": [asdict(verdict) for verdict in verdicts],
+        "report": str(campaign.folder),
     }

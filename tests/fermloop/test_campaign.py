@@ -76,8 +76,6 @@ class Moody(Tank):
     def __init__(self, setup):
         Tank.__init__(self, setup)
         marker = Path(os.environ["MOODY"])
-        if marker.with_name("calm").exists():
-            return
         if setup.seed == 3:
             raise ValueError("no tank has the number 3")
         if setup.seed == 4 or (setup.seed == 5 and not marker.exists()):
@@ -201,7 +199,7 @@ def test_a_refused_and_a_killed_batch_stop_no_other_and_are_tried_again(
     assert list(found["campaign"]["recipes"]) == ["level"]
 
     first = kept(out)
-    (tank.parent / "calm").touch()
+    (tank.parent / "site/moody_tank.py").write_text(source("Tank") + "class Moody(Tank): pass\n")
     begin(tank, "1:6")
     again = kept(out)
     assert again[: len(first)] == first  # what was done is not run again
@@ -233,9 +231,6 @@ def test_a_folder_takes_more_seeds_and_recipes_but_no_others(tank: Path) -> None
     tank.write_text(TANK.replace("kp = 60.0", "kp = 61.0"))
     made = "its results were made with another {} than {} as it is now"
     refused(made.format("plant file", tank), made.format("recipe", tank.with_name("other.toml")))
-    (tank.parent / "site/moody_tank.py").write_text(source("Tank") + "Moody = Tank")
-    with pytest.raises(FailureError, match="made with another moody_tank than is installed now"):
-        begin(tank, "1")
     manifest = json.loads((out / "campaign.json").read_text())
     (out / "campaign.json").write_text(json.dumps(manifest | {"fermloop": "0.0.9+ab"}))
     with pytest.raises(FailureError, match=r"made with fermloop 0\.0\.9\+ab, this is "):
