@@ -145,10 +145,12 @@ class Bioreactor:
         substrate_g_per_l: float = 10.0,
         ph_start: float | None = None,
         temperature: float | None = None,
+        salts: float = 1.0,
     ) -> list[float]:
         """Return the states of a vessel just inoculated: aerated, at temperature and at pH.
 
-        What is not given is as the vessel and the organism usually have it.
+        What is not given is as the vessel and the organism usually have it; ``salts`` times as much
+        ammonia and phosphate as usual.
         """
         w, organism = self.vessel, self.organism
         volume = w.start_volume_l if volume_l is None else volume_l
@@ -157,7 +159,7 @@ class Bioreactor:
         pressure = w.pressure_bar + float(w.static_bar(volume))
         co2 = 1e3 * offgas.co2_solubility(T, SCALARS) * oxygen.AIR_CO2
         co2 *= pressure
-        ammonia, phosphate = organism.salts
+        ammonia, phosphate = (salts * usual for usual in organism.salts)
         acid, K = self._acid_at_start()
         ions = ph.Ions(ammonia, ph.bicarbonate(pH, co2), acid, phosphate, 0.0)
         salting = self._named(p)["salting"]
@@ -280,7 +282,8 @@ class Bioreactor:
         space = fn.max(w.total_volume_l - s.V, 0.2, 0.01)  # L
         gas_mol = space * f.head / (0.0831446 * (s.T + 273.15))
         dyO2, dyCO2 = offgas.gas_rates(
-            s.yO2, s.yCO2, i.air, i.oxygen, f.otr * s.V * 1e-3, f.ctr * s.V * 1e-3, gas_mol
+            *(s.yO2, s.yCO2, i.air, i.oxygen, f.otr * s.V * 1e-3, f.ctr * s.V * 1e-3, gas_mol),
+            v["air_o2"],
         )
         dT, dTj = self._heat(s, i, v, f, carried, pumped, fn)
         return (

@@ -19,7 +19,14 @@ def co2_solubility(T: Any, fn: Functions) -> Any:
 
 
 def gas_rates(
-    y_o2: Any, y_co2: Any, air: Any, oxygen: Any, otr: Any, ctr: Any, gas_mol: Any
+    y_o2: Any,
+    y_co2: Any,
+    air: Any,
+    oxygen: Any,
+    otr: Any,
+    ctr: Any,
+    gas_mol: Any,
+    air_o2: Any = AIR_O2,
 ) -> tuple[Any, Any]:
     """Return the rates of the two fractions, 1/h.
 
@@ -31,11 +38,12 @@ def gas_rates(
         otr: oxygen that leaves the gas, mol/h.
         ctr: carbon dioxide that enters it, mol/h.
         gas_mol: gas in the vessel, mol, constant pressure.
+        air_o2: oxygen in the air, mol/mol.
     """
     a, o = air * MOL_PER_H, oxygen * MOL_PER_H
     net = a + o - otr + ctr  # leaves: what comes in, less what is taken up
     return (
-        (a * AIR_O2 + o - otr - net * y_o2) / gas_mol,
+        (a * air_o2 + o - otr - net * y_o2) / gas_mol,
         (a * AIR_CO2 + ctr - net * y_co2) / gas_mol,
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from models.foam import FOAMING
 from models.model import Variable
+from models.oxygen import AIR_O2
 
 OURS: Final = "chosen for fermloop (illustrative)"
 DENSITY: Final = 1.01  # kg/L of medium; what else is pumped: base, acid and additives
@@ -14,6 +15,9 @@ DENSITY: Final = 1.01  # kg/L of medium; what else is pumped: base, acid and add
 # what one of an actuator's unit is: normal L/min of gas, L/h of liquid
 GAS_L_PER_MIN: Final = {"L/min": 1.0, "m3/h": 1000.0 / 60.0}
 LIQUID_L_PER_H: Final = {"mL/h": 1e-3, "mL/min": 0.06, "L/h": 1.0}
+AIR: Final = Variable(
+    "air_o2", "1", AIR_O2, 0.0, 1.0, doc="O2 in the air: less if it is moist", source="dry air"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ BENCH_5L: Final = Stirred(
         "feed": Actuator("mL/h", 200.0, lag_s=1.0, step=0.05, least=0.2, gain=0.03, wear=0.02),
         "dose": _DOSE_5L,
     },
-    parameters=(*thermal(40.0, 0.6, 300.0, 12.0, 10.0, "PROCESS 2: U 300-700"), FOAMING),
+    parameters=(*thermal(40.0, 0.6, 300.0, 12.0, 10.0, "PROCESS 2: U 300-700"), FOAMING, AIR),
 )
 
 PILOT_300L: Final = Stirred(
@@ -194,7 +198,11 @@ PILOT_300L: Final = Stirred(
         "feed": _pump("L/h", 20.0, wear=0.02),
         "dose": _pump("mL/min", 200.0),
     },
-    parameters=(*thermal(810.0, 4.0, 20e3, 1000.0, 8.0, "PROCESS 2: 54 kW/m3 at 15 K"), FOAMING),
+    parameters=(
+        *thermal(810.0, 4.0, 20e3, 1000.0, 8.0, "PROCESS 2: 54 kW/m3 at 15 K"),
+        FOAMING,
+        AIR,
+    ),
     tall=True,
     medium={"c_base": 13300.0},  # ammonia water of 25 %
 )
@@ -248,6 +256,7 @@ PRODUCTION_100M3: Final = Stirred(
             "PROCESS 2: jacket 8.7 kW/m3 at 15 K, coils to 30 (ours)",
         ),
         FOAMING,
+        AIR,
     ),
     tall=True,
     medium={"c_base": 13300.0},  # ammonia water of 25 %: dilute base would fill the tank

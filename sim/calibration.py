@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from models.vessels import Actuator
 from sim.fittings import BENCH, GAS, LINE_S, Range, Sheet
 from sim.instruments import Drive, Instrument
-from sim.variation import Draw
+from sim.variation import Draw, Draws
 
 DRIVES: Final = (  # of every vessel, in the order of their draws
     "stirrer",
@@ -23,14 +23,17 @@ DRIVES: Final = (  # of every vessel, in the order of their draws
 PROBES: Final = tuple(BENCH)[:11]  # of every vessel, likewise
 
 
-def drives(draw: Draw, actuators: Mapping[str, Actuator]) -> dict[str, Drive]:
-    """Return the drives by name, in the order of ``actuators``; drawn in that of ``DRIVES``."""
+def drives(draw: Draw, actuators: Mapping[str, Actuator], supply: float) -> dict[str, Drive]:
+    """Return the drives by name, in the order of ``actuators``; drawn in that of ``DRIVES``.
+
+    ``supply`` is the pressure of the gas over what it should be: a valve gives at most as much.
+    """
     drawn = sorted(actuators, key=lambda name: DRIVES.index(name) if name in DRIVES else 99)
     made: dict[str, Drive] = {}
     for name in drawn:
         a = actuators[name]
         made[name] = Drive(
-            a.high,
+            a.high * (supply if name in GAS.values() else 1.0),
             low=a.low,
             lag_s=a.lag_s,
             ramp=a.ramp,
@@ -52,20 +55,17 @@ class Piece(NamedTuple):
     drift: float
 
 
-def pieces(
-    draw: Draw, more: Draw, sheets: Mapping[str, Sheet], vessel: str
-) -> tuple[dict[str, Piece], float]:
+def pieces(draw: Draws, sheets: Mapping[str, Sheet], vessel: str) -> tuple[dict[str, Piece], float]:
     """Return what a seed makes of each instrument, and the delay of the gas analyser's line, s.
 
     Args:
-        draw: for ``PROBES``, in their order.
-        more: for the others, where each draws for itself.
+        draw: the older one for ``PROBES``, in their order.
         sheets: what they are like.
         vessel: how long the line is.
     """
 
     def piece(name: str, sheet: Sheet) -> Piece:
-        d = draw if name in PROBES else more
+        d = draw.old if name in PROBES else draw.new
         return Piece(
             _between(d, f"{name}.lag", sheet.lag_s),
             d.factor(f"{name}.gain", sheet.gain) if sheet.gain else 1.0,
@@ -73,7 +73,7 @@ def pieces(
             d.offset(f"{name}.drift", sheet.drift) if sheet.drift else 0.0,
         )
 
-    line_s = draw.between("line", *LINE_S[vessel])
+    line_s = draw.old.between("line", *LINE_S[vessel])
     return {name: piece(name, sheet) for name, sheet in sheets.items()}, line_s
 
 

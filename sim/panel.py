@@ -10,7 +10,7 @@ from sim.calibration import PROBES, instrument, pieces
 from sim.fittings import Sheet, fitted, in_unit, wrong
 from sim.instruments import Instrument
 from sim.sights import Bottle, Sight, View, look
-from sim.variation import ByName, Draw
+from sim.variation import Draws
 
 NOISE_BLOCK: Final = 2048
 
@@ -25,8 +25,8 @@ class Panel:
     Args:
         view: of the vessel.
         feed: the bottle of the main feed.
-        draw: makes calibrations of ``PROBES``.
-        seed: makes those of the others, and all noise.
+        draw: makes the calibrations.
+        seed: makes the noise.
         prefix: of the tags.
         wanted: unit that each instrument is set to show, by name; its own where it is empty.
 
@@ -38,7 +38,7 @@ class Panel:
         self,
         view: View,
         feed: Bottle,
-        draw: Draw,
+        draw: Draws,
         seed: int,
         prefix: str,
         wanted: Mapping[str, str],
@@ -46,7 +46,7 @@ class Panel:
         sheets = fitted(view.reactor)
         kept = _chosen(sheets, prefix, wanted)
         sheets = {name: s for name, s in (sheets | kept).items() if name in {*PROBES, *kept}}
-        found, line_s = pieces(draw, ByName(seed), sheets, view.reactor.vessel.name)
+        found, line_s = pieces(draw, sheets, view.reactor.vessel.name)
         self.instruments: dict[str, Instrument] = {}
         self._sights: list[Sight] = []
         self._seen: list[float] = []

@@ -6,19 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-import numpy as np
-
 from models.bioreactor import Bioreactor
 from models.symbolic import Compiled, compiled, plant_step
 from sim.calibration import DRIVES, PROBES, drives
 from sim.panel import Panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
-from sim.variation import APART, INOCULUM, SPREAD, ByName, InOrder
+from sim.variation import (
+    INDEPENDENT,
+    INOCULUM,
+    SALTS,
+    SUBSTRATE,
+    SUPPLY,
+    Variation,
+    drawn,
+    draws,
+)
+from sim.wandering import Wandering, air_o2, day
 
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
-BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa wanders: standard deviation, time constant in s
 FINER: Final = 64  # steps in place of one where oxygen is scarce; with 32 some states alternate
 
 
@@ -49,6 +56,9 @@ class Vessel:
         instruments: unit that each is set to show, by name; its own where it is empty. Those that
             every vessel has if not given: what nobody looks at costs no time.
 
+        variation: how quantities are drawn: each for itself, or as they go together in life, with
+            utilities, lag and media that vary too. Correlated, but for ``INDEPENDENT``.
+
     Attributes:
         step_s: longest step, s; a longer one than 1 s is for coarse searches only.
 
@@ -69,6 +79,7 @@ class Vessel:
         substrate_g_per_l: float = 10.0,
         biomass_g_per_l: float = 0.3,
         instruments: Mapping[str, str] | None = None,
+        variation: Variation | None = None,
     ) -> None:
         self.model, function = _reactor(organism, vessel)
         self._step: Compiled = compiled([function])[function.name()]
@@ -77,32 +88,32 @@ class Vessel:
         self.time = start_time
         self.step_s = 1.0
         self._start = start_time
-        draw, own = InOrder(self.seed), ByName(self.seed)
-        self._drift_rng = np.random.default_rng([self.seed, 2])  # the same path for any steps
-        self.parameters = {
-            v.name: v.default
-            * (own if v.name in APART else draw).factor(v.name, SPREAD.get(v.name, 0.0))
-            for v in self.model.parameters
-        }
-        inoculum = biomass_g_per_l * draw.factor("inoculum", INOCULUM)
+        of_old = (organism, vessel) in INDEPENDENT
+        draw = draws(self.seed, variation or ("independent" if of_old else "correlated"))
+        self.parameters = drawn(self.model.parameters, draw)
+        self.parameters["air_o2"] = air_o2(draw.more, vessel)
+        inoculum = biomass_g_per_l * draw.old.factor("inoculum", INOCULUM)
+        substrate = substrate_g_per_l * draw.more.factor("substrate", SUBSTRATE)
+        salts = draw.more.factor("salts", SALTS)
         self._p = self._step.arguments[2]
         self._p[:] = array("d", self.parameters.values())
         self._x = self._step.arguments[0]
         self._x[:] = array(
-            "d", self.model.start(list(self._p), volume_l, inoculum, substrate_g_per_l)
+            "d", self.model.start(list(self._p), volume_l, inoculum, substrate, salts=salts)
         )
         self._u = self._step.arguments[1]
         self._h = self._step.arguments[3]
         self._x_after, self._y = self._step.results
-        self._parameters = {v.name: k for k, v in enumerate(self.model.parameters)}
-        self._broth_at = self._parameters["broth"]
-        self._broth = (self._p[self._broth_at], 0.0, BROTH_DRIFT[0] if self.seed else 0.0)
+        self._wandering = Wandering(
+            self.model, self.parameters, self._p, day(draw.more, self.model), self.seed
+        )
+        self._wandering.begin(start_time)
         self._watchers: list[Callable[[], None]] = []
         self._energy_wh = 0.0
         self._initial = tuple(self._x)
         self._place()
         actuators = {n: a for n, a in self.model.actuators.items() if a.high}
-        made = drives(draw, actuators)
+        made = drives(draw.old, actuators, draw.more.factor("supply", SUPPLY))
         view = View(self.model, self._x, self._u, self._y, self._p, made, self._age)
         self._bottle = Bottle(view, self.model.organism.feeds[0].name)
         self._moves = [(self._inputs[name], drive) for name, drive in made.items()]
@@ -203,8 +214,8 @@ class Vessel:
             u[at] = drive.move(wanted[k], age, dt)
         if self._bottle.empty:
             u[self._feed] = 0.0
-        if self._broth[2]:
-            self._drift_broth(age, dt)
+        if self._wandering.on:
+            self._wandering.move(age, dt, self.time)
         self._integrate(dt)
         self._bottle.draw(dt)
         self._energy_wh += self._y[8] * dt / 3600.0
@@ -250,17 +261,6 @@ class Vessel:
             f"{before} under {under}"
         )
 
-    def _drift_broth(self, age: float, dt: float) -> None:
-        """Let kLa wander, once a minute."""
-        mean, deviation, sigma = self._broth
-        if int(age / 60.0) == int((age + dt) / 60.0):
-            return
-        keep = math.exp(-60.0 / BROTH_DRIFT[1])
-        normal = float(self._drift_rng.standard_normal())
-        deviation = keep * deviation + sigma * math.sqrt(1.0 - keep * keep) * normal
-        self._broth = (mean, deviation, sigma)
-        self._p[self._broth_at] = mean * math.exp(deviation)
-
     def now(self) -> tuple[float, float, float, float, float]:
         """Return true temperature (Cel), pH, DO (%), by-product (g/L) and volume (L), quickly."""
         broth, ph, by_product, volume = self._now
@@ -287,7 +287,7 @@ class Vessel:
     def set_parameter(self, name: str, value: float) -> None:
         """Replace a parameter of the model from now on: another strain, another utility."""
         self.parameters[name] = value
-        self._p[self._parameters[name]] = value
+        self._wandering.put(name)
 
     @property
     def truth(self) -> dict[str, float]:

@@ -17,6 +17,7 @@ from sim.fittings import fitted, wrong
 from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
 from sim.truth import Truth
+from sim.variation import Variation
 from sim.vessel import Vessel
 
 
@@ -30,6 +31,7 @@ class SimulatedVessel(Settings):
     report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
     biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
     step_s: float = Field(1.0, ge=0.1, le=10, description="s; longer than 1 s is coarse and fast")
+    variation: Variation | None = Field(None, description="how seeds differ, see sim/README.md")
 
     @field_validator("organism")
     @classmethod
@@ -152,6 +154,7 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             substrate_g_per_l=s.substrate_g_per_l,
             biomass_g_per_l=s.biomass_g_per_l,
             instruments=shown,
+            variation=s.variation,
         )
         made[name].step_s = s.step_s
     return made

@@ -156,7 +156,8 @@ def test_halving_the_step_changes_no_figure_of_yeast(name: str) -> None:
 def test_no_violence_of_its_actuators_breaks_it(organism: str, name: str) -> None:
     chance = np.random.default_rng(7)
     vessel = Vessel(organism, name, 7)
-    inputs = {v.name: v.high for v in vessel.model.inputs if v.high}
+    actuators = vessel.model.actuators
+    inputs = {name: a.high for name, a in actuators.items() if a.high}
     for _ in range(60):
         for tag, high in inputs.items():
             share = chance.choice([0.0, 1.0, chance.uniform()], p=[0.5, 0.1, 0.4])
