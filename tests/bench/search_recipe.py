@@ -108,6 +108,7 @@ def recipe_table(pair: Pair, candidate: Candidate) -> dict[str, Any]:
     """Return the shipped recipe with the values of ``candidate`` in it."""
     text = Path(f"sim/recipes/{pair.recipe}.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)
+    table.pop("accept", None)
     for knob, value in zip(pair.knobs, candidate, strict=True):
         *parents, last = knob.at.split(".")
         at: Any = table
