@@ -7,6 +7,7 @@ from models.ecoli import EColi
 from models.ecoli_twin import EColiTwin
 from models.organism import Organism
 from models.penicillin import Penicillin
+from models.penicillin_structured import PenicillinStructured
 from models.pensim import PenSim
 from models.yeast import Yeast
 from models.yeast_twin import YeastTwin
@@ -15,6 +16,7 @@ ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {
     EColi.name: EColi,
     Yeast.name: Yeast,
     Penicillin.name: Penicillin,
+    PenicillinStructured.name: PenicillinStructured,
     PenSim.name: PenSim,
     EColiTwin.name: EColiTwin,
     YeastTwin.name: YeastTwin,
@@ -23,4 +25,5 @@ ORGANISMS: Final[Mapping[str, Callable[[], Organism]]] = {
 TWINS: Final[Mapping[str, str]] = {
     EColi.name: EColiTwin.name,
     Yeast.name: YeastTwin.name,
+    Penicillin.name: PenicillinStructured.name,
 }

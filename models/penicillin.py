@@ -159,6 +159,28 @@ def above(value: Any, limit: Any, width: float, fn: Functions) -> Any:
     return 1.0 / (1.0 + fn.exp((limit - value) / width))
 
 
+def hydrolysis(T: Any, pH: Any, fn: Functions) -> Any:
+    """Return the decay of penicillin, 1/h, at ``T`` in Cel: 0.0026 at 25 Cel and pH 6.5."""
+    K = T + 273.15
+    return fn.exp(-64.29 - 1.825 * pH + 0.3649 * K + 0.1280 * pH * pH - 4.9496e-4 * K * K)
+
+
+class Closed(NamedTuple):
+    """What the balances of electrons, carbon and nitrogen leave, mmol/(L.h)."""
+
+    our: Any
+    cer: Any
+    ammonia: Any
+
+
+def closed(sugar: Any, oil: Any, paa: Any, grown: Any, made: Any) -> Closed:
+    """Return the exchange with gas and medium, of what is eaten and what is made, g/(L.h)."""
+    carbon = C_S * sugar + C_L * oil + C_PAA * paa - C_X * grown - C_P * made
+    electrons = GAMMA_S * C_S * sugar + GAMMA_L * C_L * oil + GAMMA_PAA * C_PAA * paa
+    electrons = electrons - GAMMA_X * C_X * grown - GAMMA_P * C_P * made
+    return Closed(250.0 * electrons, 1e3 * carbon, 1e3 * (N_X * grown + N_P * made))
+
+
 class Penicillin:
     """P. chrysogenum with penicillin G.
 
@@ -294,11 +316,6 @@ class Penicillin:
             hydrolysis=hydrolysis,
         )
 
-    def hydrolysis(self, T: Any, pH: Any, fn: Functions) -> Any:
-        """Return the decay of penicillin, 1/h, at ``T`` in Cel: 0.0026 at 25 Cel and pH 6.5."""
-        K = T + 273.15
-        return fn.exp(-64.29 - 1.825 * pH + 0.3649 * K + 0.1280 * pH * pH - 4.9496e-4 * K * K)
-
     def viscosity(self, c: Species, p: Sequence[Any], fn: Functions) -> Any:
         """Return the apparent viscosity, mPa.s: that of water and of a net of hyphae."""
         return 1.0 + Parameters(*p).keta * power(c.X + c.Xd, 1.25, fn)
@@ -329,15 +346,12 @@ class Penicillin:
             p[: len(PARAMETERS)],
             fn,
             self.activity(at.T, at.pH, fn),
-            self.hydrolysis(at.T, at.pH, fn),
+            hydrolysis(at.T, at.pH, fn),
         )
         lysed, broken = r.lysis * c.Xd, r.hydrolysis * c.P
         grown, made, paa = r.mu * c.X - lysed, r.qP * c.X, r.qPAA * c.X
         sugar, oil = r.qS * c.X, r.qL * c.X
-        carbon = C_S * sugar + C_L * oil + C_PAA * paa - C_X * grown - C_P * made
-        electrons = GAMMA_S * C_S * sugar + GAMMA_L * C_L * oil + GAMMA_PAA * C_PAA * paa
-        electrons = electrons - GAMMA_X * C_X * grown - GAMMA_P * C_P * made
-        our = 250.0 * electrons
+        gone = closed(sugar, oil, paa, grown, made)
         return Exchange(
             mu=r.mu,
             species=(
@@ -350,10 +364,10 @@ class Penicillin:
                 -paa,
                 1.0 - r.new * c.age,
             ),
-            our=our,
-            cer=1e3 * carbon,
-            ammonia=1e3 * (N_X * grown + N_P * made),
-            heat=heat.RESPIRATION * our,
+            our=gone.our,
+            cer=gone.cer,
+            ammonia=gone.ammonia,
+            heat=heat.RESPIRATION * gone.our,
             strong=1e3 / M_P * (made - broken),  # sulphate taken, less an anion; then one more
         )
 

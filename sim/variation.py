@@ -49,6 +49,8 @@ SPREAD: Final = {
     "Pc": 0.15,
     "qGmax": 0.20,
     "Gmax": 0.15,
+    "muP": 0.12,
+    "kv": 0.15,
     "broth": 0.12,
     "S_feed": 0.01,
     "c_base": 0.03,

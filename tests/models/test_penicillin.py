@@ -23,6 +23,7 @@ from models.penicillin import (
     Penicillin,
     Rates,
     Species,
+    hydrolysis,
 )
 
 MODEL = Penicillin()
@@ -106,7 +107,7 @@ def test_starving_cells_burn_themselves_at_half_of_maintenance() -> None:
 
 
 def test_hydrolysis_is_slowest_near_ph_seven_and_grows_with_temperature() -> None:
-    at = MODEL.hydrolysis
+    at = hydrolysis
     assert at(25.0, 6.5, SCALARS) == pytest.approx(0.0026, rel=0.02)
     assert at(25.0, 5.0, SCALARS) > at(25.0, 6.5, SCALARS) < at(25.0, 8.5, SCALARS)
     assert at(30.0, 6.5, SCALARS) > 1.3 * at(25.0, 6.5, SCALARS)

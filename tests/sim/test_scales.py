@@ -15,6 +15,7 @@ from sim.vessel import Vessel
 EVERY = [
     *(("ecoli", "5l"), ("ecoli", "300l"), ("ecoli", "100m3")),
     *(("yeast", "5l"), ("yeast", "300l"), ("pensim", "300l"), ("penicillin", "100m3")),
+    pytest.param("penicillin_structured", "100m3", marks=pytest.mark.long),
 ]
 FULL = {"5l": (1000.0, 6.0), "300l": (400.0, 300.0), "100m3": (100.0, 3600.0)}  # stirrer, air
 
