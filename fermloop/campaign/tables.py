@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fermloop.campaign.results import Row
+from fermloop.failure import FailureError
 
 
 def write_trajectory(path: Path, trajectory: Mapping[str, Sequence[float | None]]) -> None:
@@ -58,10 +59,17 @@ def _parquet(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
 
 
 def _whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole, on the disk, or not at all."""
+    """Write a file so that it is there whole, on the disk, or not at all.
+
+    Raises:
+        FailureError: it cannot be written.
+    """
     aside = path.with_name(f".{path.name}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise FailureError(f"{path}: cannot be written: {error.strerror}") from None
