@@ -28,6 +28,7 @@ from scipy.stats import qmc
 SEEDS = tuple(range(201, 213))
 ROUNDS = ((64, 1), (16, 3), (6, 12))  # candidates, seeds
 Candidate = tuple[float, ...]
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -55,27 +56,35 @@ class Pair:
     step_s: float = 1.0
 
 
-def _ecoli(cap: tuple[float, float], law: str = "phase.1.feeds.feed") -> tuple[Knob, ...]:
+def _ecoli(feed: str, mu: Range, cap: Range, induce_h: Range) -> tuple[Knob, ...]:
     return (
-        Knob("mu", 0.10, 0.30, f"{law}.mu"),
-        Knob("induce_h", 9.0, 18.0, "phase.1.until.batch_h"),
-        Knob("cap", *cap, f"{law}.cap"),
+        Knob("mu", *mu, f"{feed}.feeds.feed.mu"),
+        Knob("induce_h", *induce_h, f"{feed}.until.batch_h"),
+        Knob("cap", *cap, f"{feed}.feeds.feed.cap"),
         Knob("do_percent", 25.0, 40.0, "start.setpoints.do"),
     )
 
 
 PAIRS = {
-    "ecoli_5l": Pair("ecoli_5l", "ecoli", 24.0, 4.0, _ecoli((20.0, 60.0))),
-    "ecoli_100m3": Pair("ecoli_100m3", "ecoli_100m3", 24.0, 5.0, _ecoli((300.0, 1000.0))),
+    "ecoli_5l": Pair(
+        "ecoli_5l", "ecoli", 24.0, 4.0, _ecoli("phase.1", (0.10, 0.30), (20.0, 60.0), (9.0, 18.0))
+    ),
+    "ecoli_100m3": Pair(
+        "ecoli_100m3",
+        "ecoli_100m3",
+        28.0,
+        5.0,
+        _ecoli("phase.2", (0.16, 0.42), (500.0, 1450.0), (12.0, 20.0)),
+    ),
     "yeast_300l": Pair(
         "yeast_300l",
         "yeast",
         20.0,
         4.0,
         (
-            Knob("mu", 0.10, 0.28, "phase.1.feeds.feed.mu"),
-            Knob("feed_h", 1.5, 4.5, "phase.0.until.batch_h"),
-            Knob("cap", 3.0, 12.0, "phase.1.feeds.feed.cap"),
+            Knob("mu", 0.12, 0.28, "phase.2.feeds.feed.mu"),
+            Knob("start", 2.0, 5.0, "phase.2.feeds.feed.biomass_g_per_l"),
+            Knob("cap", 3.0, 12.0, "phase.2.feeds.feed.cap"),
             Knob("do_percent", 25.0, 40.0, "start.setpoints.do"),
         ),
     ),

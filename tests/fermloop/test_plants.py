@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 PAIRS = (
     Pair("ecoli_5l", "ecoli", 5.5, 5.0, 24.0),  # its short batches are in test_batch.py
-    Pair("ecoli_100m3", "ecoli_100m3", 7.5, 5.0, 24.0),
+    Pair("ecoli_100m3", "ecoli_100m3", 7.5, 5.0, 28.0),
     Pair("yeast_300l", "yeast", 6.0, 5.0, 20.0),
     Pair("penicillin_100m3", "penicillin", 15.0, 10.0, 230.0),
 )
