@@ -5,6 +5,7 @@ tables of the plant file. A driver cannot tell the difference, so scaling, word 
 check of a reply are exercised in virtual time too.
 """
 
+import asyncio
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +33,15 @@ from sim.image import (
     pace_image,
 )
 from sim.motion import Device, SimulatedPlant
+from sim.wire import WRITES, Wire
 
 if TYPE_CHECKING:
     from controller.device_settings import DeviceSettings
 
-GOOD, BAD_SENSOR, BAD_UNKNOWN, BAD_READ_ONLY, BAD_RANGE = (
+GOOD, UNCERTAIN, BAD_DEVICE, BAD_SENSOR, BAD_UNKNOWN, BAD_READ_ONLY, BAD_RANGE = (
     0,
+    0x40000000,  # Uncertain
+    0x808B0000,  # BadDeviceFailure
     0x808C0000,  # BadSensorFailure
     0x80340000,  # BadNodeIdUnknown
     0x803B0000,  # BadNotWritable
@@ -53,15 +57,22 @@ class VesselModbusLink(Link):
         plant: the vessels; they follow its clock, or stand until unit 247 is told to advance.
         image: the device's registers.
         unit_id: the device's unit.
-
-    Attributes:
-        answering: set False to cut the wire.
+        wire: what faults do to it.
+        timeout_s: how long an answer may take.
     """
 
-    def __init__(self, plant: SimulatedPlant, image: RegisterImage, unit_id: int = 1) -> None:
+    def __init__(
+        self,
+        plant: SimulatedPlant,
+        image: RegisterImage,
+        unit_id: int = 1,
+        wire: Wire | None = None,
+        timeout_s: float = 0.5,
+    ) -> None:
         self.address = "virtual"
         self.fence = Fence()
-        self.answering = True
+        self.wire = wire or Wire()
+        self._timeout_s = timeout_s
         self._plant = plant
         self._unit = unit_id
         self._images = {unit_id: image, SIMULATOR_UNIT: pace_image(plant)}
@@ -74,10 +85,22 @@ class VesselModbusLink(Link):
         timeout_s: float | None = None,
     ) -> list[bytes]:
         self.fence.check(requests, unit)
-        if not self.answering:
-            raise LinkError("no reply to {what}: the wire is cut")
         self._plant.catch_up()
         image = self._images.get(self._unit if unit is None else unit)
+        if self.wire.faults:
+            return await self._through_faults(requests, image, timeout_s or self._timeout_s)
+        return [answer(image, request) for request in requests]
+
+    async def _through_faults(
+        self, requests: Sequence[bytes], image: RegisterImage | None, timeout_s: float
+    ) -> list[bytes]:
+        wire = self.wire
+        if why := await _lost(wire, timeout_s):
+            raise LinkError(why, silent=wire.cut)
+        if code := wire.exception:
+            return [bytes((request[0] | 0x80, code)) for request in requests]
+        if wire.frozen:
+            return [repeated(wire, image, request) for request in requests]
         return [answer(image, request) for request in requests]
 
     def reset(self) -> None:
@@ -85,6 +108,26 @@ class VesselModbusLink(Link):
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""
+
+
+async def _lost(wire: Wire, timeout_s: float) -> str:
+    """Wait as long as an answer is late; return why none comes, or nothing."""
+    if wire.refused:
+        return "no reply to {what}: connection refused"
+    if wire.cut:
+        return "no reply to {what}: the wire is cut"
+    if delay := wire.delay_s:
+        await asyncio.sleep(min(delay, timeout_s))
+        if delay >= timeout_s:
+            return f"no reply to {{what}} within {timeout_s:g} s"
+    return ""
+
+
+def repeated(wire: Wire, image: RegisterImage | None, request: bytes) -> bytes:
+    """Return what a gateway says that has lost its device: what it knows; writes go nowhere."""
+    if request[0] in WRITES:
+        return request[:5]
+    return wire.held(request, lambda: answer(image, request))
 
 
 def answer(image: RegisterImage | None, request: bytes) -> bytes:
@@ -175,14 +218,20 @@ class VesselOpcUaLink(opcua.Link):
     Args:
         plant: the vessels.
         nodes: the device's tags.
-
-    Attributes:
-        answering: set False to cut the wire.
+        wire: what faults do to it.
+        timeout_s: how long an answer may take.
     """
 
-    def __init__(self, plant: SimulatedPlant, nodes: Sequence[Node]) -> None:
+    def __init__(
+        self,
+        plant: SimulatedPlant,
+        nodes: Sequence[Node],
+        wire: Wire | None = None,
+        timeout_s: float = 1.0,
+    ) -> None:
         self.address = "virtual"
-        self.answering = True
+        self.wire = wire or Wire()
+        self._timeout_s = timeout_s
         self._plant = plant
         self._nodes = {n.node: n for n in nodes}
         self._readers: dict[str, Callable[[], float]] = {
@@ -193,7 +242,21 @@ class VesselOpcUaLink(opcua.Link):
         self._readers[opcua.PAUSED] = lambda: float(plant.paused)
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
-        self._here()
+        await self._here()
+        if self.wire.faults:
+            return [self._spoiled(node) for node in nodes]
+        return self._read(nodes)
+
+    def _spoiled(self, node: str) -> DataValue:
+        wire = self.wire
+        if wire.exception:
+            return DataValue(None, BAD_DEVICE)
+        (found,) = (
+            wire.held(node, lambda: self._read([node])) if wire.frozen else self._read([node])
+        )
+        return found._replace(status=found.status or UNCERTAIN) if wire.uncertain else found
+
+    def _read(self, nodes: Sequence[str]) -> list[DataValue]:
         time = self._plant.time
         readers = self._readers
         found: list[DataValue] = []
@@ -207,11 +270,15 @@ class VesselOpcUaLink(opcua.Link):
         return found
 
     async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:
-        self._here()
+        await self._here()
+        if self.wire.exception:
+            return [BAD_DEVICE for _ in nodes]
+        if self.wire.frozen:
+            return [GOOD for _ in nodes]
         return [self._write(n, v) for n, v in zip(nodes, values, strict=True)]
 
     async def call(self, method: str, argument: float, timeout_s: float) -> int:
-        self._here()
+        await self._here()
         if method != opcua.ADVANCE or self._plant.speed:
             return BAD_UNKNOWN
         self._plant.advance(argument)
@@ -220,10 +287,10 @@ class VesselOpcUaLink(opcua.Link):
     async def close(self) -> None:
         """Do nothing: there is no connection."""
 
-    def _here(self) -> None:
-        if not self.answering:
-            raise opcua.LinkError("no reply to {what}: the wire is cut")
+    async def _here(self) -> None:
         self._plant.catch_up()
+        if self.wire.faults and (why := await _lost(self.wire, self._timeout_s)):
+            raise opcua.LinkError(why)
 
     def _write(self, node: str, value: float) -> int:
         known = self._nodes.get(node)
@@ -244,13 +311,16 @@ def modbus_link(
     within_s: float = 3.0,
     unit_id: int = 1,
     infos: Sequence[Info] = (),
+    wire: Wire | None = None,
+    timeout_s: float = 0.5,
 ) -> VesselModbusLink:
     """Return a simulated Modbus device with its watchdog, if any, in plant time."""
     if watchdog is None:
-        return VesselModbusLink(plant, device_image(registers, plant, infos=infos), unit_id)
+        image = device_image(registers, plant, infos=infos)
+        return VesselModbusLink(plant, image, unit_id, wire, timeout_s)
     dog = plant.watchdog(within_s, [r.tag for r in registers])
     image = device_image(registers, plant, dog, watchdog.holding, watchdog.armed_input, infos)
-    return VesselModbusLink(plant, image, unit_id)
+    return VesselModbusLink(plant, image, unit_id, wire, timeout_s)
 
 
 # The plant behind a vessel, by the vessel's id, for as long as a link to it lives.
@@ -258,7 +328,10 @@ _PLANTS: "WeakValueDictionary[int, SimulatedPlant]" = WeakValueDictionary()
 
 
 def vessel_link(
-    settings: "DeviceSettings", vessels: Mapping[str, Device], clock: Clock
+    settings: "DeviceSettings",
+    vessels: Mapping[str, Device],
+    clock: Clock,
+    wire: Wire | None = None,
 ) -> VesselModbusLink | VesselOpcUaLink:
     """Return the link of a device of the plant file to the vessels that stand behind it.
 
@@ -268,6 +341,7 @@ def vessel_link(
         settings: the device's table of the plant file.
         vessels: by reactor.
         clock: the vessels go with it.
+        wire: what faults do to the device.
     """
     from controller.registers import about, register
 
@@ -277,7 +351,8 @@ def vessel_link(
         plant = SimulatedPlant(vessels, clock)
         _PLANTS.update(dict.fromkeys(ids, plant))
     if settings.driver == "opcua":
-        return VesselOpcUaLink(plant, [Node(t.tag(), t.node or "") for t in settings.tags])
+        nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
+        return VesselOpcUaLink(plant, nodes, wire, settings.timeout_s)
     dog = settings.watchdog
     return modbus_link(
         plant,
@@ -286,4 +361,6 @@ def vessel_link(
         dog.within_s if dog else 0.0,
         settings.unit_id,
         [about(i) for i in settings.info],
+        wire,
+        settings.timeout_s,
     )

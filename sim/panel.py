@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from sim.calibration import PROBES, instrument, pieces
+from sim.faulty import Probe
 from sim.fittings import Sheet, fitted, in_unit, wrong
-from sim.instruments import Instrument
 from sim.sights import Bottle, Sight, View, look
 from sim.variation import Draws
 
@@ -19,7 +19,7 @@ class Panel:
     """What instruments show.
 
     Attributes:
-        instruments: by tag.
+        instruments: by tag; a fault stands before the one that it spoils.
         shown: the latest readings, by tag.
 
     Args:
@@ -47,7 +47,7 @@ class Panel:
         kept = _chosen(sheets, prefix, wanted)
         sheets = {name: s for name, s in (sheets | kept).items() if name in {*PROBES, *kept}}
         found, line_s = pieces(draw, sheets, view.reactor.vessel.name)
-        self.instruments: dict[str, Instrument] = {}
+        self.instruments: dict[str, Probe] = {}
         self._sights: list[Sight] = []
         self._seen: list[float] = []
         self._looks: list[tuple[Sequence[float], int]] = []

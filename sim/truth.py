@@ -249,6 +249,7 @@ class Truth:
             "volume_above_limit_min": self._volume_high_s / 60.0,
             "do_above_limit_share": share(self._do_good_s),
             "by_product_below_limit_share": share(self._by_product_good_s) if limited else None,
+            "faults": [dict(row) for row in vessel.faults.record],
             "true_in_band": {
                 name: share(seconds) for name, seconds in zip(BANDS, self._in_band_s, strict=True)
             },

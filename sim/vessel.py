@@ -9,6 +9,8 @@ from typing import Any, Final
 from models.bioreactor import Bioreactor
 from models.symbolic import Compiled, compiled, plant_step
 from sim.calibration import DRIVES, PROBES, drives
+from sim.faults import Faults
+from sim.faulty import Mover
 from sim.panel import Panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
@@ -116,13 +118,14 @@ class Vessel:
         made = drives(draw.old, actuators, draw.more.factor("supply", SUPPLY))
         view = View(self.model, self._x, self._u, self._y, self._p, made, self._age)
         self._bottle = Bottle(view, self.model.organism.feeds[0].name)
-        self._moves = [(self._inputs[name], drive) for name, drive in made.items()]
+        self._moved = tuple(self._inputs[name] for name in made)
+        self.drives: dict[str, Mover] = {**made}  # a fault stands before the one that it spoils
         self._where = {f"{prefix}.{name}": k for k, name in enumerate(made)}
         self._safe = [self.model.actuators[name].safe for name in made]
         self.set_safe(safe or {})
         self._wanted = list(self._safe)
         self._u[:] = array("d", [v.default for v in self.model.inputs])
-        for (at, drive), value in zip(self._moves, self._safe, strict=True):
+        for at, drive, value in zip(self._moved, made.values(), self._safe, strict=True):
             drive.value = min(value, drive.high) * drive.gain
             self._u[at] = drive.value
         self._h[0] = 0.0
@@ -132,6 +135,7 @@ class Vessel:
         self.panel = Panel(view, self._bottle, draw, self.seed, prefix, wanted)
         self._shown = self.panel.shown
         self.panel.look(0.0, 1.0)
+        self.faults = Faults(self)
 
     def _age(self) -> float:
         return self.time - self._start
@@ -208,10 +212,12 @@ class Vessel:
         self._watchers.append(look)
 
     def _one(self, dt: float) -> None:
+        if self.faults.due <= self.time:
+            self.faults.turn()
         age = self.time - self._start
-        u, wanted = self._u, self._wanted
-        for k, (at, drive) in enumerate(self._moves):
-            u[at] = drive.move(wanted[k], age, dt)
+        u = self._u
+        for at, drive, wanted in zip(self._moved, self.drives.values(), self._wanted, strict=True):
+            u[at] = drive.move(wanted, age, dt)
         if self._bottle.empty:
             u[self._feed] = 0.0
         if self._wandering.on:
@@ -266,6 +272,17 @@ class Vessel:
         broth, ph, by_product, volume = self._now
         x = self._x
         return x[broth], x[ph], self._y[0], x[by_product], x[volume]
+
+    @property
+    def age(self) -> float:
+        """Plant s since inoculation."""
+        return self.time - self._start
+
+    def spoil(self, name: str, change: Callable[[float], float]) -> Callable[[], None]:
+        """Change a parameter of the model; return what makes it as it was."""
+        was = self.parameters[name]
+        self.set_parameter(name, change(was))
+        return lambda: self.set_parameter(name, was)
 
     def flow(self, name: str) -> float:
         """Return what an input, named without prefix, really gave in the last step."""

@@ -15,7 +15,7 @@ from controller.plant import Plant
 from controller.recipe import Recipe
 from controller.third_party import make, require_virtual
 from drivers.driver import DeviceError
-from fermloop.commands.simulated import truths, vessels
+from fermloop.commands.simulated import truths, vessels, wires
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
@@ -129,10 +129,11 @@ def virtual_devices(
         seed: for the drivers of others.
     """
     found: list[Device] = []
+    wired = wires(plants)
     for name, s in plant.settings.device.items():
         ours = own(s)
         if ours:
-            driver = build(name, s, vessel_link(s, plants, clock), clock)
+            driver = build(name, s, vessel_link(s, plants, clock, wired.get(name)), clock)
         else:
             driver = make(name, s, clock, seed)
         scan_s = plant.settings.scan_s

@@ -94,6 +94,7 @@ TRUTH = (
         "kg/kg",
         "CO2 that the cells gave off, per product; not in the line above",
     ),
+    Key("faults", "", "faults that were simulated: each its name, size, start_h and end_h", list),
     Key("turnaround_h", "h", "from a harvest to the next start, as the plant file says"),
     Key("grid_co2e_kg_per_kwh", "kg/kWh", "factor of electricity, likewise"),
     Key("substrate_co2e_kg_per_kg", "kg/kg", "factor of sugar and oil, likewise"),

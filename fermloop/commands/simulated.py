@@ -1,6 +1,7 @@
 """The plant file's ``[simulation]`` table, which only the simulator reads."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -13,12 +14,14 @@ from drivers.third_party import LoadError
 from fermloop.failure import USAGE, FailureError
 from models.bioreactor import Bioreactor
 from models.model import ModelError
+from sim.fault_file import plan
 from sim.fittings import fitted, wrong
 from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
 from sim.truth import Truth
 from sim.variation import Variation
 from sim.vessel import Vessel
+from sim.wire import Wire
 
 
 class SimulatedVessel(Settings):
@@ -32,6 +35,7 @@ class SimulatedVessel(Settings):
     biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
     step_s: float = Field(1.0, ge=0.1, le=10, description="s; longer than 1 s is coarse and fast")
     variation: Variation | None = Field(None, description="how seeds differ, see sim/README.md")
+    faults: Path | None = Field(None, description="file of faults, beside the plant file")
 
     @field_validator("organism")
     @classmethod
@@ -136,9 +140,12 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
         start: plant time at inoculation, s since 1970 UTC.
 
     Raises:
-        ConfigError: the ``[simulation]`` table is missing or wrong; a line a mistake.
+        ConfigError: the ``[simulation]`` table or a file of faults is missing or wrong; a line a
+            mistake.
     """
     made: dict[str, Vessel] = {}
+    wires = {name: Wire() for name in plant.settings.device if name not in third_party(plant)}
+    opcua = {name for name, s in plant.settings.device.items() if s.driver == "opcua"}
     for i, (name, s) in enumerate(simulation(plant).items()):
         tags = [t for t in _served(plant) if t.reactor == name]
         safe = {t.name: t.safe for t in tags if t.safe is not None}
@@ -157,6 +164,12 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             variation=s.variation,
         )
         made[name].step_s = s.step_s
+        showing = {plant.device_of[t.name] for t in tags}
+        faults = made[name].faults
+        faults.wires = {n: wire for n, wire in wires.items() if n in showing}
+        faults.opcua = frozenset(opcua & showing)
+        if s.faults is not None:
+            plan(plant.path.parent / s.faults, faults)
     return made
 
 
@@ -174,6 +187,11 @@ def truths(plant: Plant, made: Mapping[str, Vessel]) -> dict[str, Truth]:
     """Return the true record of every simulated vessel, from now on."""
     limits, tables = plant.settings.reactor, simulation(plant)
     return {n: Truth.of(v, limits[n].volume_max_l, tables[n].report) for n, v in made.items()}
+
+
+def wires(made: Mapping[str, Vessel]) -> dict[str, Wire]:
+    """Return the wire of every device that shows one of these vessels."""
+    return {name: wire for vessel in made.values() for name, wire in vessel.faults.wires.items()}
 
 
 def _served(plant: Plant) -> list[Tag]:

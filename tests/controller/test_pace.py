@@ -103,14 +103,14 @@ def test_in_lock_step_any_device_that_answers_moves_the_plant() -> None:
         plant, both, links = lock_step()
         clock = PlantClock()
         clock.follow(both, [await d.identify() for d in both])
-        links[0].answering = False
+        mend = links[0].wire.begin("cut")
         await clock.sleep_until(START + 1.0)
         assert plant.time == START + 1.0
-        links[1].answering = False
+        links[1].wire.begin("cut")
         with pytest.raises(DeviceError, match=r"R1-io at virtual: no reply to an advance"):
             await clock.sleep_until(START + 2.0)
         assert clock.now() == START + 1.0
-        links[0].answering = True
+        mend()
         await clock.sleep_until(START + 2.0)
         assert (clock.now(), plant.time) == (START + 2.0, START + 2.0)
 

@@ -11,7 +11,10 @@ from fermloop.commands import report
 from fermloop.failure import FailureError
 
 README = Path(__file__).parents[2] / "fermloop/README.md"
-TRUTH: dict[str, Any] = dict.fromkeys(report.FROM_TRUTH, 0.5) | {"by_product": "acetate"}
+TRUTH: dict[str, Any] = dict.fromkeys(report.FROM_TRUTH, 0.5) | {
+    "by_product": "acetate",
+    "faults": [],
+}
 CONTROL: dict[str, Any] = {
     **dict.fromkeys(report.FROM_CONTROL, 86400),
     "reactors": {

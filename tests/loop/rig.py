@@ -23,7 +23,7 @@ from drivers.modbus import Fence
 from drivers.opcua import DataValue, Link
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH
-from fermloop.commands.simulated import vessels
+from fermloop.commands.simulated import vessels, wires
 from historian.events import Event, Kind
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, VirtualLoop
@@ -134,15 +134,20 @@ class Wire:
         self.link = link
         self.writes: list[object] = []
         self.deaf = False
+        self._mend: Callable[[], None] = lambda: None
 
     @property
     def answering(self) -> bool:
         """False: the wire is cut."""
-        return self.link.answering
+        return not self.link.wire.cut
 
     @answering.setter
     def answering(self, value: bool) -> None:
-        self.link.answering = value
+        if value != self.answering:
+            self._mend() if value else self._cut()
+
+    def _cut(self) -> None:
+        self._mend = self.link.wire.begin("cut")
 
     def warnings(self) -> Sequence[str]:
         return self.link.warnings()
@@ -303,9 +308,10 @@ class Rig:
     ) -> Controller:
         self.clock = SimClock(start)
         self.wires: dict[str, Wire] = {}
+        wired = wires({n: t.vessel for n, t in self.tampered.items()})
         devices: list[Device] = []
         for name, s in self.plant.settings.device.items():
-            link = vessel_link(s, self.tampered, self.clock)
+            link = vessel_link(s, self.tampered, self.clock, wired.get(name))
             tap = ModbusWire(link) if isinstance(link, VesselModbusLink) else OpcUaWire(link)
             self.wires[name] = tap
             driver = build(name, s, tap, self.clock)

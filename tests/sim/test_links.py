@@ -229,12 +229,12 @@ def test_a_cut_wire_is_a_device_error_and_the_watchdog_still_acts() -> None:
         gas = OpcUaDriver("R1-gas", [node], VesselOpcUaLink(plant, [node]), clock)
         await io.heartbeat(1)
         await io.write({"R1.pump": 1.0})
-        link.answering = False
+        mend = link.wire.begin("cut")
         await clock.run_until(10.0)
         with pytest.raises(DeviceError, match="no reply to 1 coils from 5: the wire is cut"):
             await io.read()
         assert (await gas.read())["R1.level"].value == 13.0  # seen through the other device
-        link.answering = True
+        mend()
         assert (await io.read())["R1.pump"].value == 0.0
 
     node = Node(LEVEL, "nsu=urn:t;s=level")
