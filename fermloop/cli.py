@@ -147,6 +147,14 @@ def simulate(
             "in the past, so that no time stamp lies in the future. 240 with --speed, else 0.",
         ),
     ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            metavar="FOLDER",
+            help="Take laboratory samples; each result is a CSV file here when it is entered.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the plant of a plant file on its own Modbus TCP and OPC UA addresses, simulated.
 
@@ -157,7 +165,7 @@ def simulate(
     """
     from fermloop.commands import simulate as command
 
-    command.run(plant, speed, seed, report, ready, hours)
+    command.run(plant, speed, seed, report, ready, hours, samples)
 
 
 @app.command(short_help="One batch on virtual time, with a report.", rich_help_panel=DO)

@@ -301,6 +301,12 @@ class Vessel:
         for name, value in values.items():
             self._x[self._at[name]] = value
 
+    def take(self, litres: float) -> None:
+        """Take broth out as it is: a sample."""
+        x, volume, mass = self._x, self._at["V"], self._at["M"]
+        x[mass] *= 1.0 - litres / x[volume]
+        x[volume] -= litres
+
     def set_parameter(self, name: str, value: float) -> None:
         """Replace a parameter of the model from now on: another strain, another utility."""
         self.parameters[name] = value

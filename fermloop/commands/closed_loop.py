@@ -15,7 +15,7 @@ from controller.plant import Plant
 from controller.recipe import Recipe
 from controller.third_party import make, require_virtual
 from drivers.driver import DeviceError
-from fermloop.commands.simulated import truths, vessels, wires
+from fermloop.commands.simulated import laboratories, truths, vessels, wires
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
@@ -34,11 +34,14 @@ class Outcome:
         truth: the simulated plant's own figures, by reactor.
         control: what the controller knows, as ``Controller.report``.
         trajectory: true values by name every 10 plant minutes, by reactor, see ``sim.truth``.
+        samples: the laboratory's results, by when they are entered, see ``sim.laboratory``: of
+            every sample of the batch, some after its end. Empty without a laboratory.
     """
 
     truth: dict[str, dict[str, Any]]
     control: dict[str, Any]
     trajectory: dict[str, dict[str, list[float]]]
+    samples: list[dict[str, Any]]
 
 
 def run_batch(
@@ -97,9 +100,13 @@ def run_batch(
             {n: truth.as_report() for n, truth in records.items()},
             report,
             {n: truth.trajectory for n, truth in records.items()},
+            sorted(
+                (row for laboratory in sampled.values() for row in laboratory.records),
+                key=lambda row: row["t_entered"],
+            ),
         )
 
-    records = truths(plant, plants)
+    records, sampled = truths(plant, plants), laboratories(plant, plants)
 
     def follow(controller: Controller) -> None:
         """Tell the true record which setpoints hold, once a scan."""

@@ -17,7 +17,7 @@ from controller.priority import scan_first
 from drivers.clock import wall
 from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
-from fermloop.commands.simulated import require_served, truths, vessels
+from fermloop.commands.simulated import laboratories, require_served, truths, vessels
 from fermloop.failure import USAGE, FailureError
 from sim.control import Control, routes
 from sim.listen import ListenError
@@ -36,6 +36,7 @@ def run(
     report_file: Path | None,
     ready_file: Path | None,
     hours: float | None,
+    samples: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then write what the plant really did.
 
@@ -47,6 +48,8 @@ def run(
         ready_file: is made when every device can be reached.
         hours: how long it may run faster than real time, plant h: it starts that far in the past,
             so that no stamp lies in the future; as ``HOURS`` says if not given.
+        samples: folder that gets the laboratory's results as they are entered; without it nobody
+            takes samples but where the plant file says so, and their results are lost.
     """
     plant = load_plant(plant_file)
     report.require_writable(report_file)
@@ -54,6 +57,12 @@ def run(
     past = 3600.0 * (hours if hours is not None else 0.0 if speed == 1 else HOURS)
     made = vessels(plant, seed, wall() - past)
     records = truths(plant, made)
+    if samples is not None:
+        try:
+            samples.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FailureError(f"--samples {samples}: {error.strerror}", USAGE) from None
+    laboratories(plant, made, samples)
     _require_free(plant)
     # asyncua warns of what insecure = true in the plant file already says
     logging.getLogger("asyncua").setLevel(logging.ERROR)

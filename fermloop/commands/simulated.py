@@ -16,6 +16,7 @@ from models.bioreactor import Bioreactor
 from models.model import ModelError
 from sim.fault_file import plan
 from sim.fittings import fitted, wrong
+from sim.laboratory import Laboratory, LaboratorySettings
 from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
 from sim.truth import Truth
@@ -34,6 +35,7 @@ class SimulatedVessel(Settings):
     report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
     biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
     step_s: float = Field(1.0, ge=0.1, le=10, description="s; longer than 1 s is coarse and fast")
+    laboratory: LaboratorySettings | None = Field(None, description="takes samples, if given")
     variation: Variation | None = Field(None, description="how seeds differ, see sim/README.md")
     faults: Path | None = Field(None, description="file of faults, beside the plant file")
 
@@ -181,6 +183,36 @@ def require_simulation(plant: Plant) -> None:
     """
     if "simulation" in read_toml(plant.path):
         simulation(plant)
+
+
+def laboratories(
+    plant: Plant, made: Mapping[str, Vessel], folder: Path | None = None
+) -> dict[str, Laboratory]:
+    """Return the laboratories of simulated vessels: those that are asked for, with a folder all.
+
+    Args:
+        plant: the checked plant file.
+        made: its simulated vessels.
+        folder: gets the results as they are entered.
+
+    Raises:
+        ConfigError: an assay is unknown; a line a mistake.
+    """
+    found: dict[str, Laboratory] = {}
+    lines: list[str] = []
+    for name, s in simulation(plant).items():
+        settings = s.laboratory
+        if settings is None and folder is not None:
+            settings = LaboratorySettings.model_validate({})
+        if settings is None:
+            continue
+        try:
+            found[name] = Laboratory(made[name], settings, folder)
+        except ValueError as error:
+            lines.append(f"{plant.path.name}: simulation.{name}.laboratory.assays: {error}")
+    if lines:
+        raise ConfigError(lines)
+    return found
 
 
 def truths(plant: Plant, made: Mapping[str, Vessel]) -> dict[str, Truth]:
