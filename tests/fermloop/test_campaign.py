@@ -17,6 +17,7 @@ import pytest
 from controller.plant import load_plant
 from controller.recipe_file import load_recipe
 from fermloop.campaign.batch import run as run_job
+from fermloop.campaign.files import digest, gather, placed, unpack
 from fermloop.campaign.plan import checked
 from fermloop.campaign.results import Results, Row
 from fermloop.campaign.seeds import parse
@@ -172,6 +173,29 @@ def test_a_torn_line_is_run_again_and_a_damaged_one_is_named(tmp_path: Path) -> 
         Results(file, key)
     with Results(file, key, fresh=True) as results:
         assert results.rows == {}
+
+
+def test_what_a_file_names_travels_with_it_and_counts_as_part_of_it(tmp_path: Path) -> None:
+    plant = tmp_path / "site/plant.toml"
+    for name, text in {
+        "site/plant.toml": 'a = { faults = "../faults/leak.toml", key = "key.pem" }\n',
+        "site/key.pem": "secret",
+        "faults/leak.toml": 'next = "more.toml"\n',
+        "faults/more.toml": "x = 1\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    files = gather(plant)
+    unpack(files, tmp_path / "elsewhere")
+    there = placed(str(plant), tmp_path / "elsewhere")
+    assert (there.parent / "../faults/more.toml").read_text() == "x = 1\n"
+    assert not (there.parent / "key.pem").exists()  # no secret leaves the machine
+
+    before = digest(plant)
+    plant.write_text(plant.read_text() + '# a remark\n[accept]\nbaseline = "../faults/none.toml"\n')
+    assert digest(plant) == before == digest(there)
+    (tmp_path / "faults/more.toml").write_text("x = 2\n")
+    assert digest(plant) != before
 
 
 def test_a_refused_and_a_killed_batch_stop_no_other_and_are_tried_again(
