@@ -9,6 +9,7 @@ from models.bioreactor import Bioreactor
 from models.ecoli import EColi
 from models.fn import SCALARS
 from models.vessels import BENCH_5L, PILOT_300L, PRODUCTION_100M3, VESSELS, Stirred
+from sim.vessel import Vessel
 
 
 class Coalescing(EColi):
@@ -97,6 +98,39 @@ def test_head_pressure_moves_saturation_and_compresses_the_gas() -> None:
     assert otr[1] == pytest.approx(0.0, abs=1e-9)
     assert otr[2] > 10.0
     assert at[0][9] > at[2][9]  # more litres of gas flood sooner
+
+
+@pytest.mark.parametrize("w", [PILOT_300L, PRODUCTION_100M3], ids=lambda w: w.name)
+def test_whatever_is_wanted_the_head_stays_above_the_room(w: Stirred) -> None:
+    """Its valve never opens wider: else air of the room would come in where it is not sterile."""
+    vessel = Vessel("yeast", w.name)
+    vessel.set_state(X=0.0)
+    for pressure, air, cooling in ((0.0, 0.0, 100.0), (-1.0, 1e9, 0.0), (1e9, 0.0, 0.0)):
+        for name, value in (("pressure", pressure), ("air", air), ("cooling", cooling)):
+            vessel.write(f"R1.{name}", value)
+        vessel.advance(vessel.time + 1800.0)
+        assert w.actuators["pressure"].low - 1e-9 <= vessel.truth["head_bar"] <= 2.5
+        assert vessel.truth["head_bar"] > 1.05
+        assert vessel.flow("air") >= w.actuators["air"].low * 0.9 or air == 0.0
+    vessel.to_safe()
+    vessel.advance(vessel.time + 1800.0)
+    assert vessel.truth["head_bar"] == pytest.approx(w.actuators["pressure"].safe, abs=0.01)
+
+
+def test_the_flooding_limit_is_that_of_the_notes_and_rises_with_the_gas() -> None:
+    """At 0.8 vvm they have 0.227 over 0.162 at 80 r/min; gas over limit falls with its cube."""
+    model = Bioreactor(EColi(), PRODUCTION_100M3)
+
+    def limit(V: float) -> float:
+        low, high = 40.0, 110.0
+        for _ in range(40):
+            N = 0.5 * (low + high)
+            flooded = model.transfer(N, 0.8 * V, V, 37.0, 0.0, 1.0, SCALARS)[2] > 1.0
+            low, high = (N, high) if flooded else (low, N)
+        return low
+
+    assert limit(75e3) == pytest.approx(80.0 * (0.227 / 0.162) ** (1.0 / 3.0), rel=0.04)
+    assert limit(50e3) == pytest.approx(limit(75e3) * (50.0 / 75.0) ** (1.0 / 3.0), rel=0.03)
 
 
 @pytest.mark.parametrize(("w", "kw_per_m3"), [(PILOT_300L, 54.0), (PRODUCTION_100M3, 30.0)])
