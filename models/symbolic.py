@@ -12,15 +12,13 @@ import shutil
 import subprocess
 import tempfile
 from array import array
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import casadi
-import numpy as np
-from numpy.typing import NDArray
 
 from models.elimination import eliminate
 from models.fn import SCALARS
@@ -291,108 +289,6 @@ def _bind(call: Any, arguments: tuple[Any, ...]) -> Any:
     return run
 
 
-_LOOP = """
-CASADI_SYMBOL_EXPORT void {name}_loop(double *restrict x, const double *restrict u,
-    const double *restrict p, double h, long long steps, double *restrict path,
-    long long *iw, double *w) {{
-  double now[{nx}], after[{nx}], dt = h;
-  const double *arg[{arg}] = {{now, u, p, &dt}};
-  double *res[{res}] = {{after}};
-  for (int i = 0; i < {nx}; i++) now[i] = x[i];
-  for (long long k = 0; k < steps; k++) {{
-    arg[1] = u + k * {nu};
-    {inner}(arg, res, iw, w, 0);
-    for (int i = 0; i < {nx}; i++) path[k * {nx} + i] = now[i] = after[i];
-  }}
-  for (int i = 0; i < {nx}; i++) x[i] = now[i];
-}}
-"""
-
-
-class Loop:
-    """Many steps of one step function in a single call, each with inputs of its own.
-
-    In C the loop stands beside the step, so that the compiler sees both: what depends on the
-    parameters alone is computed once. Without a compiler Python steps CasADi's virtual machine,
-    with the same numbers. Other threads run meanwhile: each may step a plant of its own.
-
-    Args:
-        function: ``(x, u, p, h) -> x``, as ``rosenbrock`` makes it.
-        compiler: the C compiler's command; ``None`` for the virtual machine.
-
-    Attributes:
-        native: whether it runs as machine code.
-    """
-
-    def __init__(self, function: Any, compiler: str | None = "gcc") -> None:
-        self._shape = (function.numel_in(0), function.numel_in(1), function.numel_in(2))
-        self._function = function
-        name = function.name()
-        code = _LOOP.format(
-            name=name,
-            inner=name,
-            nx=self._shape[0],
-            nu=self._shape[1],
-            arg=max(4, function.sz_arg()),
-            res=max(1, function.sz_res()),
-        )
-        library = _library([function], compiler, code, _LOOP_FLAGS)
-        self.native = library is not None
-        self._call: Any = None
-        if library is not None:
-            self._call = ctypes.CDLL(str(library))[f"{name}_loop"]
-            self._call.restype = None
-
-    def __call__(
-        self, x: NDArray[np.float64], u: NDArray[np.float64], p: NDArray[np.float64], h: float
-    ) -> NDArray[np.float64]:
-        """Return the states after each step, shape (steps, nx).
-
-        Args:
-            x: states at the start, shape (nx,).
-            u: inputs, held during each step, shape (steps, nu).
-            p: parameters, shape (np,).
-            h: one step, in the model's time unit.
-
-        Raises:
-            ValueError: a shape does not fit the function.
-        """
-        nx, nu, n_p = self._shape
-        if x.shape != (nx,) or u.ndim != 2 or u.shape[1] != nu or p.shape != (n_p,):
-            raise ValueError(
-                f"{self._function.name()}: x {x.shape}, u {u.shape}, p {p.shape} are not allowed; "
-                f"({nx},), (steps, {nu}) and ({n_p},) are"
-            )
-        path = np.empty((len(u), nx))
-        x, u, p = (np.ascontiguousarray(a, np.float64) for a in (x, u, p))
-        if self._call is None:
-            return self._stepped(x, u, p, h, path)
-        integers = (ctypes.c_longlong * max(1, self._function.sz_iw()))()
-        work = (ctypes.c_double * max(1, self._function.sz_w()))()
-        steps = ctypes.c_longlong(len(u))
-        at = [ctypes.c_void_p(a.ctypes.data) for a in (x.copy(), u, p, path)]
-        self._call(*at[:3], ctypes.c_double(h), steps, at[3], integers, work)
-        return path
-
-    def _stepped(
-        self,
-        x: NDArray[np.float64],
-        u: NDArray[np.float64],
-        p: NDArray[np.float64],
-        h: float,
-        path: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        step = Compiled(self._function, None)
-        now, inputs, parameters, length = (np.frombuffer(a) for a in step.arguments)
-        after = np.frombuffer(step.results[0])
-        now[:], parameters[:], length[:] = x, p, h
-        for row, held in zip(path, u, strict=True):
-            inputs[:] = held
-            step()
-            row[:] = now[:] = after
-        return path
-
-
 def cache_dir() -> Path:
     """Return where compiled models are kept between runs."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -414,8 +310,8 @@ def compiled(functions: Sequence[Any], compiler: str | None = "gcc") -> dict[str
     for function in functions:
         if not function.name().startswith("fl_"):
             raise ValueError(f"{function.name()}: the name of a compiled function begins with fl_")
-    library = _library(functions, compiler)
-    return {f.name(): Compiled(f, library) for f in functions}
+    made = library(functions, compiler)
+    return {f.name(): Compiled(f, made) for f in functions}
 
 
 @contextmanager
@@ -432,21 +328,35 @@ def _alone(lock: Path) -> Generator[None]:
 
 # no fused or reordered arithmetic: bit for bit what the virtual machine computes
 _FLAGS = ("-O3", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
-_LOOP_FLAGS = ("-fno-semantic-interposition",)  # the step may become part of its loop
 
 
-def _library(
-    functions: Sequence[Any], compiler: str | None, more: str = "", more_flags: Sequence[str] = ()
+def library(
+    functions: Sequence[Any],
+    compiler: str | None,
+    whole: Callable[[str], str] = str,
+    flags: Sequence[str] = (),
 ) -> Path | None:
+    """Return the shared library of ``functions``, made once per content.
+
+    Args:
+        functions: CasADi functions.
+        compiler: the C compiler's command; ``None`` for none.
+        whole: makes the whole source of what CasADi generates.
+        flags: for the compiler, beside the usual.
+
+    Returns:
+        Its path in ``cache_dir()``; ``None`` if there is no compiler, or it fails, or others may
+        write to the cache.
+    """
     command = shutil.which(compiler) if compiler else None
     if command is None:
         return None
-    flags = [*_FLAGS, *more_flags]
+    flags = [*_FLAGS, *flags]
     prefix = f"fl_{functions[0].name()}"
     generator = ca.CodeGenerator(prefix, {"casadi_int": "long long int"})
     for function in functions:
         generator.add(function)
-    source: str = generator.dump() + more
+    source = whole(generator.dump())
     key = hashlib.sha256(
         "\0".join([source, command, *flags, os.uname().machine]).encode()
     ).hexdigest()[:32]

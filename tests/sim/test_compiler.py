@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from models.loop import Loop
 from models.organisms import ORGANISMS
-from models.symbolic import Loop, rosenbrock
+from models.symbolic import rosenbrock
 from models.vessels import VESSELS
 from sim.vessel import Vessel
 from tests.bench.bench_simulator import MODEL, START, P, apart, inputs
@@ -60,6 +61,20 @@ def test_a_loop_is_its_steps_with_and_without_a_compiler() -> None:
     halves.append(native(halves[0][-1], u[700:], P, 10 / 3600))
     np.testing.assert_array_equal(np.vstack(halves), at_once)
     assert apart(native(START, np.repeat(u, 20, axis=0), P, 0.5 / 3600)[-1], at_once[-1]) < 1e-4
+
+
+def test_many_plants_side_by_side_are_each_of_them_alone() -> None:
+    """Twenty: no multiple of what a vector holds. Bit for bit, and the same without a compiler."""
+    native, virtual = Loop(rosenbrock(MODEL)), Loop(rosenbrock(MODEL), None)
+    p = P * np.random.default_rng(1).lognormal(0.0, 0.05, (20, len(P)))
+    x = np.tile(START, (20, 1)) * np.linspace(0.9, 1.1, 20)[:, None]
+    u = inputs(10.0)[5000:5300]  # induced
+    together = native.many(x, u, p, 10 / 3600)
+    alone = [native(a, u, b, 10 / 3600)[-1] for a, b in zip(x, p, strict=True)]
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_allclose(virtual.many(x, u, p, 10 / 3600), alone, rtol=1e-9, atol=1e-15)
+    with pytest.raises(ValueError, match=r"x \(20, 7\), u \(300, 3\), p \(19, 20\) are not"):
+        native.many(x, u, p[1:], 10 / 3600)
 
 
 def test_a_loop_refuses_what_does_not_fit() -> None:
