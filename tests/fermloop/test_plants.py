@@ -14,20 +14,21 @@ SIM = Path(__file__).parents[2] / "sim"
 
 
 class Pair(NamedTuple):
-    """A plant, its recipe, and how many hours of it a normal and a long test run."""
+    """A plant, its recipe, and for how long and with what scan a normal and a long test run."""
 
     plant: str
     recipe: str
     short_h: float
     coarse_s: float
     whole_h: float
+    whole_s: float = 1.0
 
 
 PAIRS = (
     Pair("ecoli_5l", "ecoli", 5.5, 5.0, 24.0),  # its short batches are in test_batch.py
     Pair("ecoli_100m3", "ecoli_100m3", 7.5, 5.0, 28.0),
     Pair("yeast_300l", "yeast", 6.0, 5.0, 20.0),
-    Pair("penicillin_100m3", "penicillin", 15.0, 10.0, 230.0),
+    Pair("penicillin_100m3", "penicillin", 15.0, 10.0, 230.0, 5.0),
 )
 
 
@@ -87,7 +88,7 @@ def test_a_whole_batch_keeps_its_limits_and_makes_its_product(pair: Pair, tmp_pa
     """The figures of sim/README.md; seeds that no search used."""
     least_g = {"ecoli_5l": 15.0, "ecoli_100m3": 100e3, "yeast_300l": 3500.0}
     for seed in (1, 2):
-        seen = run(pair, tmp_path, pair.whole_h, seed)
+        seen = run(pair, tmp_path, pair.whole_h, seed, pair.whole_s)
         shown = {key: value for key, value in seen.items() if key != "trajectory"}
         print(f"\n{pair.plant} seed {seed}: {shown}")
         assert within_limits(seen, pair.whole_h), shown
