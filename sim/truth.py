@@ -24,8 +24,8 @@ class Truth:
     """The true record of one vessel; ``update`` counts the time since the last.
 
     Attributes:
-        setpoints: of temperature (Cel), pH and DO (%), from which the true shares in band are
-            counted; may be replaced while the plant runs.
+        setpoints: by ``temperature`` (Cel), ``ph`` and ``do`` (%), from which the true shares in
+            band are counted; may be changed while the plant runs.
         trajectory: ``age_h`` and by it every true figure of each 10 plant minutes: species by
             their words in g/L, ``product_g`` with what was harvested, the mean flow of every
             pump since the point before in L/h, energy since the start in kWh.
@@ -48,7 +48,8 @@ class Truth:
         self._vessel = vessel
         model, organism = vessel.model, vessel.model.organism
         self.reckoning = reckoning or Reckoning.model_validate({})
-        self.setpoints = (organism.temperature, organism.acidity, 30.0)
+        usual = (organism.temperature, organism.acidity, 30.0)
+        self.setpoints = dict(zip(BANDS, usual, strict=True))
         self._volume_max = volume_max_l or model.vessel.working_volume_l
         self._do_min = self.reckoning.do_min_percent
         self._by_product = tuple(organism.called)[-1]
@@ -141,11 +142,11 @@ class Truth:
         if by_product_good:
             self._by_product_good_s += dt
         band, wide, setpoints = self._in_band_s, self._bands, self.setpoints
-        if abs(x[self._T] - setpoints[0]) <= wide[0]:
+        if abs(x[self._T] - setpoints["temperature"]) <= wide[0]:
             band[0] += dt
-        if abs(x[self._pH] - setpoints[1]) <= wide[1]:
+        if abs(x[self._pH] - setpoints["ph"]) <= wide[1]:
             band[1] += dt
-        if abs(do - setpoints[2]) <= wide[2]:
+        if abs(do - setpoints["do"]) <= wide[2]:
             band[2] += dt
 
     def _take(self, litres: float) -> None:

@@ -19,6 +19,7 @@ from fermloop.commands.simulated import laboratories, truths, vessels, wires
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
+from sim.truth import BANDS
 from sim.vessel import Vessel
 
 PROGRESS_H = 1.0 / 6.0
@@ -112,11 +113,9 @@ def run_batch(
         """Tell the true record which setpoints hold, once a scan."""
         for name, truth in records.items():
             loops = controller.reactors[name].loops
-            truth.setpoints = (
-                loops["temperature"].setpoint,
-                loops["ph"].setpoint,
-                loops["do"].setpoint,
-            )
+            for which in BANDS:
+                if which in loops:
+                    truth.setpoints[which] = loops[which].setpoint
 
     return run_virtual(batch())
 
