@@ -35,6 +35,7 @@ from fermloop.options import (
     UserCertificate,
     UserKey,
     Which,
+    duration,
     finite,
     loop_mode,
 )
@@ -166,6 +167,45 @@ def simulate(
     from fermloop.commands import simulate as command
 
     command.run(plant, speed, seed, report, ready, hours, samples)
+
+
+@app.command(short_help="Make something fail in a running simulator.", rich_help_panel=DO)
+def fault(
+    reactor: Annotated[str | None, typer.Argument(metavar="REACTOR", help="Reactor: R1")] = None,
+    fault: Annotated[
+        str | None, typer.Argument(metavar="FAULT", help="What and how: do.stuck, feed.empty, ...")
+    ] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option(
+            "--for", parser=duration, metavar="TIME", help="How long, plant time: 90s, 10min, 2h."
+        ),
+    ] = None,
+    size: Annotated[
+        float | None,
+        typer.Option(parser=finite, metavar="X", help="How much; see --list for its meaning."),
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="End it instead; without a fault, end all.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Every kind of fault there is.")] = False,
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Make something fail in a running fermloop simulate or demo, or show what is wrong there.
+
+    A fault acts on the simulated device, so that its controller sees it as it would see a real
+    one. Without a fault, what is wrong now. Targets are the tags of the reactor without its name,
+    offgas, vessel, and its devices.
+
+    Example: fermloop fault R1 do.stuck --for 10min
+    """
+    from fermloop.commands import fault as command
+
+    if listed:
+        command.known(as_json)
+    else:
+        command.run(plant, as_json, reactor, fault, for_s, size, clear)
 
 
 @app.command(short_help="One batch on virtual time, with a report.", rich_help_panel=DO)

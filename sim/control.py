@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controller.body import REQUIRED, Keys, number
+from controller.body import REQUIRED, Keys, number, text
 from controller.command_socket import command, question
 from drivers.clock import monotonic, wall
 from drivers.point import RangeError
+from sim.faults import Faults
 from sim.server import PlantServer
 from sim.vessel import Vessel
 
@@ -154,6 +155,43 @@ class Control:
             ", when it is resumed" if pace.standing else ""
         )
 
+    def faults(self) -> dict[str, object]:
+        """Return, by reactor, the faults that last, that are planned, and that have happened."""
+        return {
+            name: {
+                "now": [v.faults.described(f) for f in v.faults.now()],
+                "planned": [v.faults.described(f) for f in v.faults.planned()],
+                "record": v.faults.record,
+                "allowed": v.faults.names(),
+            }
+            for name, v in self._vessels.items()
+        }
+
+    def inject(self, reactor: str, fault: str, for_s: float | None, size: float | None) -> str:
+        """Let a fault begin with the vessel's next step.
+
+        Raises:
+            LookupError: there is no such vessel.
+            ValueError: the fault cannot be, or contradicts one that lasts or is planned.
+        """
+        faults = self._faults(reactor)
+        return f"{reactor}: {faults.described(faults.inject(fault, for_s, size))}"
+
+    def clear(self, reactor: str, fault: str) -> str:
+        """End a fault that lasts or forget one that is planned; all of the vessel if unnamed.
+
+        Raises:
+            LookupError: there is no such vessel.
+            ValueError: the fault is not there, or cannot end.
+        """
+        cleared = self._faults(reactor).clear(fault)
+        return f"{reactor}: cleared {', '.join(cleared) or 'nothing'}"
+
+    def _faults(self, reactor: str) -> Faults:
+        if reactor not in self._vessels:
+            raise LookupError(f"{reactor}: no such vessel; there are {', '.join(self._vessels)}")
+        return self._vessels[reactor].faults
+
     async def close(self) -> None:
         """End a step that is under way."""
         if self._stepping is not None:
@@ -174,10 +212,24 @@ def routes(to: Control) -> "list[Route]":
     """Return what the simulator's socket understands."""
     step: Keys = {"seconds": (number, REQUIRED)}
     speed: Keys = {"speed": (number, REQUIRED)}
+    fault: Keys = {
+        "reactor": (text, REQUIRED),
+        "fault": (text, REQUIRED),
+        "for_s": (number, None),
+        "size": (number, None),
+    }
+    cleared: Keys = {"reactor": (text, REQUIRED), "fault": (text, "")}
     return [
         question("/state", to.state),
         command("/pause", {}, lambda _, __: to.pause()),
         command("/resume", {}, lambda _, __: to.resume()),
         command("/step", step, lambda _, b: to.step(b["seconds"])),
         command("/speed", speed, lambda _, b: to.speed(b["speed"])),
+        question("/faults", to.faults),
+        command(
+            "/fault",
+            fault,
+            lambda _, b: to.inject(b["reactor"], b["fault"], b["for_s"], b["size"]),
+        ),
+        command("/fault/clear", cleared, lambda _, b: to.clear(b["reactor"], b["fault"])),
     ]

@@ -426,11 +426,18 @@ def kind_of(word: str, sorts: Sequence[str]) -> Kind | None:
     return next((k for k in KINDS if k.word == word and k.on in sorts), None)
 
 
+def rows() -> list[tuple[str, str, str, str, str]]:
+    """Return the registry as text: fault, target, what happens, size, how long it lasts."""
+    return [
+        (k.word, k.on, k.doc, _size(k), "for ever" if k.for_ever else span(k.for_s)) for k in KINDS
+    ]
+
+
 def table() -> str:
     """Return the registry as a Markdown table."""
-    rows = [f"| `{k.word}` | {k.on} | {k.doc} | {_size(k)} | {span(k.for_s)} |" for k in KINDS]
+    lines = [f"| `{word}` | {' | '.join(rest)} |" for word, *rest in rows()]
     return "\n".join(
-        ["| fault | on | what happens | size | lasts |", "| --- | --- | --- | --- | --- |", *rows]
+        ["| fault | on | what happens | size | lasts |", "| --- | --- | --- | --- | --- |", *lines]
     )
 
 

@@ -280,7 +280,7 @@ class Faults:
         self.due = min(self.due, fault.start)
 
     def _at(self, time: float) -> str:
-        return f"{(time - self._start) / 3600.0:g} h"
+        return f"{(time - self._start) / 3600.0:.6g} h"
 
     def _until(self, fault: Fault) -> str:
         return "until cleared" if math.isinf(fault.end) else f"to {self._at(fault.end)}"
@@ -374,6 +374,12 @@ class Faults:
         """Return the faults that are planned; those that are drawn are nobody's to know."""
         return list(self._planned)
 
+    def described(self, fault: Fault) -> str:
+        """Return a fault as a line for people."""
+        size = "" if math.isnan(fault.size) else f", size {fault.size:g}"
+        lasts = "" if math.isinf(fault.duration) else "for "
+        return f"{fault.name} from {self._at(fault.start)} {lasts}{span(fault.duration)}{size}"
+
     # -- what happens ------------------------------------------------------------------------------
 
     def turn(self) -> None:
@@ -426,11 +432,3 @@ class Faults:
         self._count += 1
         heapq.heappush(self._later, (self._vessel.time + after_s, self._count, act))
         self._look_ahead()
-
-
-def described(fault: Fault, start: float) -> str:
-    """Return a fault as a line for people; ``start`` is when the vessel was inoculated."""
-    size = "" if math.isnan(fault.size) else f", size {fault.size:g}"
-    lasts = span(fault.duration)
-    how = lasts if math.isinf(fault.duration) else f"for {lasts}"
-    return f"{fault.name} from {(fault.start - start) / 3600.0:.4g} h {how}{size}"

@@ -18,8 +18,9 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.modbus.cells import Table
-from sim.image import PRODUCT, REVISION, VENDOR, Refused, RegisterImage
+from sim.image import DEVICE_FAILURE, PRODUCT, REVISION, VENDOR, Refused, RegisterImage
 from sim.listen import ListenError, require_free
+from sim.wire import Wire
 
 if TYPE_CHECKING:
     from controller.device_settings import DeviceSettings, TlsSettings
@@ -45,14 +46,16 @@ class Line:
         self._settings = settings
         self._images = {pace_unit: pace}
         self._pace_unit = pace_unit
+        self._wires: dict[int, Wire] = {}
         self._present: set[int] = set()
         self._server: Any = None
         self._port: PseudoPort | None = None
         self._serial = settings.driver in ("modbus_rtu", "modbus_rtu_over_tcp")
 
-    def unit(self, name: str, number: int, image: RegisterImage) -> "Unit":
+    def unit(self, name: str, number: int, image: RegisterImage, wire: Wire) -> "Unit":
         """Return one more device on the line, silent until it is started."""
         self._images.setdefault(number, image)
+        self._wires.setdefault(number, wire)
         return Unit(self, name, number)
 
     async def open(self, name: str, unit: int) -> None:
@@ -69,7 +72,10 @@ class Line:
             await self._stop()
 
     async def _listen(self, name: str) -> None:
-        devices = [_sim_device(unit, image) for unit, image in self._images.items()]
+        devices = [
+            _sim_device(unit, image, self._wires.get(unit) or Wire())
+            for unit, image in self._images.items()
+        ]
         info = {"VendorName": VENDOR, "ProductCode": PRODUCT, "MajorMinorRevision": REVISION}
         common: dict[str, Any] = {
             "identity": ModbusDeviceIdentification(info_name=info),
@@ -116,6 +122,9 @@ class Line:
         if not sending:
             return frame
         unit = frame[0 if self._serial else 6]
+        wire = self._wires.get(unit)
+        if wire is not None and wire.faults and (wire.cut or wire.refused):
+            return b""
         if unit in self._present:
             return frame
         # nobody is there; on a serial line that is silence, a gateway says so
@@ -215,8 +224,8 @@ def _server_context(name: str, tls: "TlsSettings") -> ssl.SSLContext:
     return context
 
 
-def _sim_device(unit: int, image: RegisterImage) -> SimDevice:
-    """Return pymodbus' device whose every access goes to ``image``."""
+def _sim_device(unit: int, image: RegisterImage, wire: Wire) -> SimDevice:
+    """Return pymodbus' device whose every access goes to ``image``, through the wire's faults."""
 
     def words(table: Table) -> list[SimData]:
         size = max(image.span(table)[1], 1)
@@ -233,13 +242,41 @@ def _sim_device(unit: int, image: RegisterImage) -> SimDevice:
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         try:
-            _access(image, _TABLES[code], address, count, registers, values)
+            if wire.faults:
+                await _spoiled(wire, image, code, address, count, registers, values)
+            else:
+                _access(image, _TABLES[code], address, count, registers, values)
         except Refused as refused:
             return ExcCodes(refused.code)
         return None
 
     blocks = (words("coil"), words("discrete"), words("holding"), words("input"))
     return SimDevice(unit, simdata=blocks, action=action)
+
+
+async def _spoiled(
+    wire: Wire,
+    image: RegisterImage,
+    code: int,
+    address: int,
+    count: int,
+    registers: list[int],
+    values: list[int] | list[bool] | None,
+) -> None:
+    """Access the image of a device whose wire has a fault; what is cut off is never answered."""
+    if delay := wire.delay_s:
+        await asyncio.sleep(delay)
+    if wire.exception or wire.cut or wire.refused:
+        raise Refused(wire.exception or DEVICE_FAILURE)
+    if not wire.frozen:
+        _access(image, _TABLES[code], address, count, registers, values)
+    elif values is None:  # a gateway repeats what it read last, and takes what goes nowhere
+
+        def now() -> list[int]:
+            _access(image, _TABLES[code], address, count, registers, None)
+            return list(registers)
+
+        registers[:] = wire.held((code, address, count), now)
 
 
 def _access(

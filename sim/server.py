@@ -30,7 +30,9 @@ from sim.listen import ListenError, require_free
 from sim.modbus_server import Line, Unit
 from sim.motion import Device, DeviceWatchdog, SimulatedPlant
 from sim.opcua_security import ServedSecurity
+from sim.opcua_wire import Connections
 from sim.pace import Pace
+from sim.wire import Wire
 
 if TYPE_CHECKING:
     from controller.device_settings import DeviceSettings
@@ -53,6 +55,7 @@ class PlantServer:
         speed: plant seconds per wall second; 0 is lock-step: plant time moves only when a client
             says so, through Modbus unit 247 or the OPC UA method ``advance``.
         keys: folder where OPC UA servers with ``security`` keep their certificates.
+        wires: what faults do to devices, by name.
 
     Attributes:
         plant: the vessels at their one plant time.
@@ -71,6 +74,7 @@ class PlantServer:
         vessels: Mapping[str, Device],
         speed: float = 1.0,
         keys: Path = Path("data/simulator"),
+        wires: Mapping[str, Wire] | None = None,
     ) -> None:
         if speed < 0:
             raise ValueError(f"speed: {speed:g} is not allowed; it must be > 0, or 0 for lock-step")
@@ -81,6 +85,8 @@ class PlantServer:
         # a device that stands with its plant does not count the wall's seconds either
         self._lived = self.pace.lived if self.pace is not None else monotonic
         self._keys = keys
+        self._wires = {name: (wires or {}).get(name) or Wire() for name in devices}
+        self._refusing: set[str] = set()
         self._watchdogs: list[DeviceWatchdog] = []
         self._servers: dict[str, _Served] = {}
         self._going: asyncio.Task[None] | None = None
@@ -158,12 +164,23 @@ class PlantServer:
             while self.pace is not None:
                 self._watch()
                 self.plant.catch_up()
+                await self._refuse()
                 await asyncio.sleep(_TICK_S)
         except Exception:
             _LOG.exception("the simulated plant has failed; it no longer answers")
             for name in list(self._servers):  # frozen values would look like a plant that is well
                 await self.close(name)
             raise
+
+    async def _refuse(self) -> None:
+        """Stop listening for a Modbus device that refuses, and listen when it no longer does."""
+        for name, wire in self._wires.items():
+            if wire.refused and name in self._servers and isinstance(self._made[name], Unit):
+                self._refusing.add(name)
+                await self.close(name)
+            elif name in self._refusing and not wire.refused:
+                self._refusing.discard(name)
+                await self.open(name)
 
     def _watch(self) -> None:
         now = self._lived()
@@ -197,14 +214,14 @@ class PlantServer:
         if line is None:
             pace = pace_image(self.plant, self.follow)
             line = self._lines[where] = Line(settings, pace, SIMULATOR_UNIT)
-        return line.unit(name, settings.unit_id, image)
+        return line.unit(name, settings.unit_id, image, self._wires[name])
 
     def _opcua(self, name: str, settings: "DeviceSettings") -> "_Served":
         nodes = [Node(t.tag(), t.node or "") for t in settings.tags]
         for node in nodes:
             self.plant.vessel(node.tag)  # refuse an unknown one now
         security = ServedSecurity(name, settings, self._keys) if settings.security else None
-        return _OpcUaServer(name, settings.address, nodes, self, security)
+        return _OpcUaServer(name, settings.address, nodes, self, security, self._wires[name])
 
 
 class _OpcUaServer:
@@ -217,9 +234,11 @@ class _OpcUaServer:
         nodes: list[Node],
         owner: PlantServer,
         security: ServedSecurity | None,
+        wire: Wire,
     ) -> None:
         self._name, self._url, self._nodes, self._owner = name, url, nodes, owner
         self._security = security
+        self._wire = wire
         self._server: Server | None = None
 
     async def start(self) -> None:
@@ -242,6 +261,9 @@ class _OpcUaServer:
             await self._add_tag(server, node)
         await self._add_pace(server)
         await server.start()
+        # in lock-step the client that moves the plant must get through, or a fault never ends
+        if server.bserver is not None and self._owner.pace is not None:
+            server.bserver.clients = Connections(self._wire)
         self._server = server
 
     async def stop(self) -> None:
@@ -262,10 +284,11 @@ class _OpcUaServer:
             known, f"{index}:{node.tag.name}", 0.0, ua.VariantType.Double
         )
         space = server.iserver.aspace
-        space.set_attribute_value_callback(known, AttributeIds.Value, partial(_data_value, look))
+        show = partial(_shown, self._wire, look)
+        space.set_attribute_value_callback(known, AttributeIds.Value, show)
         if actuator:
             await variable.set_writable()
-            setter: Any = partial(_set, node.tag, vessel)
+            setter: Any = partial(_set, self._wire, node.tag, vessel)
             space.set_attribute_value_setter(known, AttributeIds.Value, setter)
 
     async def _add_pace(self, server: Server) -> None:
@@ -312,6 +335,25 @@ def _without_collection() -> Generator[None]:
             gc.enable()
 
 
+def _shown(wire: Wire, look: Any, node: ua.NodeId, attribute: AttributeIds) -> ua.DataValue:
+    """Return what a tag's node holds, through the faults of its device."""
+    if not wire.faults:
+        return _data_value(look, node, attribute)
+    if wire.exception:
+        return ua.DataValue(None, _status(StatusCodes.BadDeviceFailure))
+    if wire.cut or wire.refused:  # in lock-step
+        return ua.DataValue(None, _status(StatusCodes.BadNoCommunication))
+    now = partial(_data_value, look, node, attribute)
+    value = wire.held(node, now) if wire.frozen else now()
+    if wire.uncertain and (value.StatusCode is None or value.StatusCode.is_good()):
+        return ua.DataValue(value.Value, _status(StatusCodes.Uncertain))
+    return value
+
+
+def _status(code: int) -> ua.StatusCode:
+    return ua.StatusCode(ua.UInt32(code))
+
+
 def _data_value(look: Any, node: ua.NodeId, attribute: AttributeIds) -> ua.DataValue:
     value = float(look())
     if math.isnan(value):
@@ -322,7 +364,18 @@ def _data_value(look: Any, node: ua.NodeId, attribute: AttributeIds) -> ua.DataV
     return ua.DataValue(ua.Variant(value, ua.VariantType.Double))
 
 
-def _set(tag: Tag, vessel: Device, node: object, attribute: object, given: ua.DataValue) -> None:
+def _set(
+    wire: Wire,
+    tag: Tag,
+    vessel: Device,
+    node: object,
+    attribute: object,
+    given: ua.DataValue,
+) -> None:
+    if wire.exception or wire.cut or wire.refused:
+        raise ua.uaerrors.BadDeviceFailure
+    if wire.frozen:
+        return
     value: Any = given.Value.Value if given.Value is not None else None
     if not isinstance(value, float | int) or value not in tag:
         raise ua.uaerrors.BadOutOfRange

@@ -17,7 +17,7 @@ from controller.priority import scan_first
 from drivers.clock import wall
 from fermloop.commands import report
 from fermloop.commands.run import busy, host_and_port
-from fermloop.commands.simulated import laboratories, require_served, truths, vessels
+from fermloop.commands.simulated import laboratories, require_served, truths, vessels, wires
 from fermloop.failure import USAGE, FailureError
 from sim.control import Control, routes
 from sim.listen import ListenError
@@ -95,7 +95,9 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, over.set)
     async with (
-        PlantServer(plant.settings.device, made, speed, plant.data_dir / "simulator") as server,
+        PlantServer(
+            plant.settings.device, made, speed, plant.data_dir / "simulator", wires(made)
+        ) as server,
         _told(Control(server, made, seed), plant.path),
     ):
         # a real device does not pause for a collection or because the machine has other work
