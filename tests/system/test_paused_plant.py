@@ -11,8 +11,8 @@ from tests.system.plant_processes import Site, State, site
 
 def age_s(state: State) -> float:
     """Return how old the batch is, plant s; 0 before it begins."""
-    batch: dict[str, float] | None = state["reactors"]["R1"]["batch"]
-    return 3600.0 * batch["age_h"] if batch else 0.0
+    batch: dict[str, float | None] = state["reactors"]["R1"]["batch"] or {}
+    return 3600.0 * (batch.get("age_h") or 0.0)
 
 
 async def sim(plant: Site, *words: str) -> dict[str, object]:
