@@ -63,6 +63,10 @@ LINE_S: Final[Mapping[str, Range]] = {  # transport to the gas analyser
 GAS: Final = {"air_flow": "air", "oxygen_flow": "oxygen"}
 CELLS: Final[Mapping[str, tuple[str, ...]]] = {  # what scatters light besides living cells
     "penicillin": ("Xd",),
+    "yeast_twin": ("G",),
+}
+ALIVE: Final[Mapping[str, tuple[str, ...]]] = {  # shares of the biomass that live, if not all
+    "penicillin_structured": ("a0", "a1"),
 }
 
 # The eleven of every vessel first, in the order of their draws; then the others.
@@ -151,7 +155,8 @@ def _has(reactor: Bioreactor, of: str) -> bool:
     if kind == "called":
         return name in reactor.organism.called
     if kind == "viscosity":
-        return isinstance(reactor.organism, Penicillin)
+        structured = any(s.name == "eta" for s in reactor.states)
+        return structured or isinstance(reactor.organism, Penicillin)
     return kind != "x" or any(s.name == name for s in reactor.states)
 
 

@@ -7,7 +7,7 @@ from models import penicillin
 from models.bioreactor import Bioreactor
 from models.fn import SCALARS
 from models.vessels import DENSITY, LIQUID_L_PER_H
-from sim.fittings import CELLS
+from sim.fittings import ALIVE, CELLS
 from sim.instruments import Drive
 
 Sight = Callable[[float], float]  # of the length of the step, s
@@ -99,6 +99,9 @@ def look(of: str, view: View, feed: Bottle) -> tuple[Sequence[float], int] | Sig
     if kind == "cells":
         dead = [view.state(s) for s in CELLS.get(reactor.organism.name, ()) if name == "all"]
         alive = view.state(called["biomass"])
+        shares = [view.state(s) for s in ALIVE.get(reactor.organism.name, ()) if name == "alive"]
+        if shares:
+            return lambda _: x[alive] * sum(x[k] for k in shares)
         return (lambda _: x[alive] + sum(x[k] for k in dead)) if dead else (x, alive)
     if kind == "percent":
         at = view.state(name)
@@ -119,6 +122,9 @@ def _rarer(kind: str, view: View) -> Sight:
         return lambda _: y[at] / reactor.vessel.motor_efficiency
     if kind == "coolant":
         return lambda _: view.parameter("T_coolant")
+    eta = next((k for k, v in enumerate(reactor.states) if v.name == "eta"), None)
+    if kind == "viscosity" and eta is not None:
+        return lambda _: x[eta]
     cells, n = reactor.organism, len(reactor.organism.parameters)
     if kind == "viscosity" and isinstance(cells, penicillin.Penicillin):
         many = len(cells.species)

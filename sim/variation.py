@@ -96,6 +96,7 @@ PAIRS: Final[dict[tuple[str, str], float]] = {
     ("qPm", "Yem"): -0.3,  # a good producer pays for it
     ("qPm", "Y"): -0.3,
     ("mux", "mup"): 0.3,
+    ("muP", "Y"): -0.3,
     ("a", "kd"): 0.4,  # cells that degenerate early forget early
     ("keta", "broth"): -0.3,  # hyphae that thicken also let bubbles merge
     ("foaming", "broth"): -0.3,

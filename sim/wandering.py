@@ -13,12 +13,11 @@ from sim.variation import MOISTURE, SWING, Draw
 BROTH_DRIFT: Final = (0.04, 3.0 * 3600.0)  # kLa: standard deviation, time constant in s
 HOTTEST_H: Final = 15.0  # hour of the day, plant time
 ASLEEP: Final = 0.8  # share of uptake that cells lack at first after a bad inoculum
-LAG_H: Final = {"ecoli": 0.5, "yeast": 0.7, "penicillin": 3.0, "pensim": 5.0}  # 1 sd, positive only
-UPTAKE: Final = {  # what lags, where it is not qSmax alone
-    "ecoli": ("qSmax", "qOmax", "qAmax"),
-    "yeast": ("qSmax", "qOmax"),
-    "pensim": ("mux",),
+LAG_H: Final = {  # one standard deviation; positive only
+    **{"ecoli": 0.5, "ecoli_twin": 0.5, "yeast": 0.7, "yeast_twin": 0.7},
+    **{"penicillin": 3.0, "penicillin_structured": 3.0, "pensim": 5.0},
 }
+UPTAKE: Final = ("qSmax", "qOmax", "qAmax", "mux", "mub")  # what lags, of what an organism has
 SWINGS: Final = {  # K that coolant and room follow the day
     "5l": {"T_coolant": 0.5, "T_room": 1.5},
     "300l": {"T_coolant": 1.0, "T_room": 2.0},
@@ -74,8 +73,7 @@ class Wandering:
         self._broth = 0.0
         self._factors: dict[str, float] = {}
         self._shifts: dict[str, float] = {}
-        uptake = UPTAKE.get(reactor.organism.name, ("qSmax",))
-        self._uptake = [name for name in uptake if name in self._at] if day.lag_h else []
+        self._uptake = [name for name in UPTAKE if name in self._at] if day.lag_h else []
         self.on = seed != 0
 
     def begin(self, time: float) -> None:

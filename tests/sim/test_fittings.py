@@ -93,6 +93,17 @@ def test_dead_cells_are_seen_by_light_and_not_by_capacitance() -> None:
     assert all_cells == pytest.approx(60.0 * (1.0 - math.exp(-25.0 / 60.0)), abs=1.0)
 
 
+def test_of_structured_hyphae_the_living_share_is_seen_and_viscosity_is_theirs() -> None:
+    names = {"capacitance": "", "turbidity": "", "viscosity": ""}
+    vessel = Vessel("penicillin_structured", "100m3", instruments=names)
+    vessel.set_state(X=20.0, a0=0.1, a1=0.3, a3=0.4, a4=0.2, eta=40.0)
+    vessel.advance(60.0)
+    shown = {name: mean_of(vessel, name, 120) for name in names}
+    assert shown["capacitance"] == pytest.approx(8.0, abs=0.8)
+    assert shown["turbidity"] == pytest.approx(60.0 * (1.0 - math.exp(-20.0 / 60.0)), abs=1.0)
+    assert shown["viscosity"] == pytest.approx(vessel.state()["eta"], rel=0.1)
+
+
 def test_every_bottle_is_weighed_and_exchanged_and_a_pump_shows_what_it_believes() -> None:
     wanted = {"base_weight": "g", "base_flow": "", "feed_flow": ""}
     vessel = Vessel("ecoli", "5l", 5, instruments=wanted)
