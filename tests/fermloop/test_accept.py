@@ -32,6 +32,7 @@ from tests.fermloop.made_campaign import batch, finished, lost, plants
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
+WITHOUT = RECIPE.read_text().partition("\n[accept]")[0]
 # the schema that CI servers check by (Jenkins' junit-10.xsd): attributes needed, allowed, children
 SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
     "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
@@ -50,7 +51,7 @@ SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
 
 def recipe(folder: Path, table: str, name: str = "good") -> Path:
     path = folder / f"{name}.toml"
-    path.write_text(f"{RECIPE.read_text()}\n[accept]\n{table}\n")
+    path.write_text(f"{WITHOUT}\n[accept]\n{table}\n")
     return path
 
 
@@ -129,7 +130,7 @@ def test_a_limit_on_what_a_batch_does_not_have_is_not_judged(tmp_path: Path) -> 
 def test_no_worse_than_a_baseline_on_the_same_plants(
     tmp_path: Path, factor: float, tolerance: float, state: str
 ) -> None:
-    (tmp_path / "old.toml").write_text(RECIPE.read_text())
+    (tmp_path / "old.toml").write_text(WITHOUT)
     rows = [batch("good", seed, factor * p) for seed, p in enumerate(plants(10))]
     rows += [batch("old", seed, p) for seed, p in enumerate(plants(10))]
     table = f'baseline = "old.toml"\ntolerance = {tolerance}'
@@ -142,7 +143,7 @@ def test_no_worse_than_a_baseline_on_the_same_plants(
 
 def test_a_baseline_runs_beside_what_is_judged(tmp_path: Path) -> None:
     old = tmp_path / "old.toml"
-    old.write_text(RECIPE.read_text())
+    old.write_text(WITHOUT)
     new = recipe(tmp_path, 'baseline = "old.toml"')
     assert with_baselines([new]) == [old, new]
     assert with_baselines([new, old]) == [old, new]
@@ -165,15 +166,22 @@ def test_the_readme_shows_every_key(tmp_path: Path) -> None:
     readme = (ROOT / "fermloop/README.md").read_text(encoding="utf-8")
     block = re.search(r"```toml\n\[accept\]\n(.*?)```", readme, re.DOTALL)
     assert block is not None
-    (tmp_path / "other_recipe.toml").write_text(RECIPE.read_text())
+    (tmp_path / "other_recipe.toml").write_text(WITHOUT)
     shown = limits(recipe(tmp_path, block[1]))
     assert shown is not None
     assert shown.model_fields_set == set(Accept.model_fields)
 
 
-def test_a_recipe_without_limits_is_refused() -> None:
+def test_a_recipe_without_limits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(WITHOUT)
     with pytest.raises(ConfigError, match=r"accept: missing; --accept needs a table"):
-        with_baselines([ROOT / "sim/recipes/ecoli.toml"])
+        with_baselines([tmp_path / "old.toml"])
+
+
+def test_every_shipped_recipe_has_limits() -> None:
+    shipped = sorted((ROOT / "sim/recipes").glob("*.toml"))
+    assert len(shipped) >= 4
+    assert with_baselines(shipped) == shipped
 
 
 def test_the_junit_file_is_what_ci_servers_read(
@@ -242,6 +250,16 @@ def test_our_own_ci_accepts_a_recipe_by_a_campaign_and_refuses_one(
     rows = [json.loads(line) for line in (tmp_path / "out/results.jsonl").read_text().splitlines()]
     (row,) = [row for row in rows if row["seed"] == repeated["seed"]]
     assert repeated["biomass_g_per_l"] == row["biomass_g_per_l"]
+
+
+@pytest.mark.long
+def test_our_own_ci_accepts_whole_batches_of_the_shipped_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["campaign", str(PLANT), "--recipe", str(RECIPE), "--seeds", "1000:1004", "--hours"]
+    done = CliRunner().invoke(app, [*words, "24", "--report", "out", "--accept"])
+    assert done.exit_code == 0, done.output
 
 
 def test_what_could_not_run_ends_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
