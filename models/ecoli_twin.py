@@ -3,7 +3,7 @@
 An estimator or an optimiser that is only ever tried on its own equations proves nothing. This one
 makes and eats acetate at once (the smooth form of Anane et al. 2017; their numbers break the
 electron balance, so the numbers are ours), has ribosomes that follow the growth that they carry,
-and an expression that starts late, burdens uptake and respiration, and ends in a full cell.
+and an expression that starts late, is dear, burdens uptake, and ends in a full cell.
 Every rate closes in carbon and electrons as in ``models.ecoli``.
 """
 
@@ -66,8 +66,8 @@ PARAMETERS: Final = (
     Variable("Yof", "g/g", 0.10, 0.0, doc="biomass per glucose that goes to acetate", source=OURS),
     Variable("YXA", "g/g", 0.40, 0.0, doc="biomass per acetate", source=XU),
     Variable("YAS", "g/g", 0.85, 0.0, doc="acetate per glucose of that catabolism", source=ANANE),
-    Variable("kR", "1/h", 0.5, 0.0, doc="rate at which ribosomes follow", source=OURS),
-    Variable("R0", "1", 0.35, 0.0, 1.0, "ribosomes of cells that starve", OURS),
+    Variable("kR", "1/h", 0.4, 0.0, doc="rate at which ribosomes follow", source=OURS),
+    Variable("R0", "1", 0.30, 0.0, 1.0, "ribosomes of cells that starve", OURS),
     Variable("KR", "g/(g.h)", 0.30, 1e-3, doc="glucose uptake at half of the rest", source=OURS),
     Variable("qPm", "g/(g.h)", 0.060, 0.0, doc="scale of product formation", source=OURS),
     Variable("Kmu", "1/h", 0.04, 1e-4, doc="growth below which product falls off", source=OURS),
@@ -76,9 +76,10 @@ PARAMETERS: Final = (
         "kM", "1/h", 1.5, 0.0, doc="rate at which expression follows the inducer", source=OURS
     ),
     Variable(
-        "Pc", "g/g", 0.30, 1e-3, doc="product in a cell that halves its formation", source=OURS
+        "Pc", "g/g", 0.20, 1e-3, doc="product in a cell that halves its formation", source=OURS
     ),
-    Variable("burden", "1", 0.25, 0.0, 1.0, "uptake and respiration lost to expression", OURS),
+    Variable("burden", "1", 0.35, 0.0, 1.0, "uptake and respiration lost to expression", OURS),
+    Variable("dear", "1", 1.0, 0.0, doc="maintenance that expression adds, over qm", source=OURS),
     Variable("YXP", "g/g", 0.3, 0.0, doc="growth lost per product", source=OURS),
 )
 
@@ -110,6 +111,7 @@ class Parameters(NamedTuple):
     kM: Any
     Pc: Any
     burden: Any
+    dear: Any
     YXP: Any
 
 
@@ -146,15 +148,16 @@ class EColiTwin:
     Yof       g/g     0.1     biomass per glucose that goes to acetate     ours
     YXA       g/g     0.4     biomass per acetate                          Xu
     YAS       g/g     0.85    acetate per glucose of that catabolism       Anane
-    kR        1/h     0.5     rate at which ribosomes follow               ours
-    R0        1       0.35    ribosomes of cells that starve               ours
+    kR        1/h     0.4     rate at which ribosomes follow               ours
+    R0        1       0.3     ribosomes of cells that starve               ours
     KR        g/(g.h) 0.3     glucose uptake at half of the rest           ours
     qPm       g/(g.h) 0.06    scale of product formation                   ours
     Kmu       1/h     0.04    growth below which product falls off         ours
     mud       1/h     0.2     growth over which it falls off by e          ours
     kM        1/h     1.5     rate at which expression follows the inducer ours
-    Pc        g/g     0.3     product in a cell that halves its formation  ours
-    burden    1       0.25    uptake and respiration lost to expression    ours
+    Pc        g/g     0.2     product in a cell that halves its formation  ours
+    burden    1       0.35    uptake and respiration lost to expression    ours
+    dear      1       1       maintenance that expression adds, over qm    ours
     YXP       g/g     0.3     growth lost per product                      ours
     ========= ======= ======= ============================================ =========
 
@@ -221,7 +224,7 @@ class EColiTwin:
         aerated = cap / (cap + 0.02)
 
         spilt = k.pAmax * qS * qS / (qS * qS + k.Kap * k.Kap)
-        wanted = maintenance * k.qm
+        wanted = maintenance * k.qm * (1.0 + k.dear * Ex)
         q_burn = lesser(lesser(qS - spilt, wanted, fn), cap / o_burn, fn)
         q_grow = lesser(qS - spilt - q_burn, (cap - o_burn * q_burn) / o_grow, fn)
         q_of = qS - q_burn - q_grow  # what is spilt, and what cannot be breathed

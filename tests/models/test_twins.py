@@ -91,12 +91,12 @@ def test_cells_that_grew_slowly_cannot_take_what_cells_that_grew_fast_can() -> N
 
 
 def test_expression_lags_behind_the_inducer_and_ends_in_full_cells() -> None:
-    rows = course(EColiTwin(), 24.0, lambda _t: {"feed": 0.012}, X=20.0, S=0.01, inducer=1.0)
+    rows = course(EColiTwin(), 24.0, lambda _t: {"feed": 0.03}, X=20.0, S=0.01, inducer=1.0)
     made = [
         b["P"] * b["V"] - a["P"] * a["V"] for a, b in zip(rows[::360], rows[360::360], strict=False)
     ]
-    assert made[0] < 0.5 * made[3]
-    assert made[-1] < 0.75 * max(made)
+    assert made[0] < 0.6 * max(made)
+    assert made[-1] < 0.8 * max(made)
 
 
 def test_yeast_waits_for_its_enzymes_between_glucose_and_ethanol() -> None:
