@@ -257,7 +257,7 @@ def _leak(case: Case, part: str) -> Feeling:
 
 def moving(make: Callable[[Case, str], Callable[[Mover], Mover]]) -> Begin:
     """Return what changes what each drive does."""
-    return _each(lambda case, part: insert(case.vessel.drives, part, make(case, part)))
+    return _each(lambda case, part: insert(case.vessel.drives[part], 1, make(case, part)))
 
 
 def _less_flow(case: Case, part: str) -> Callable[[Mover], Mover]:
@@ -309,7 +309,7 @@ def _contaminate(case: Case) -> End:
 def _power_dip(case: Case) -> End:
     vessel = case.vessel
     rest = [n for n in vessel.drives if n != "pressure"]  # the exhaust valve closes, as it must
-    powered = _together([insert(vessel.drives, name, _off(case, name)) for name in rest])
+    powered = _together([insert(vessel.drives[name], 1, _off(case, name)) for name in rest])
     connected = wire("refused")(case)
 
     def restarted() -> None:

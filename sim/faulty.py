@@ -86,8 +86,8 @@ class StuckDrive:
         return self._at
 
 
-def insert(parts: dict[str, T], name: str, fit: Callable[[T], T]) -> Callable[[], None]:
-    """Put ``fit(part)`` in a part's place; return what takes it away again."""
+def insert(parts: Any, name: str | int, fit: Callable[[T], T]) -> Callable[[], None]:
+    """Put ``fit(part)`` in the place of ``parts[name]``; return what takes it away again."""
     mine: Any = fit(parts[name])
     parts[name] = mine
 

@@ -10,7 +10,6 @@ from models.bioreactor import Bioreactor
 from models.symbolic import Compiled, compiled, plant_step
 from sim.calibration import DRIVES, PROBES, drives
 from sim.faults import Faults
-from sim.faulty import Mover
 from sim.panel import Panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
@@ -118,14 +117,15 @@ class Vessel:
         made = drives(draw.old, actuators, draw.more.factor("supply", SUPPLY))
         view = View(self.model, self._x, self._u, self._y, self._p, made, self._age)
         self._bottle = Bottle(view, self.model.organism.feeds[0].name)
-        self._moved = tuple(self._inputs[name] for name in made)
-        self.drives: dict[str, Mover] = {**made}  # a fault stands before the one that it spoils
+        # by name: which input it moves, and the drive; a fault stands before the one that it spoils
+        self.drives: dict[str, list[Any]] = {n: [self._inputs[n], d] for n, d in made.items()}
+        self._moves = list(self.drives.values())
         self._where = {f"{prefix}.{name}": k for k, name in enumerate(made)}
         self._safe = [self.model.actuators[name].safe for name in made]
         self.set_safe(safe or {})
         self._wanted = list(self._safe)
         self._u[:] = array("d", [v.default for v in self.model.inputs])
-        for at, drive, value in zip(self._moved, made.values(), self._safe, strict=True):
+        for (at, drive), value in zip(self._moves, self._safe, strict=True):
             drive.value = min(value, drive.high) * drive.gain
             self._u[at] = drive.value
         self._h[0] = 0.0
@@ -215,9 +215,9 @@ class Vessel:
         if self.faults.due <= self.time:
             self.faults.turn()
         age = self.time - self._start
-        u = self._u
-        for at, drive, wanted in zip(self._moved, self.drives.values(), self._wanted, strict=True):
-            u[at] = drive.move(wanted, age, dt)
+        u, wanted = self._u, self._wanted
+        for k, (at, drive) in enumerate(self._moves):
+            u[at] = drive.move(wanted[k], age, dt)
         if self._bottle.empty:
             u[self._feed] = 0.0
         if self._wandering.on:

@@ -8,6 +8,7 @@ import pytest
 from controller.config import ConfigError
 from controller.plant import load_plant
 from fermloop.commands.simulated import vessels
+from sim.contaminant import Contaminant
 from sim.fault_file import plan
 from sim.fault_kinds import KINDS, table
 from sim.faults import FaultError, seconds
@@ -238,3 +239,27 @@ def test_any_organism_can_be_contaminated_and_any_vessel_lose_power(
     hours(made, 0.5)
     assert all(math.isfinite(v) for v in made.state().values())
     assert made.faults.record[1]["end_h"] == pytest.approx(1210.0 / 3600.0)
+
+
+def test_a_contaminant_closes_in_carbon_electrons_and_nitrogen() -> None:
+    """In a vessel without gas, cells and flows, all that it ate is found again."""
+    made = Vessel("ecoli", "5l", 0)
+    for name in ("air", "stirrer"):
+        made.write(f"R1.{name}", 0.0)
+    hours(made, 0.1)
+    made.set_state(X=0.0, S=1.0, O=0.5, CO2=0.0, HCO3=0.0, NH3=50.0, T=made.state()["Tj"])
+    contaminant = Contaminant(made, 1.0)
+    before, grams = made.state(), contaminant.grams
+    for _ in range(600):  # by itself: the model between would move gas and heat
+        made.time += 1.0
+        contaminant.update()
+    after, volume = made.state(), before["V"]
+    eaten = (before["S"] - after["S"]) * volume
+    grown, oxygen = contaminant.grams - grams, (before["O"] - after["O"]) / 32.0 * volume
+    carbon = (after["CO2"] - before["CO2"]) * 1e-3 * volume
+    assert eaten > 0.1
+    assert eaten / 30.0 == pytest.approx(grown * 0.04 + carbon)
+    assert 4.0 * eaten / 30.0 == pytest.approx(4.2 * 0.04 * grown + 4.0 * oxygen)
+    assert (before["NH3"] - after["NH3"]) * 1e-3 * volume == pytest.approx(0.2 * 0.04 * grown)
+    kelvin = 460.0 * oxygen / (4.18 * before["M"] + made.model.vessel.steel_kj_per_k)
+    assert after["T"] - before["T"] == pytest.approx(kelvin)
