@@ -124,7 +124,8 @@ def test_check_answers_in_json(fermloop: Typed) -> None:
 
 
 def test_check_shows_which_profile_a_device_uses(fermloop: Typed, tmp_path: Path) -> None:
-    text = PLANT.read_text(encoding="utf-8") + (
+    real, _, _ = PLANT.read_text(encoding="utf-8").partition("[simulation.R1]")
+    text = real + (
         '\n[device.R1-co2]\ndriver = "modbus_tcp"\naddress = "10.0.0.1:502"\n'
         'profile = "vaisala_gmp25x"\n'
         'tags = [{ name = "R1.co2", signal = "co2", low = 0, high = 20 }]\n'
