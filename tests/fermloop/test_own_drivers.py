@@ -15,6 +15,7 @@ from sim.server import PlantServer
 from sim.vessel import Vessel
 from tests.drivers.proxy import Proxy
 from tests.system.plant_processes import PLANT, free_port
+from tests.system.served_plant import undisturbed
 
 TIMEOUT_S = 0.5
 
@@ -47,16 +48,17 @@ async def served(name: str, **changes: object) -> AsyncGenerator[Bench]:
             await proxy.thaw()
             await proxy.open()
 
-        yield Bench(
-            make,
-            proxy.close,
-            mend,
-            proxy.freeze,
-            shows=lambda: {n: vessel.actual(n) for n in actuators},
-            timeout_s=TIMEOUT_S,
-            age_s=1.0 if here.subscribe else 0.0,
-            clock=SystemClock(),
-        )
+        with undisturbed():
+            yield Bench(
+                make,
+                proxy.close,
+                mend,
+                proxy.freeze,
+                shows=lambda: {n: vessel.actual(n) for n in actuators},
+                timeout_s=TIMEOUT_S,
+                age_s=1.0 if here.subscribe else 0.0,
+                clock=SystemClock(),
+            )
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_the_report_has_every_key_and_only_finite_numbers(
         "optimiser_plans",
         "optimiser_sheds",
         "optimiser_late",
+        "interlock_trips",
     }
     assert set(report["loops"]) == {"temperature", "ph", "do"}
     assert all(math.isfinite(v) for v in report["estimated"].values())

@@ -312,7 +312,9 @@ def test_base_follows_growth() -> None:
     assert (base - acid - kept) / grown == pytest.approx(8.0, rel=0.03)  # mmol/g, N/C 0.2
 
 
-@pytest.mark.parametrize("seed", [4, 6, 24])
+@pytest.mark.parametrize(
+    "seed", [4, *(pytest.param(seed, marks=pytest.mark.long) for seed in (6, 24))]
+)
 def test_no_violence_of_its_actuators_breaks_it(seed: int) -> None:
     chance = np.random.default_rng(seed)
     vessel = Vessel("ecoli", "5l", seed)

@@ -89,6 +89,7 @@ async def check_resumed(plant: Site) -> None:
     assert state["alarms"] == []
 
 
+@pytest.mark.long
 async def test_after_more_than_a_minute_the_loops_wait_too(tmp_path: Path) -> None:
     async with site(tmp_path) as plant, wires(plant, 20.0, biomass_g_per_l=0.3) as real:
         controller = plant.start_controller()

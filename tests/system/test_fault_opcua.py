@@ -37,7 +37,10 @@ def air_is(flow: float) -> Callable[[State], bool]:
 
 @pytest.mark.parametrize(
     ("way", "why"),
-    [("killed", "the device closed the connection"), ("frozen", "no reply to 8 nodes within 1 s")],
+    [
+        pytest.param("killed", "the device closed the connection", marks=pytest.mark.long),
+        ("frozen", "no reply to 8 nodes within 1 s"),
+    ],
 )
 async def test_an_opcua_device_is_lost_and_taken_up_again(
     tmp_path: Path, way: Literal["killed", "frozen"], why: str
