@@ -96,7 +96,7 @@ PAIRS = {
         (
             Knob("sugar", 80.0, 160.0, "phase.1.feeds.feed.table"),
             Knob("oil", 2.0, 16.0, "phase.1.feeds.oil.table"),
-            Knob("paa", 12.0, 26.0, "phase.1.feeds.paa.table"),
+            Knob("paa", 12.0, 20.0, "phase.1.feeds.paa.table"),
             Knob("nitrogen", 5.0, 25.0, "phase.1.feeds.nitrogen.table"),
             Knob("discharge", 4000.0, 10000.0, "phase.1.doses.0.volume_l"),
             Knob("do_percent", 35.0, 60.0, "start.setpoints.do"),
