@@ -8,6 +8,44 @@ from typing import Any, Self
 from drivers.driver import Driver
 
 README = Path(__file__).parents[2] / "drivers" / "README.md"
+# A plant behind the simulated tank of the README, and a recipe for it.
+TANK_PLANT = """\
+site = "tanks"
+
+[device.R1-tank]
+driver = "acme-tank"
+address = "no wire"
+options = { start_kg = 2.0 }
+tags = [
+  { name = "R1.weight", unit = "kg", low = 0, high = 10 },
+  { name = "R1.pump",   unit = "%",  low = 0, high = 100, safe = 0 },
+]
+
+[reactor.R1]
+volume_max_l = 10.0
+
+[reactor.R1.loop.weight]
+measured = "R1.weight"
+outputs = [{ actuator = "R1.pump" }]
+setpoint = 5.0
+setpoint_low = 0.0
+setpoint_high = 9.0
+band = 0.1
+kp = 60.0
+ti_s = 600.0
+"""
+LEVEL_RECIPE = """\
+name = "level"
+organism = "water"
+
+[start]
+loops = { weight = "AUTO" }
+setpoints = { weight = 5.0 }
+
+[[phase]]
+name = "hold"
+until = { batch_h = 10.0 }
+"""
 
 
 def source(cls: str) -> str:

@@ -27,47 +27,12 @@ from fermloop.commands.campaign import Where
 from fermloop.commands.campaign import run as campaign
 from fermloop.commands.closed_loop import run_batch
 from fermloop.failure import FailureError
-from tests.drivers.examples import source
+from tests.drivers.examples import LEVEL_RECIPE, TANK_PLANT, source
 
 ROOT = Path(__file__).parents[2]
 ECOLI = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
-TANK = """\
-site = "tanks"
-
-[device.R1-tank]
-driver = "moody_tank:Moody"
-address = "no wire"
-options = { start_kg = 2.0 }
-tags = [
-  { name = "R1.weight", unit = "kg", low = 0, high = 10 },
-  { name = "R1.pump",   unit = "%",  low = 0, high = 100, safe = 0 },
-]
-
-[reactor.R1]
-volume_max_l = 10.0
-
-[reactor.R1.loop.weight]
-measured = "R1.weight"
-outputs = [{ actuator = "R1.pump" }]
-setpoint = 5.0
-setpoint_low = 0.0
-setpoint_high = 9.0
-kp = 60.0
-ti_s = 600.0
-"""
-LEVEL = """\
-name = "level"
-organism = "water"
-
-[start]
-loops = { weight = "AUTO" }
-setpoints = { weight = 5.0 }
-
-[[phase]]
-name = "hold"
-until = { batch_h = 10.0 }
-"""
+TANK = TANK_PLANT.replace("acme-tank", "moody_tank:Moody")
 # Seed 3 is refused, seed 4 kills its process, seed 5 does so once and seed 6 takes its time.
 MOODY = """
 import os, signal, time
@@ -97,7 +62,7 @@ def _tank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ROOT}")
     monkeypatch.setenv("MOODY", str(tmp_path / "marker"))
     (tmp_path / "plant.toml").write_text(TANK)
-    (tmp_path / "level.toml").write_text(LEVEL)
+    (tmp_path / "level.toml").write_text(LEVEL_RECIPE)
     yield tmp_path / "plant.toml"
     sys.modules.pop("moody_tank", None)
 
@@ -233,8 +198,8 @@ def test_a_refused_and_a_killed_batch_stop_no_other_and_are_tried_again(
 
 def test_a_folder_takes_more_seeds_and_recipes_but_no_others(tank: Path) -> None:
     begin(tank, "1")
-    tank.with_name("other.toml").write_text(LEVEL.replace('"level"', '"other"'))
-    tank.with_name("level.toml").write_text("# a remark changes nothing\n" + LEVEL)
+    tank.with_name("other.toml").write_text(LEVEL_RECIPE.replace('"level"', '"other"'))
+    tank.with_name("level.toml").write_text("# a remark changes nothing\n" + LEVEL_RECIPE)
     begin(tank, "1:3", "other")
     out = tank.parent / "out"
     rows = [(row["recipe"], row["seed"]) for row in kept(out)]
@@ -251,7 +216,7 @@ def test_a_folder_takes_more_seeds_and_recipes_but_no_others(tank: Path) -> None
         ]
 
     refused("its results were made with --hours 0.02, not 0.03", hours=0.03)
-    tank.with_name("other.toml").write_text(LEVEL.replace("10.0", "9.0"))
+    tank.with_name("other.toml").write_text(LEVEL_RECIPE.replace("10.0", "9.0"))
     tank.write_text(TANK.replace("kp = 60.0", "kp = 61.0"))
     made = "its results were made with another {} than {} as it is now"
     refused(made.format("plant file", tank), made.format("recipe", tank.with_name("other.toml")))

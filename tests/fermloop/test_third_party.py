@@ -25,47 +25,10 @@ from fermloop.commands.run import checked
 from fermloop.commands.simulated import require_served
 from fermloop.failure import FailureError
 from historian.sqlite import SqliteReader, SqliteStore, StoreError
-from tests.drivers.examples import source
+from tests.drivers.examples import LEVEL_RECIPE, TANK_PLANT, source
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "sim/plants/ecoli_5l.toml"
-PLANT = """\
-site = "tanks"
-
-[device.R1-tank]
-driver = "acme-tank"
-address = "no wire"
-options = { start_kg = 2.0 }
-tags = [
-  { name = "R1.weight", unit = "kg", low = 0, high = 10 },
-  { name = "R1.pump",   unit = "%",  low = 0, high = 100, safe = 0 },
-]
-
-[reactor.R1]
-volume_max_l = 10.0
-
-[reactor.R1.loop.weight]
-measured = "R1.weight"
-outputs = [{ actuator = "R1.pump" }]
-setpoint = 5.0
-setpoint_low = 0.0
-setpoint_high = 9.0
-band = 0.1
-kp = 60.0
-ti_s = 600.0
-"""
-RECIPE = """\
-name = "level"
-organism = "water"
-
-[start]
-loops = { weight = "AUTO" }
-setpoints = { weight = 5.0 }
-
-[[phase]]
-name = "hold"
-until = { batch_h = 10.0 }
-"""
 OTHERS = """
 class Walled(Tank):
     virtual_time = False
@@ -108,7 +71,7 @@ def _site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (site / "acme").mkdir()
     (site / "acme/__init__.py").write_text("")
     (site / "acme/tank.py").write_text(source("Tank") + OTHERS)
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "recipe.toml").write_text(LEVEL_RECIPE)
     monkeypatch.syspath_prepend(str(site))  # pyright: ignore[reportUnknownMemberType]
     monkeypatch.chdir(tmp_path)
     yield site
@@ -129,7 +92,7 @@ def fermloop(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def plant(site: Path, driver: str = "acme-tank", text: str = PLANT) -> Path:
+def plant(site: Path, driver: str = "acme-tank", text: str = TANK_PLANT) -> Path:
     """Write the plant file, with another driver, and return where it is."""
     file = site.parent / "plant.toml"
     file.write_text(text.replace('"acme-tank"', f'"{driver}"'))
@@ -306,7 +269,7 @@ def test_what_cannot_be_used_in_virtual_time_is_refused_by_name(
 
 
 def test_a_simulation_that_nothing_would_show_is_refused(site: Path) -> None:
-    text = f'{PLANT}\n[simulation.R1]\norganism = "ecoli"\nvessel = "5l"\n'
+    text = f'{TANK_PLANT}\n[simulation.R1]\norganism = "ecoli"\nvessel = "5l"\n'
     with pytest.raises(ConfigError, match=r"simulation\.R1: is not allowed; no device of R1 would"):
         virtual(plant(site, text=text), 0.1)
 
