@@ -8,6 +8,13 @@ from typing import Annotated
 
 import typer
 
+# under which heading of ``fermloop --help`` a command stands
+RUN, WITHOUT, LOOK, ASK = (
+    "Run a plant",
+    "Without a plant",
+    "Look at devices",
+    "Speak to the running controller",
+)
 LONGEST_S = 1000 * 3600.0
 MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
 

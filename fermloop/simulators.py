@@ -1,12 +1,25 @@
-"""``fermloop sim status``, ``pause``, ``resume``, ``step`` and ``speed``: their arguments."""
+"""``fermloop simulate``, ``fault`` and ``sim``, which speaks to a running one: their arguments."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fermloop.options import Json, Which, duration, pace
+from fermloop.options import (
+    WITHOUT,
+    Json,
+    PlantFile,
+    Report,
+    Seed,
+    Speed,
+    Which,
+    duration,
+    finite,
+    pace,
+)
 
-app = typer.Typer(
+app = typer.Typer()
+sim = typer.Typer(
     no_args_is_help=True,
     help=(
         "Speak to a running simulator: fermloop simulate, or that of fermloop demo.\n\n"
@@ -14,33 +27,115 @@ app = typer.Typer(
         "that runs it waits."
     ),
 )
+app.add_typer(
+    sim,
+    name="sim",
+    short_help="Pause, step, speed up or look into a running simulator.",
+    rich_help_panel=WITHOUT,
+)
 
 
-@app.command("status", short_help="Plant time, its pace and what the vessels really hold.")
+@app.command(short_help="Serve a simulated plant on its real addresses.", rich_help_panel=WITHOUT)
+def simulate(
+    plant: PlantFile,
+    speed: Speed = 1.0,
+    seed: Seed = 1,
+    report: Report = None,
+    ready: Annotated[Path | None, typer.Option("--ready", hidden=True)] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=10000,
+            help="How long it may run faster than real time, plant h: its clock starts that far "
+            "in the past, so that no time stamp lies in the future. 240 with --speed, else 0.",
+        ),
+    ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            metavar="FOLDER",
+            help="Take laboratory samples; each result is a CSV file here when it is entered.",
+        ),
+    ] = None,
+) -> None:
+    """Serve the plant of a plant file on its own Modbus TCP and OPC UA addresses, simulated.
+
+    Any client may use it. Only addresses of this machine are served. Pause it, step it and change
+    its speed with fermloop sim. Ends on Ctrl-C.
+
+    Example: fermloop simulate sim/plants/ecoli_5l.toml --speed 60
+    """
+    from fermloop.commands import simulate as command
+
+    command.run(plant, speed, seed, report, ready, hours, samples)
+
+
+@app.command(short_help="Make something fail in a running simulator.", rich_help_panel=WITHOUT)
+def fault(
+    reactor: Annotated[str | None, typer.Argument(metavar="REACTOR", help="Reactor: R1")] = None,
+    fault: Annotated[
+        str | None, typer.Argument(metavar="FAULT", help="What and how: do.stuck, feed.empty, ...")
+    ] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option(
+            "--for", parser=duration, metavar="TIME", help="How long, plant time: 90s, 10min, 2h."
+        ),
+    ] = None,
+    size: Annotated[
+        float | None,
+        typer.Option(parser=finite, metavar="X", help="How much; see --list for its meaning."),
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="End it instead; without a fault, end all.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Every kind of fault there is.")] = False,
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Make something fail in a running fermloop simulate or demo, or show what is wrong there.
+
+    A fault acts on the simulated device, so that its controller sees it as it would see a real
+    one. Without a fault, what is wrong now. Targets are the tags of the reactor without its name,
+    offgas, vessel, and its devices.
+
+    Example: fermloop fault R1 do.stuck --for 10min
+    """
+    from fermloop.commands import fault as command
+
+    if listed:
+        command.known(as_json)
+    else:
+        command.run(plant, as_json, reactor, fault, for_s, size, clear)
+
+
+@sim.command("status", short_help="Plant time, its pace and what the vessels really hold.")
 def status(plant: Which = None, as_json: Json = False) -> None:
     """Show plant time, its pace and every vessel as it really is, which no controller may see."""
-    from fermloop.commands import sim
+    from fermloop.commands import sim as command
 
-    sim.status(plant, as_json)
+    command.status(plant, as_json)
 
 
-@app.command("pause", short_help="Stop plant time.")
+@sim.command("pause", short_help="Stop plant time.")
 def pause(plant: Which = None, as_json: Json = False) -> None:
     """Let plant time stand. Devices go on to answer; their watchdogs stand too."""
-    from fermloop.commands import sim
+    from fermloop.commands import sim as command
 
-    sim.tell(plant, as_json, "pause")
+    command.tell(plant, as_json, "pause")
 
 
-@app.command("resume", short_help="Let plant time go on.")
+@sim.command("resume", short_help="Let plant time go on.")
 def resume(plant: Which = None, as_json: Json = False) -> None:
     """Let plant time go on from where it stands."""
-    from fermloop.commands import sim
+    from fermloop.commands import sim as command
 
-    sim.tell(plant, as_json, "resume")
+    command.tell(plant, as_json, "resume")
 
 
-@app.command("step", short_help="Let some plant time pass, and stop again.")
+@sim.command("step", short_help="Let some plant time pass, and stop again.")
 def step(
     time: Annotated[
         float,
@@ -55,12 +150,12 @@ def step(
 
     Example: fermloop sim step 10min
     """
-    from fermloop.commands import sim
+    from fermloop.commands import sim as command
 
-    sim.step(plant, as_json, time)
+    command.step(plant, as_json, time)
 
 
-@app.command("speed", short_help="Let plant time pass faster or slower.")
+@sim.command("speed", short_help="Let plant time pass faster or slower.")
 def speed(
     speed: Annotated[
         float, typer.Argument(parser=pace, metavar="N", help="Plant seconds per second.")
@@ -72,6 +167,6 @@ def speed(
 
     Example: fermloop sim speed 60
     """
-    from fermloop.commands import sim
+    from fermloop.commands import sim as command
 
-    sim.tell(plant, as_json, "speed", {"speed": speed})
+    command.tell(plant, as_json, "speed", {"speed": speed})

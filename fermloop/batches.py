@@ -1,4 +1,4 @@
-"""``fermloop campaign``: its arguments."""
+"""``fermloop batch`` and ``campaign``: their arguments."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,43 @@ from typing import Annotated
 import typer
 
 from fermloop.campaign.seeds import parse
-from fermloop.options import Hours, Json, Optimiser, OptimiserMode, PlantFile
+from fermloop.options import (
+    WITHOUT,
+    Hours,
+    Json,
+    Optimiser,
+    OptimiserMode,
+    PlantFile,
+    Report,
+    Seed,
+)
+
+app = typer.Typer()
 
 
+@app.command(short_help="One batch on virtual time, with a report.", rich_help_panel=WITHOUT)
+def batch(
+    plant: PlantFile,
+    recipe: Annotated[Path, typer.Option("--recipe", metavar="RECIPE.toml", help="The recipe.")],
+    hours: Hours = 24.0,
+    seed: Seed = 1,
+    optimiser: OptimiserMode = Optimiser.OFF,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Run one batch against the simulated plant on virtual time: a day takes about a minute.
+
+    The same controller and drivers as on a real plant, in one process, without sockets. The same
+    seed gives the same result.
+
+    Example: fermloop batch plant.toml --recipe recipe.toml --seed 1 --report r.json
+    """
+    from fermloop.commands import batch as command
+
+    command.run(plant, recipe, hours, seed, optimiser, report, as_json)
+
+
+@app.command(short_help="Many batches on many simulated plants.", rich_help_panel=WITHOUT)
 def campaign(
     plant: PlantFile,
     recipe: Annotated[

@@ -1,0 +1,142 @@
+"""What an operator asks of the running controller, from ``status`` to ``stop``: its arguments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fermloop.options import (
+    ASK,
+    MODES,
+    Action,
+    Json,
+    Loop,
+    Optimiser,
+    Reactor,
+    Reason,
+    Which,
+    finite,
+    loop_mode,
+)
+
+app = typer.Typer()
+
+
+@app.command(short_help="Devices, loops, batch, estimates and alarms now.", rich_help_panel=ASK)
+def status(plant: Which = None, as_json: Json = False) -> None:
+    """Show devices, loops, batch, estimates, optimiser and alarms as they are now."""
+    from fermloop.commands import remote
+
+    remote.status(plant, as_json)
+
+
+@app.command(short_help="Change a loop's mode.", rich_help_panel=ASK)
+def mode(
+    loop: Loop,
+    mode: Annotated[
+        str, typer.Argument(parser=loop_mode, metavar="|".join(MODES), help="The mode to go to.")
+    ],
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Change a loop's mode, without a bump.
+
+    OFF: output at its safe value. MANUAL: you set the output. AUTO: your setpoint. CASCADE:
+    another loop sets the setpoint. OPTIMISER: the optimiser does.
+
+    Example: fermloop mode R1.do AUTO --reason "probe recalibrated"
+    """
+    from fermloop.commands import remote
+
+    remote.mode(plant, as_json, loop, mode, reason)
+
+
+@app.command("set", short_help="Change a loop's setpoint.", rich_help_panel=ASK)
+def set_(
+    loop: Loop,
+    value: Annotated[
+        float,
+        typer.Argument(parser=finite, metavar="VALUE", help="In the unit that the loop measures."),
+    ],
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Change a loop's setpoint; prints old and new. A value outside its limits is refused.
+
+    Example: fermloop set R1.do 35 --reason "acetate rising"
+    (a negative value needs two dashes before it: fermloop set R1.cold -- -5)
+    """
+    from fermloop.commands import remote
+
+    remote.setpoint(plant, as_json, loop, value, reason)
+
+
+@app.command(short_help="Set the output of a loop in MANUAL.", rich_help_panel=ASK)
+def output(
+    loop: Loop,
+    value: Annotated[
+        float, typer.Argument(parser=finite, metavar="VALUE", help="In the output's own unit.")
+    ],
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Set the output of a loop that is in MANUAL.
+
+    Example: fermloop output R1.feed 12.5 --reason "pump test"
+    """
+    from fermloop.commands import remote
+
+    remote.output(plant, as_json, loop, value, reason)
+
+
+@app.command(short_help="Start, hold, resume or abort a batch.", rich_help_panel=ASK)
+def recipe(
+    action: Annotated[Action, typer.Argument(help="What to do with the batch.")],
+    reactor: Reactor,
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="RECIPE.toml", help="With start: another recipe than run's."),
+    ] = None,
+    reason: Reason = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Start, hold, resume or abort the batch of a reactor.
+
+    Example: fermloop recipe hold R1 --reason "sampling"
+    """
+    from fermloop.commands import remote
+
+    remote.recipe(plant, as_json, action, reactor, recipe, reason)
+
+
+@app.command(short_help="Switch the optimiser off, to shadow or on.", rich_help_panel=ASK)
+def optimiser(
+    reactor: Reactor,
+    mode: Annotated[
+        Optimiser, typer.Argument(case_sensitive=False, help="off, shadow (plans only) or on.")
+    ],
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Switch the optimiser of a reactor.
+
+    Example: fermloop optimiser R1 shadow
+    """
+    from fermloop.commands import remote
+
+    remote.optimiser(plant, as_json, reactor, mode)
+
+
+@app.command(short_help="Stop the controller in order.", rich_help_panel=ASK)
+def stop(plant: Which = None, as_json: Json = False) -> None:
+    """Stop the controller in order: actuators to their safe values, every sample committed.
+
+    This is no emergency stop: hard-wired protection stays what protects people and vessel.
+    """
+    from fermloop.commands import remote
+
+    remote.stop(plant, as_json)
