@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from controller.config import Settings
+from models.organism import Organism
 from sim.fittings import CELLS, Range
 from sim.vessel import Vessel
 
@@ -82,9 +83,8 @@ class LaboratorySettings(Settings):
     mistakes: float = Field(0.01, ge=0, le=1, description="share of results with a mistake")
 
 
-def assays(vessel: Vessel) -> dict[str, Assay]:
-    """Return what can be measured in a vessel's broth."""
-    organism = vessel.model.organism
+def assays(organism: Organism) -> dict[str, Assay]:
+    """Return what can be measured in an organism's broth."""
     called = {"glucose": "substrate", "paa": "precursor"}
     found = {
         name: assay
@@ -96,6 +96,16 @@ def assays(vessel: Vessel) -> dict[str, Assay]:
     elif organism.name.startswith("ecoli"):
         found["product"] = PROTEIN
     return found
+
+
+def unknown_assays(organism: Organism, settings: LaboratorySettings) -> list[str]:
+    """Return a line for each assay that is asked for and that this broth has not."""
+    known = assays(organism)
+    return [
+        f"{name}: no assay for this broth; there are {', '.join(known)}"
+        for name in settings.assays or ()
+        if name not in known
+    ]
 
 
 class Laboratory:
@@ -119,11 +129,10 @@ class Laboratory:
     def __init__(
         self, vessel: Vessel, settings: LaboratorySettings, folder: Path | None = None
     ) -> None:
-        known = assays(vessel)
+        if unknown := unknown_assays(vessel.model.organism, settings):
+            raise ValueError("\n".join(unknown))
+        known = assays(vessel.model.organism)
         wanted = known if settings.assays is None else settings.assays
-        for name in wanted:
-            if name not in known:
-                raise ValueError(f"{name}: no assay for this broth; there are {', '.join(known)}")
         self.records: list[dict[str, Any]] = []
         self.mistakes: dict[int, Mistake] = {}
         self._assays = {name: assay for name, assay in known.items() if name in wanted}

@@ -1,7 +1,7 @@
 """``fermloop check``: are this plant file and this recipe fit to run? Touches no device.
 
-It loads the third-party drivers that the plant file names, as ``run`` will, and somebody's own
-model under ``[simulation]``, as ``simulate`` and ``batch`` will.
+It loads the third-party drivers that the plant file names, as ``run`` will, and what is under
+``[simulation]`` (somebody's own model, the file of faults), as ``simulate`` and ``batch`` will.
 """
 
 import json

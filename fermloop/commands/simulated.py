@@ -1,6 +1,6 @@
 """The plant file's ``[simulation]`` table, which only the simulator reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,10 @@ from drivers.third_party import LoadError
 from fermloop.failure import USAGE, FailureError
 from models.bioreactor import Bioreactor
 from models.model import ModelError
+from models.vessels import VESSELS
 from sim.fault_file import plan
 from sim.fittings import fitted, wrong
-from sim.laboratory import Laboratory, LaboratorySettings
+from sim.laboratory import Laboratory, LaboratorySettings, unknown_assays
 from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
 from sim.truth import Truth
@@ -73,8 +74,8 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
     """Return what is simulated, by reactor: all but those whose devices have drivers of others.
 
     Raises:
-        ConfigError: the table is missing or wrong, a reactor has none, or somebody's own model is
-            not fit to be run; a line a mistake.
+        ConfigError: the table is missing or wrong, a reactor has none, what it names is not there,
+            or somebody's own model is not fit to be run; a line a mistake.
     """
     ours = {t.reactor for t in _served(plant)}
     file = plant.path.name
@@ -98,16 +99,32 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
         if name in found and name not in ours
     ]
     for name in found.keys() & reactors.keys():
+        at = f"{file}: simulation.{name}"
+        lines += [f"{at}.{line}" for line in _not_there(plant, found[name])]
         try:
             model = reactor(found[name].organism, found[name].vessel)
         except (LoadError, ModelError) as error:
-            at = f"{file}: simulation.{name}.organism"
-            lines += [f"{at}: {line}" for line in str(error).splitlines()]
+            lines += [f"{at}.organism: {line}" for line in str(error).splitlines()]
             continue
+        if laboratory := found[name].laboratory:
+            unknown = unknown_assays(model.organism, laboratory)
+            lines += [f"{at}.laboratory.assays: {line}" for line in unknown]
         lines += _without_instrument(plant, name, found[name], model)
     if lines:
         raise ConfigError(lines)
     return found
+
+
+def _not_there(plant: Plant, simulated: SimulatedVessel) -> Iterator[str]:
+    """Yield a line for a file that is missing, and for a volume that the vessel cannot hold."""
+    if simulated.faults and not (plant.path.parent / simulated.faults).is_file():
+        yield f"faults: {simulated.faults}: no such file beside the plant file"
+    most = VESSELS[simulated.vessel].total_volume_l
+    if simulated.volume_l and simulated.volume_l > most:
+        yield (
+            f"volume_l: {simulated.volume_l:g} is not allowed; a vessel of {simulated.vessel} "
+            f"holds {most:g} L at most"
+        )
 
 
 def _without_instrument(
@@ -146,6 +163,7 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
             mistake.
     """
     made: dict[str, Vessel] = {}
+    lines: list[str] = []
     wires = {name: Wire() for name in plant.settings.device if name not in third_party(plant)}
     opcua = {name for name, s in plant.settings.device.items() if s.driver == "opcua"}
     for i, (name, s) in enumerate(simulation(plant).items()):
@@ -171,18 +189,26 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
         faults.wires = {n: wire for n, wire in wires.items() if n in showing}
         faults.opcua = frozenset(opcua & showing)
         if s.faults is not None:
-            plan(plant.path.parent / s.faults, faults)
+            try:
+                plan(plant.path.parent / s.faults, faults)
+            except ConfigError as error:
+                at = f"{plant.path.name}: simulation.{name}.faults"
+                lines += [f"{at}: {line}" for line in error.lines]
+    if lines:
+        raise ConfigError(lines)
     return made
 
 
 def require_simulation(plant: Plant) -> None:
-    """Check the ``[simulation]`` table of a plant file that has one, with the models that it names.
+    """Check the ``[simulation]`` table of a plant file that has one, with all that it names.
 
     Raises:
         ConfigError: a line a mistake.
     """
-    if "simulation" in read_toml(plant.path):
-        simulation(plant)
+    if "simulation" not in read_toml(plant.path):
+        return
+    if any(s.faults for s in simulation(plant).values()):
+        vessels(plant, 0, 0.0)  # only a vessel can say what of it can break
 
 
 def laboratories(
@@ -196,22 +222,15 @@ def laboratories(
         folder: gets the results as they are entered.
 
     Raises:
-        ConfigError: an assay is unknown; a line a mistake.
+        ConfigError: as ``simulation``.
     """
     found: dict[str, Laboratory] = {}
-    lines: list[str] = []
     for name, s in simulation(plant).items():
         settings = s.laboratory
         if settings is None and folder is not None:
             settings = LaboratorySettings.model_validate({})
-        if settings is None:
-            continue
-        try:
+        if settings is not None:
             found[name] = Laboratory(made[name], settings, folder)
-        except ValueError as error:
-            lines.append(f"{plant.path.name}: simulation.{name}.laboratory.assays: {error}")
-    if lines:
-        raise ConfigError(lines)
     return found
 
 

@@ -123,6 +123,52 @@ def test_check_answers_in_json(fermloop: Typed) -> None:
     assert json.loads(fermloop.out)["R1 loops"][:3] == ["temperature", "ph", "do"]
 
 
+def test_check_reads_what_the_simulation_names(fermloop: Typed, tmp_path: Path) -> None:
+    plant, night = tmp_path / "plant.toml", tmp_path / "night.toml"
+    text = PLANT.read_text(encoding="utf-8")
+    own = '[simulation.R1]\nfaults = "night.toml"\n'
+    plant.write_text(text.replace("[simulation.R1]\n", own), encoding="utf-8")
+    night.write_text('fault = [{ at_h = 1.0, fault = "do.stuck", for = "10min" }]')
+    assert fermloop("check", plant) == 0
+
+    night.write_text("""
+fault = [
+  { at_h = 1.0, fault = "do.stuk" },
+  { at_h = 1.0, fault = "do.drift", for = "soon" },
+  { at_h = 1.0, fault = "feed.worn", size = 300.0 },
+]
+random = [{ rate_per_100h = 1.0, kinds = ["R9.cut"] }]
+""")
+    assert fermloop("check", plant) == 2
+    at = "plant.toml: simulation.R1.faults: night.toml: "
+    lines = fermloop.err.splitlines()
+    assert all(line.startswith(at) for line in lines)
+    stuk, soon, worn, cut = (line.removeprefix(at) for line in lines)
+    assert stuk.startswith("fault.0: do.stuk: stuk is no fault of do; stuck, drift, ")
+    assert soon.startswith("fault.1: soon is not allowed; a duration such as 90s")
+    assert worn.startswith("fault.2: feed.worn: size 300 is not allowed; -50 to 90 (flow lost, %)")
+    assert cut.startswith("random.0.kinds: R9.cut: R9 is no target; ")
+
+    night.write_text("[[fault]]\nat_h = -1.0\nfault = 3\nat = 2\n")
+    assert fermloop("check", plant) == 2
+    keys = ["fault.0.at_h", "fault.0.fault", "fault.0.at"]
+    assert [line.removeprefix(at).split(":")[0] for line in fermloop.err.splitlines()] == keys
+
+    night.unlink()
+    text = text.replace("[simulation.R1]\n", own).replace("volume_l = 3.0", "volume_l = 6000.0")
+    text += '\n[simulation.R1.laboratory]\nassays = ["od", "paa", "smell"]\n'
+    plant.write_text(text, encoding="utf-8")
+    assert fermloop("check", plant) == 2
+    named = "plant.toml: simulation.R1."
+    broth = "no assay for this broth; there are od, dry_weight, glucose, nitrogen, acetate, product"
+    assert fermloop.err.splitlines() == [
+        f"{named}faults: night.toml: no such file beside the plant file",
+        f"{named}volume_l: 6000 is not allowed; a vessel of 5l holds 6.6 L at most",
+        f"{named}laboratory.assays: paa: {broth}",
+        f"{named}laboratory.assays: smell: {broth}",
+    ]
+
+
 def test_check_shows_which_profile_a_device_uses(fermloop: Typed, tmp_path: Path) -> None:
     real, _, _ = PLANT.read_text(encoding="utf-8").partition("[simulation.R1]")
     text = real + (
