@@ -340,3 +340,38 @@ def test_a_row_is_the_report_of_the_batch_and_a_solver_that_fails_says_where(
     assert row["state"] == "failed"
     where = r"^R1 \(ecoli_5l, seed 3\) at 0\.0000 h: the integration fails: X, .* from X 0\.\d+ g/L"
     assert re.search(where, row["error"])
+
+
+@pytest.mark.long
+def test_a_solver_that_fails_in_the_middle_ends_that_batch_and_the_campaign_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Real processes: seed 3's vitamin ends at 3.03 h, of seeds 1 and 5 after the batch."""
+    plant = tmp_path / "plant.toml"
+    text = ECOLI.read_text(encoding="utf-8").replace("scan_s = 1.0", "scan_s = 10.0")
+    text = text.replace("within_s = 3.0", "within_s = 30.0")
+    real, _, ours = text.partition("[simulation.R1]")
+    ours = ours.replace('organism = "ecoli"', 'organism = "tests.sim.own_models:Starving"')
+    plant.write_text(f"{real}[simulation.R1]{ours}", encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "fermloop", "campaign", str(plant), "--recipe", str(RECIPE)),
+        *("--seeds", "3,1,5", "--hours", "3.2", "--workers", "2"),
+        *("--report", str(tmp_path / "out"), "--accept"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr  # not every batch can be judged
+
+    rows = {row["seed"]: row for row in kept(tmp_path / "out")}
+    assert {seed: row["state"] for seed, row in rows.items()} == {1: "done", 3: "failed", 5: "done"}
+    where = r"^R1 \(starving_5l, seed 3\) at 3\.02\d\d h: the integration fails: X, .* no number"
+    assert re.search(f"{where} .* from X 0\\.[5-9]\\d* g/L, .* under ", rows[3]["error"])
+    assert rows[1]["biomass_g_per_l"] > 0.6 < rows[5]["biomass_g_per_l"]  # of 0.3
+    assert "ecoli.toml, seed 3: failed: R1 (starving_5l, seed 3) at 3.02" in done.stderr
+    assert "2 of 3 batches done, 1 failed" in done.stdout
+    assert "ecoli: batches: 2 of 3, allowed all: not judged" in done.stdout
+    assert "1 failed (seed 3): fermloop batch " in done.stdout
+    assert "1 failed (seed 3)" in (tmp_path / "out/junit.xml").read_text()
+    again = subprocess.run(command[:-1], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 1  # without --accept: a batch failed; it alone is tried again
+    assert [row["seed"] for row in kept(tmp_path / "out")].count(3) == 2
+    assert len(kept(tmp_path / "out")) == 4

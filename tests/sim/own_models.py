@@ -30,6 +30,28 @@ class SensitiveYeast(Yeast):
         return Exchange(left * e.mu, rates, *(left * r for r in e[2:]))
 
 
+class Starving(EColi):
+    """It grows with the root of a vitamin of the inoculum, and forgets that this runs out.
+
+    After 3.6 h, or as ``kd`` is drawn, the root is no number.
+    """
+
+    name = "starving"
+    species = (*EColi.species, Variable("B", "1", 1.0, doc="vitamin left, as a share"))
+    parameters = (*EColi.parameters, Variable("kd", "1/h", 1.0 / 3.6, doc="vitamin spent"))
+
+    def exchange(
+        self, x: Sequence[Any], at: Surroundings, p: Sequence[Any], fn: Functions
+    ) -> Exchange:
+        *known, vitamin = x
+        n = len(EColi.parameters)
+        left = fn.sqrt(vitamin)
+        e = super().exchange(known, at, (*p[:n], *p[n + 1 :]), fn)
+        return Exchange(
+            left * e.mu, [*(left * r for r in e.species), -p[n]], *(left * r for r in e[2:])
+        )
+
+
 class Clogging(Bioreactor):
     """A whole plant: a vessel whose sparger clogs."""
 
