@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import Field
 
 from controller.config import ConfigError, Settings, read_toml, validate
-from sim.faults import FaultError, Faults, seconds
+from sim.fault_targets import FaultError, seconds
+from sim.faults import Faults
 
 
 class PlannedFault(Settings):

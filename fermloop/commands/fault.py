@@ -10,7 +10,7 @@ from fermloop.failure import USAGE, FailureError
 
 def known(as_json: bool) -> None:
     """Print every kind of fault."""
-    from sim.fault_kinds import KINDS, rows
+    from sim.fault_registry import KINDS, rows
 
     if as_json:
         keys = ("fault", "on", "what", "size", "lasts")

@@ -10,8 +10,8 @@ from controller.plant import load_plant
 from fermloop.commands.simulated import vessels
 from sim.contaminant import Contaminant
 from sim.fault_file import plan
-from sim.fault_kinds import KINDS, table
-from sim.faults import FaultError, seconds
+from sim.fault_registry import KINDS, table
+from sim.fault_targets import FaultError, seconds
 from sim.truth import Truth
 from sim.vessel import Vessel
 

@@ -15,7 +15,7 @@ from drivers.point import Quality, Sample
 from fermloop.commands.closed_loop import EPOCH
 from fermloop.commands.simulated import vessels, wires
 from sim.clock import SimClock, run_virtual
-from sim.fault_kinds import KINDS, kind_of
+from sim.fault_registry import KINDS, kind_of
 from sim.links import vessel_link
 from sim.vessel import Vessel
 
