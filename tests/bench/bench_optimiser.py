@@ -1,11 +1,14 @@
 """How long a plan takes along a day's batch, with fatrop and with IPOPT in the same run.
 
-Run it by hand: ``.venv/bin/python tests/bench/bench_optimiser.py``. The vessel is the model itself,
+Run it by hand: ``.venv/bin/python tests/bench/bench_optimiser.py [RESULTS.jsonl]``; with a file it
+goes on behind the solvers that are in it. The vessel is the model itself,
 followed plan by plan; every plan has its rollout and its checks in its time, as in service.
 """
 
 import dataclasses
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,9 @@ from controller.optimiser import Optimiser, OptimiserSettings
 from controller.plan import Plan, Situation
 from controller.rollout import Course, linear
 from drivers.clock import monotonic
+from fermloop.campaign.results import Results, Row
 from models.fedbatch import FACTORS
+from tests.bench.long_run import rows
 
 START = 1.8e9
 PERIOD_H = 1.0 / 12.0
@@ -66,16 +71,32 @@ def day(solver: str) -> tuple[list[float], float, int]:
     return times, estimate.mean[3] * estimate.mean[5], refused
 
 
-def main() -> None:
-    """Print both solvers."""
-    for solver in ("fatrop", "ipopt"):
+def run(solvers: Sequence[str]) -> Iterator[Row]:
+    """Yield the figures of a day with each solver."""
+    for solver in solvers:
         times, product, refused = day(solver)
-        print(
-            f"{solver:<7} {len(times)} plans: median {1e3 * np.median(times):6.1f} ms, "
-            f"p99 {1e3 * np.quantile(times, 0.99):6.1f} ms, sum {sum(times):5.1f} s, "
-            f"product {product:.2f} g, {refused} not good"
-        )
+        yield {
+            "solver": solver,
+            "plans": len(times),
+            "median_ms": 1e3 * float(np.median(times)),
+            "p99_ms": 1e3 * float(np.quantile(times, 0.99)),
+            "sum_s": sum(times),
+            "product_g": product,
+            "not_good": refused,
+        }
+
+
+def main(kept: Path) -> None:
+    """Print both solvers."""
+    with Results(kept, lambda row: row["solver"]) as results:
+        for row in rows(results, ("fatrop", "ipopt"), str, run):
+            print(
+                f"{row['solver']:<7} {row['plans']} plans: median {row['median_ms']:6.1f} ms, "
+                f"p99 {row['p99_ms']:6.1f} ms, sum {row['sum_s']:5.1f} s, "
+                f"product {row['product_g']:.2f} g, {row['not_good']} not good"
+            )
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as folder:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "results.jsonl")

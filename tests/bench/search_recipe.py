@@ -11,12 +11,12 @@ plant's own scan (``--check``) and put it into the recipe by hand.
 
 import argparse
 import itertools
-import json
 import math
 import os
+import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,11 @@ from statistics import mean
 from typing import Any
 
 from scipy.stats import qmc
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
+
+from fermloop.campaign.results import Results, Row
+from tests.bench.long_run import rows as completed
 
 SEEDS = tuple(range(201, 213))
 ROUNDS = ((64, 1), (16, 3), (6, 12))  # candidates, seeds
@@ -172,24 +177,25 @@ def allowed(rows: Sequence[Mapping[str, Any]]) -> bool:
     return all(row[key] <= limit for row in rows for key, limit in LIMITS.items())
 
 
-def search(pair: Pair, results: Path, workers: int) -> None:
-    """Search, writing each result as it comes, and print the best of each round."""
-    done: dict[tuple[Candidate, int], dict[str, Any]] = {}
-    if results.exists():
-        for line in results.read_text().splitlines():
-            row = json.loads(line)
-            done[tuple(row["candidate"]), row["seed"]] = row
+def key_of(row: Row) -> tuple[Candidate, int]:
+    """Return what tells a batch from the others."""
+    return tuple(row["candidate"]), row["seed"]
+
+
+def search(pair: Pair, results: Results, workers: int) -> None:
+    """Search, keeping each result as it comes, and print the best of each round."""
+
+    def run(batches: Sequence[tuple[Candidate, int]]) -> Iterator[Row]:
+        with ProcessPoolExecutor(workers) as processes:
+            for done in as_completed([processes.submit(score, pair, *b) for b in batches]):
+                yield done.result()
+
     pool = candidates(pair, ROUNDS[0][0])
     for count, seeds in ROUNDS:
         pool = pool[:count]
-        todo = [p for p in itertools.product(pool, SEEDS[:seeds]) if p not in done]
-        with ProcessPoolExecutor(workers) as processes, results.open("a") as file:
-            for future in as_completed([processes.submit(score, pair, *p) for p in todo]):
-                row = future.result()
-                done[tuple(row["candidate"]), row["seed"]] = row
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-        ranked = [(c, [done[c, s] for s in SEEDS[:seeds]]) for c in pool]
+        batches = list(itertools.product(pool, SEEDS[:seeds]))
+        found = completed(results, batches, lambda batch: batch, run)
+        ranked = [(c, found[k * seeds : (k + 1) * seeds]) for k, c in enumerate(pool)]
         ranked.sort(key=lambda r: (allowed(r[1]), mean(row["product_g"] for row in r[1])))
         ranked.reverse()
         pool = [c for c, _ in ranked]
@@ -220,7 +226,8 @@ def main() -> None:
         c = tuple(given.check)
         show(pair, c, [score(pair, c, seed, fine=True) for seed in SEEDS], "at the plant's scan")
         return
-    search(pair, given.results, given.workers)
+    with Results(given.results, key_of) as results:
+        search(pair, results, given.workers)
 
 
 if __name__ == "__main__":
