@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fermloop import batches, certificates, devices, files, operators, simulators
+from fermloop import audits, batches, certificates, devices, files, operators, simulators
 from fermloop.failure import explained
 from fermloop.options import (
     RUN,
@@ -102,6 +102,12 @@ app.add_typer(
     certificates.app,
     name="cert",
     short_help="Make, show and trust OPC UA certificates.",
+    rich_help_panel=WITHOUT,
+)
+app.add_typer(
+    audits.app,
+    name="audit",
+    short_help="Who changed what, when and why; and whether that is untouched.",
     rich_help_panel=WITHOUT,
 )
 

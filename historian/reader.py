@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from drivers.point import Quality, Sample, Tag
+from historian.audit import Verdict, heads_path, read_heads, verify
 from historian.events import Kind
 from historian.schema import (
     MINUTE_S,
@@ -226,6 +227,18 @@ class SqliteReader:
         where, arguments = _of_kinds(kinds)
         found = self._events(f"WHERE id > 0{where} ORDER BY id DESC LIMIT ?", (*arguments, limit))
         return found[::-1]
+
+    def verify(self, known: str = "", *, closed: bool = False) -> Verdict:
+        """Check the audit trail against itself and every exported head; see ``historian.audit``.
+
+        Args:
+            known: a head that somebody noted, or its beginning.
+            closed: no controller writes now.
+        """
+        path = heads_path(self.path)  # read before the store, which may grow meanwhile
+        heads = list(read_heads(path)) if path.exists() else []
+        with self._snapshot() as db:
+            return verify(db, heads, known, closed=closed)
 
     def state(self, key: str) -> Any:
         """Return what the controller last put under ``key``; ``None`` if nothing."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from drivers.clock import wall
 from drivers.point import Quality, Sample, Tag
+from historian.audit import Chain, EventColumns, heads_path
 from historian.events import Event, Kind
 from historian.reader import SqliteReader
 from historian.rows import RowWriter, Scan
@@ -19,6 +21,9 @@ from historian.schema import StoreError, open_writer
 __all__ = ["SqliteReader", "SqliteStore", "StoreError"]
 
 _GOOD = Quality.GOOD
+_INSERT_EVENT = (
+    "INSERT INTO event (time, source, kind, subject, text, data) VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 # Primary result codes of SQLite that may pass: the disk, a lock, memory. Such a group is kept and
 # tried again; any other refusal would come back for ever, so its row is dropped and recorded.
@@ -72,6 +77,7 @@ class SqliteStore:
         self._on_alarm = on_alarm or _nobody_listens
         self._db, self._lock_file = open_writer(self.path)
         self._rows = RowWriter(self._db)
+        self._chain = Chain(self._db, heads_path(self.path))
         self._reader: SqliteReader | None = None
 
         self.stored = 0  # samples committed
@@ -91,6 +97,9 @@ class SqliteStore:
         self._flushed = 0
         self._closing = False
         self._ended = False
+        if self._chain.broken:
+            self.record(Event(wall(), "system", Kind.AUDIT, "audit", self._chain.broken))
+            self._on_alarm(self._chain.broken, True)
         self._thread = threading.Thread(target=self._run, name="historian", daemon=True)
         self._thread.start()
 
@@ -310,18 +319,20 @@ class SqliteStore:
         try:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", group.states.items())
-            db.executemany(
-                "INSERT INTO event (time, source, kind, subject, text, data)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                map(_event_row, group.events),
-            )
+            for event in group.events:
+                row = _event_row(event)
+                added = db.execute(_INSERT_EVENT, row).lastrowid
+                if event.kind is Kind.AUDIT and added is not None:
+                    self._chain.add(added, row)
             self._rows.write(group.scans)
             db.execute("COMMIT")
         except BaseException:
             self._rows.forget()
+            self._chain.rollback()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        self._chain.commit()
 
     def _succeed(self, group: _Group) -> None:
         self.stored += sum(len(scan.tags) for scan in group.scans)
@@ -356,7 +367,7 @@ def _clean(
     return kept, bytes(codes)
 
 
-def _event_row(event: Event) -> tuple[float, str, str, str, str, str]:
+def _event_row(event: Event) -> EventColumns:
     texts = (event.source, event.kind.value, event.subject, event.text)
     source, kind, subject, text = (t.encode("utf-8", "replace").decode() for t in texts)
     time = event.time if math.isfinite(event.time) else 0.0
