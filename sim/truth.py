@@ -28,7 +28,7 @@ class Truth:
             band are counted; may be changed while the plant runs.
         trajectory: ``age_h`` and by it every true figure of each 10 plant minutes: species by
             their words in g/L, ``product_g`` with what was harvested, the mean flow of every
-            pump since the point before in L/h, energy since the start in kWh.
+            pump and of samples since the point before in L/h, energy since the start in kWh.
 
     Args:
         vessel: whose truth it is.
@@ -64,6 +64,7 @@ class Truth:
         self._bands = tuple(BANDS.values())
         self._in_band_s = [0.0, 0.0, 0.0]
         self._place()
+        self._sampled_at_start = dict(vessel.sampled)
         self._start_product_g = self._product_g()
         self._start_eaten_g = self._eatable_g()
         self.trajectory: dict[str, list[float]] = {}
@@ -92,9 +93,11 @@ class Truth:
         self._pumped_before = list(self._pumped)
         self._powers = tuple((k, outputs[n]) for k, n in enumerate(CONSUMERS))
         self._joules = [0.0] * len(CONSUMERS)
-        self._eatable = [self._words[w] for w in ("substrate", "oil") if w in self._words]
+        self._eatable_words = [w for w in ("substrate", "oil") if w in self._words]
+        self._eatable = [self._words[w] for w in self._eatable_words]
         self._biomass_gh = self._co2_mmol = 0.0
         self._taken_l = self._taken_before = 0.0
+        self._sampled_from = self._sampled_before = self._vessel.sampled_l
         self._taken_product_g = self._taken_eatable_g = 0.0
 
     @classmethod
@@ -170,12 +173,16 @@ class Truth:
         return sum(self._x[k] for k in where)
 
     def _product_g(self) -> float:
-        """Return the product in the vessel and what was taken out of it before, g."""
+        """Return the product in the vessel and what was harvested before, g."""
         return self._x[self._product_at] * self._x[self._V] + self._taken_product_g
 
     def _eatable_g(self) -> float:
-        """Return sugar, and oil, in the vessel and what was taken out of it before, g."""
+        """Return sugar, and oil, in the vessel and what was harvested before, g."""
         return self._sum_of(self._eatable) * self._x[self._V] + self._taken_eatable_g
+
+    def _sampled_g(self, words: Sequence[str]) -> float:
+        """Return what samples have taken since the start, g: made or fed, but nobody's product."""
+        return sum(self._vessel.sampled[w] - self._sampled_at_start[w] for w in words)
 
     def _point(self) -> None:
         """Add a point to the trajectory."""
@@ -197,7 +204,10 @@ class Truth:
         for name, (k, litres) in self._litres_of.items():
             row[f"{name}_l_per_h"] = (self._pumped[k] - self._pumped_before[k]) * litres * per_h
         row["harvest_l_per_h"] = (self._taken_l - self._taken_before) * per_h
+        sampled = self._vessel.sampled_l
+        row["samples_l_per_h"] = (sampled - self._sampled_before) * per_h
         self._pumped_before, self._taken_before = list(self._pumped), self._taken_l
+        self._sampled_before = sampled
         for name, value in row.items():
             self.trajectory.setdefault(name, []).append(value)
 
@@ -227,15 +237,18 @@ class Truth:
 
         hours = (self._last - self._start) / 3600.0
         product = self._product_g()
-        made = product - self._start_product_g
+        sampled = self._sampled_g(["product"])
+        made = product + sampled - self._start_product_g
         called = vessel.model.organism.called
         fed = self._brought([called[w] for w in ("substrate", "oil") if w in called])
-        eaten = self._start_eaten_g + fed - self._eatable_g()
+        eaten = self._start_eaten_g + fed - self._eatable_g() - self._sampled_g(self._eatable_words)
         cycle = hours + self.reckoning.turnaround_h
         return {
             "hours": hours,
             "product_g": product,
             "harvested_product_g": self._taken_product_g,
+            "sampled_product_g": sampled,
+            "sampled_l": vessel.sampled_l - self._sampled_from,
             "titre_g_per_l": self._x[self._product_at],
             "biomass_g_per_l": self._x[self._biomass_at],
             "volume_l": self._x[self._V],

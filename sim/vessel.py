@@ -62,6 +62,8 @@ class Vessel:
 
     Attributes:
         step_s: longest step, s; a longer one than 1 s is for coarse searches only.
+        sampled_l: broth that was taken as samples, L.
+        sampled: what was in it, by the organism's words, in the species' unit times L.
 
     Raises:
         ModelError: somebody's own organism or plant is not fit to be run.
@@ -110,7 +112,8 @@ class Vessel:
         )
         self._wandering.begin(start_time)
         self._watchers: list[Callable[[], None]] = []
-        self._energy_wh = 0.0
+        self._energy_wh = self.sampled_l = 0.0
+        self.sampled = dict.fromkeys(self.model.organism.called, 0.0)
         self._initial = tuple(self._x)
         self._place()
         actuators = {n: a for n, a in self.model.actuators.items() if a.high}
@@ -304,6 +307,9 @@ class Vessel:
     def take(self, litres: float) -> None:
         """Take broth out as it is: a sample."""
         x, volume, mass = self._x, self._at["V"], self._at["M"]
+        self.sampled_l += litres
+        for word, k in self._known.items():
+            self.sampled[word] += litres * x[k]
         x[mass] *= 1.0 - litres / x[volume]
         x[volume] -= litres
 

@@ -44,6 +44,10 @@ RUN = (
 TRUTH = (
     Key("product_g", "g", "product in the vessel at the end and harvested before, true"),
     Key("harvested_product_g", "g", "of it, what was harvested before the end, true"),
+    Key(
+        "sampled_product_g", "g", "what the laboratory's samples took, made but no part of it, true"
+    ),
+    Key("sampled_l", "L", "broth that the laboratory's samples took, true"),
     Key("titre_g_per_l", "g/L", "product per volume of broth at the end, true"),
     Key("biomass_g_per_l", "g/L", "dry biomass at the end, true"),
     Key("volume_l", "L", "volume of broth at the end, true"),

@@ -4,9 +4,11 @@ import math
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sim.laboratory import Laboratory, LaboratorySettings
 from sim.reckoning import Reckoning
 from sim.truth import CONSUMERS, Truth
 from sim.vessel import Vessel
@@ -126,6 +128,62 @@ def test_harvested_product_counts_and_oil_is_substrate() -> None:
     assert report["substrate_kg"] == pytest.approx(sugar_kg + 6.0 * 0.92, rel=0.01)
     assert truth.trajectory["harvest_l_per_h"][-1] == pytest.approx(60.0, rel=0.02)
     assert truth.trajectory["oil_l_per_h"][-1] == pytest.approx(6.0, rel=0.02)
+
+
+@pytest.mark.parametrize("looks_first", [True, False])
+def test_what_samples_take_is_stated_and_no_mass_disappears(looks_first: bool) -> None:
+    vessel, alone = (Vessel("ecoli", "300l", instruments={}) for _ in range(2))
+    truths: list[Truth] = []
+    for v in (vessel, alone):
+        v.set_state(X=0.0, P=3.0, S=8.0)
+        v.write("R1.feed", 3.0)  # L/h
+        v.write("R1.harvest", 20.0)
+    vessel.take(1.0)  # before the record begins: no part of it
+    before = vessel.state()
+    if looks_first:
+        truths.append(Truth.of(vessel))
+    settings = LaboratorySettings.model_validate({"every_h": 0.25, "volume_ml": 2000.0})
+    laboratory = Laboratory(vessel, settings)
+    if not looks_first:
+        truths.append(Truth.of(vessel))
+    vessel.advance(2.2 * 3600.0)
+    alone.advance(2.2 * 3600.0)
+    report, state = truths[0].as_report(), vessel.state()
+    taken = max(r["sample"] for r in laboratory.records)
+    assert taken == 7
+    assert report["sampled_l"] == pytest.approx(2.0 * taken)
+    assert report["harvested_product_g"] > 50.0 < 2.0 * report["sampled_product_g"]
+    product = report["product_g"] + report["sampled_product_g"]
+    assert product == pytest.approx(3.0 * before["V"], rel=1e-6)
+    assert report["product_g"] - report["harvested_product_g"] == pytest.approx(
+        state["P"] * state["V"]
+    )
+    assert report["yield_product_per_substrate_g_per_g"] == 0.0  # all sugar is accounted for
+    fed = vessel.truth["fed_substrate_g"]
+    assert report["substrate_kg"] == pytest.approx(1e-3 * (8.0 * before["V"] + fed))
+    less = alone.state()["M"] - state["M"]
+    litres_less = report["sampled_l"] + 1.0  # the feed's sugar makes them a little heavier
+    assert less == pytest.approx(litres_less * state["M"] / state["V"], rel=5e-3)
+    litres = truths[0].trajectory["samples_l_per_h"]
+    assert sum(litres) / 6.0 == pytest.approx(2.0 * taken)
+
+
+def test_a_laboratory_that_takes_much_leaves_the_yields_as_they_are() -> None:
+    def run(volume_ml: float) -> dict[str, Any]:
+        vessel = Vessel("ecoli", "5l", instruments={})
+        vessel.set_state(X=1.0, S=5.0, P=0.1, inducer=1.0)
+        vessel.write("R1.stirrer", 600.0)
+        truth = Truth.of(vessel)
+        keys = {"every_h": 0.25, "first_h": 0.25, "volume_ml": volume_ml}
+        Laboratory(vessel, LaboratorySettings.model_validate(keys))
+        vessel.advance(3600.0)
+        return truth.as_report()
+
+    little, much = run(0.0), run(200.0)
+    assert much["sampled_l"] == pytest.approx(0.8)
+    for key in ("yield_product_per_substrate_g_per_g", "qp_mean_g_per_g_h"):
+        assert much[key] == pytest.approx(little[key], rel=0.03), key
+        assert little[key] > 0.0
 
 
 def test_energy_is_told_by_consumer_and_rates_have_their_meaning() -> None:
