@@ -29,8 +29,8 @@ M_O2: Final = 32.0  # g/mol
 class Contaminant:
     """A competitor in a vessel, which closes in carbon, electrons, nitrogen and heat.
 
-    Its acid is the ammonia that it takes: the vessel's balance of charges moves the pH. The
-    vessel's own figures of uptake (``our_mmol_per_l_h``) are those of the culture alone.
+    Its acid is the ammonia that it takes: the vessel's balance of charges moves the pH. Its oxygen
+    comes from the broth and its CO2 goes there, so dissolved oxygen and off-gas show both.
 
     Args:
         vessel: in which it grows from now on; it follows the vessel by itself.
@@ -38,6 +38,8 @@ class Contaminant:
 
     Attributes:
         grams: how much there is.
+        our: oxygen that it took up in the last step, mmol/(L.h).
+        cer: CO2 that it gave off, mmol/(L.h).
     """
 
     def __init__(self, vessel: "Vessel", g_per_l: float) -> None:
@@ -46,7 +48,10 @@ class Contaminant:
         unit = vessel.model.actuators["harvest"].unit
         self._harvest_l_per_s = LIQUID_L_PER_H[unit] / 3600.0
         self._last = vessel.time
+        self._sampled_l = vessel.sampled_l
         self.grams = g_per_l * vessel.state()["V"]
+        self.our = self.cer = 0.0
+        vessel.contaminants.append(self)
         vessel.watch(self.update)
 
     def update(self) -> None:
@@ -69,8 +74,11 @@ class Contaminant:
             0.5 * x["NH3"] / (1e3 * N_X * YIELD),
         )
         self.grams += YIELD * eaten * volume
-        self.grams *= 1.0 - vessel.flow("harvest") * self._harvest_l_per_s * dt / volume
+        sampled, self._sampled_l = vessel.sampled_l - self._sampled_l, vessel.sampled_l
+        taken = vessel.flow("harvest") * self._harvest_l_per_s * dt + sampled
+        self.grams *= 1.0 - taken / (volume + taken)
         breathed = O2 * eaten  # mol/L
+        self.our, self.cer = (1e3 * share * eaten * 3600.0 / dt for share in (O2, CO2))
         steel = vessel.model.vessel.steel_kj_per_k
         vessel.set_state(
             **{self._substrate: substrate - eaten},

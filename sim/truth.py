@@ -81,7 +81,7 @@ class Truth:
         self._biomass_at, self._product_at = self._words["biomass"], self._words["product"]
         self._by_product_at = self._words[self._by_product]
         self._T, self._pH, self._V = (states[n] for n in ("T", "pH", "V"))
-        self._do, self._our, self._cer, self._kla, self._taken = (
+        self._do, self._our_at, self._cer_at, self._kla, self._taken = (
             outputs[n] for n in ("DO", "OUR", "CER", "kLa", "taken")
         )
         names = ["acid", "base", "antifoam", *(feed.name for feed in organism.feeds)]
@@ -163,11 +163,15 @@ class Truth:
         volume_h = self._x[self._V] * (now - self._slow_from) / 3600.0
         self._slow_from = now
         self._biomass_gh += self._x[self._biomass_at] * volume_h
-        self._co2_mmol += self._y[self._cer] * volume_h
+        self._co2_mmol += self._cer() * volume_h
         if now >= self._next_point - 1e-3:
             self._next_point += POINT_S
             self._point()
         self._slow_due = min(now + SLOW_S, self._next_point) - 1e-3
+
+    def _cer(self) -> float:
+        """Return the CO2 that all cells give off, foreign ones too, mmol/(L.h)."""
+        return self._y[self._cer_at] + sum(c.cer for c in self._vessel.contaminants)
 
     def _sum_of(self, where: Sequence[int]) -> float:
         return sum(self._x[k] for k in where)
@@ -195,8 +199,8 @@ class Truth:
             "do_percent": y[self._do],
             "temperature_cel": x[self._T],
             "ph": x[self._pH],
-            "our_mmol_per_l_h": y[self._our],
-            "cer_mmol_per_l_h": y[self._cer],
+            "our_mmol_per_l_h": y[self._our_at] + sum(c.our for c in self._vessel.contaminants),
+            "cer_mmol_per_l_h": self._cer(),
             "kla_per_h": y[self._kla],
             "energy_kwh": sum(self._joules) / 3.6e6,
         }

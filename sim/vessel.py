@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from models.bioreactor import Bioreactor
 from models.symbolic import Compiled, compiled, plant_step
@@ -24,6 +24,9 @@ from sim.variation import (
     draws,
 )
 from sim.wandering import Wandering, air_o2, day
+
+if TYPE_CHECKING:
+    from sim.contaminant import Contaminant
 
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
@@ -64,6 +67,7 @@ class Vessel:
         step_s: longest step, s; a longer one than 1 s is for coarse searches only.
         sampled_l: broth that was taken as samples, L.
         sampled: what was in it, by the organism's words, in the species' unit times L.
+        contaminants: foreign organisms in it.
 
     Raises:
         ModelError: somebody's own organism or plant is not fit to be run.
@@ -114,6 +118,7 @@ class Vessel:
         self._watchers: list[Callable[[], None]] = []
         self._energy_wh = self.sampled_l = 0.0
         self.sampled = dict.fromkeys(self.model.organism.called, 0.0)
+        self.contaminants: list[Contaminant] = []
         self._initial = tuple(self._x)
         self._place()
         actuators = {n: a for n, a in self.model.actuators.items() if a.high}
@@ -332,8 +337,8 @@ class Vessel:
             "ph": x[at["pH"]],
             "temperature_cel": x[at["T"]],
             "jacket_temperature_cel": x[at["Tj"]],
-            "our_mmol_per_l_h": y[1],
-            "cer_mmol_per_l_h": y[2],
+            "our_mmol_per_l_h": y[1] + sum(c.our for c in self.contaminants),
+            "cer_mmol_per_l_h": y[2] + sum(c.cer for c in self.contaminants),
             "otr_mmol_per_l_h": y[3],
             "kla_per_h": y[4],
             "growth_per_h": y[5],
