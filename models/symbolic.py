@@ -14,7 +14,7 @@ import tempfile
 from array import array
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,18 @@ def _same_as_floats(model: Model, traced: Traced) -> None:
                     f"{traced.name}.{part}: {variable.name} is {a:g} on symbols but {b:g} on "
                     "floats at the defaults; only fn.* may be called and nothing remembered"
                 )
+
+
+def autonomous(traced: Traced) -> Traced:
+    """Return a trace whose equations name no time: where they do, a last state counts it from 0.
+
+    The steps below hold everything but the states, so they would hold time too.
+    """
+    if not ca.depends_on(ca.vertcat(traced.rhs, traced.output), traced.t):
+        return traced
+    now = ca.SX.sym("now")
+    rhs, output = (ca.substitute(part, traced.t, now) for part in (traced.rhs, traced.output))
+    return replace(traced, x=ca.vertcat(traced.x, now), rhs=ca.vertcat(rhs, 1.0), output=output)
 
 
 GAMMA = 1.0 - 0.5**0.5  # of the two L-stable second-order ROS2 methods, the more accurate

@@ -63,18 +63,19 @@ def pieces(draw: Draws, sheets: Mapping[str, Sheet], vessel: str) -> tuple[dict[
         sheets: what they are like.
         vessel: how long the line is.
     """
-
-    def piece(name: str, sheet: Sheet) -> Piece:
-        d = draw.old if name in PROBES else draw.new
-        return Piece(
-            _between(d, f"{name}.lag", sheet.lag_s),
-            d.factor(f"{name}.gain", sheet.gain) if sheet.gain else 1.0,
-            d.offset(f"{name}.offset", sheet.offset) if sheet.offset else 0.0,
-            d.offset(f"{name}.drift", sheet.drift) if sheet.drift else 0.0,
-        )
-
     line_s = draw.old.between("line", *LINE_S[vessel])
-    return {name: piece(name, sheet) for name, sheet in sheets.items()}, line_s
+    found = {n: piece(draw.old if n in PROBES else draw.new, n, s) for n, s in sheets.items()}
+    return found, line_s
+
+
+def piece(draw: Draw, name: str, sheet: Sheet) -> Piece:
+    """Return what a seed makes of one instrument."""
+    return Piece(
+        _between(draw, f"{name}.lag", sheet.lag_s),
+        draw.factor(f"{name}.gain", sheet.gain) if sheet.gain else 1.0,
+        draw.offset(f"{name}.offset", sheet.offset) if sheet.offset else 0.0,
+        draw.offset(f"{name}.drift", sheet.drift) if sheet.drift else 0.0,
+    )
 
 
 def _between(draw: Draw, name: str, value: float | Range) -> float:
@@ -84,8 +85,8 @@ def _between(draw: Draw, name: str, value: float | Range) -> float:
 def instrument(
     name: str, sheet: Sheet, piece: Piece, line_s: float, moved: Mapping[str, Drive], start: float
 ) -> Instrument:
-    """Return an instrument settled at ``start``."""
-    believed = moved[GAS[name]].gain if name in GAS else 1.0
+    """Return an instrument settled at ``start``, or at what its sheet says that it saw before."""
+    believed = moved[GAS[name]].gain if GAS.get(name) in moved else 1.0
     return Instrument(
         piece.lag_s,
         sheet.noise,
@@ -94,7 +95,7 @@ def instrument(
         drift=piece.drift,
         digit=sheet.digit,
         delay_s=sheet.delay_s + (line_s if sheet.line else 0.0),
-        start=start,
+        start=start if sheet.start is None else sheet.start,
         share=sheet.share,
         full=sheet.full,
         every_s=sheet.every_s,

@@ -14,8 +14,8 @@ from controller.command_socket import command, question
 from drivers.clock import monotonic, wall
 from drivers.point import RangeError
 from sim.faults import Faults
+from sim.motion import Simulated
 from sim.server import PlantServer
-from sim.vessel import Vessel
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -36,7 +36,9 @@ class Control:
         seed: what they were drawn from, for the record.
     """
 
-    def __init__(self, server: PlantServer, vessels: Mapping[str, Vessel], seed: int = 0) -> None:
+    def __init__(
+        self, server: PlantServer, vessels: Mapping[str, Simulated], seed: int = 0
+    ) -> None:
         self._server = server
         self._vessels = vessels
         self._seed = seed
@@ -55,8 +57,7 @@ class Control:
             "listening": sorted(self._server.listening),
             "vessels": {
                 name: {
-                    "organism": vessel.model.organism.name,
-                    "vessel": vessel.model.vessel.name,
+                    **vessel.about,
                     **vessel.truth,
                 }
                 for name, vessel in self._vessels.items()

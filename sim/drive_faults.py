@@ -31,7 +31,7 @@ def off(case: Case, part: str) -> Callable[[Mover], Mover]:
 
 
 def _sticky(case: Case, part: str) -> Callable[[Mover], Mover]:
-    band = case.size / 100.0 * case.vessel.model.actuators[part].high
+    band = case.size / 100.0 * case.usual(part)
     stuck = stiction(band, case.vessel.actual(f"{case.vessel.prefix}.{part}"))
     return lambda inner: FaultyDrive(inner, wants=stuck)
 

@@ -6,11 +6,12 @@ A kind's ``begin`` spoils a part of the vessel and returns what mends it.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sim.wire import Wire
 
 if TYPE_CHECKING:
+    from sim.motion import Simulated
     from sim.vessel import Vessel
 
 INF: Final = math.inf
@@ -25,7 +26,7 @@ SENSOR, PT100, PH, DO, CELLS, LINE, BALANCE = (
     "balance",
 )
 PUMP, VALVE, GAS, STIRRER = "pump", "valve", "gas flow controller", "stirrer"
-DEVICE, OPCUA, VESSEL = "device", "OPC UA device", "vessel"
+DEVICE, OPCUA, VESSEL, BIOREACTOR = "device", "OPC UA device", "vessel", "bioreactor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,21 @@ class Case:
         size: as ``Kind`` says; NaN where that is none.
         seed: for what is drawn while it lasts.
         later: does something in so many plant s.
+        usual: how far a sensor or drive goes, see ``sim.fault_parts``.
     """
 
-    vessel: "Vessel"
+    vessel: "Simulated"
     parts: Sequence[str]
     wires: Sequence[Wire]
     size: float
     seed: Sequence[int]
     later: Callable[[float, Callable[[], None]], None]
+    usual: Callable[[str], float]
+
+    @property
+    def bioreactor(self) -> "Vessel":
+        """The vessel of a fault that only a vessel with an organism can have."""
+        return cast("Vessel", self.vessel)
 
 
 End = Callable[[], None]

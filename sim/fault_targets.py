@@ -3,64 +3,12 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import NamedTuple
 
-from sim.fault_kinds import (
-    BALANCE,
-    CELLS,
-    DEVICE,
-    DO,
-    GAS,
-    LINE,
-    OPCUA,
-    PH,
-    PT100,
-    PUMP,
-    SENSOR,
-    STIRRER,
-    VALVE,
-    VESSEL,
-    Kind,
-)
+from sim.fault_kinds import DEVICE, OPCUA, Kind
+from sim.fault_parts import OFFGAS, Parts
 from sim.fault_registry import KINDS, kind_of
 from sim.wire import Wire
-
-if TYPE_CHECKING:
-    from sim.vessel import Vessel
-
-SORTS: Final = {  # of targets by name; any other sensor is a sensor, any other drive a pump
-    "temperature": PT100,
-    "jacket_temperature": PT100,
-    "ph": PH,
-    "do": DO,
-    "coolant_temperature": PT100,
-    "weight": BALANCE,
-    "capacitance": CELLS,
-    "turbidity": CELLS,
-    "stirrer": STIRRER,
-    "air": GAS,
-    "oxygen": GAS,
-    "heater": VALVE,
-    "cooling": VALVE,
-    "pressure": VALVE,
-}
-USUAL: Final = {  # range of a sensor's reading in usual work, in the tag's unit
-    "temperature": 10.0,
-    "jacket_temperature": 20.0,
-    "ph": 1.0,
-    "do": 100.0,
-    "offgas_o2": 5.0,
-    "offgas_co2": 5.0,
-    "capacitance": 10.0,
-    "turbidity": 10.0,
-    "glucose": 5.0,
-    "ethanol": 5.0,
-    "head_pressure": 0.5,
-    "foam": 100.0,
-    "coolant_temperature": 10.0,
-}
-OF_DRIVE: Final = {"agitation": "stirrer"}
-OFFGAS: Final = ("offgas_o2", "offgas_co2")  # one line, target ``offgas``
 
 
 class FaultError(ValueError):
@@ -111,28 +59,22 @@ def seconds(text: str) -> float:
 class FaultTargets:
     """The sensors, drives and devices of one vessel, and the vessel itself, as faults see them.
 
+    Args:
+        parts: what of the vessel can fail.
+
     Attributes:
         wires: of the devices that show the vessel, by name.
         opcua: which of them speak OPC UA.
     """
 
-    def __init__(self, vessel: "Vessel") -> None:
+    def __init__(self, parts: Parts) -> None:
         self.wires: Mapping[str, Wire] = {}
         self.opcua: frozenset[str] = frozenset()
-        self._vessel = vessel
+        self._of = parts
 
     def targets(self) -> dict[str, tuple[str, ...]]:
         """Return what faults can work on, each with the sorts of target that it is."""
-        found: dict[str, tuple[str, ...]] = {}
-        for tag in self._vessel.panel.instruments:
-            name = tag.partition(".")[2]
-            sort = BALANCE if name.endswith("_weight") else SORTS.get(name, SENSOR)
-            found[name] = (SENSOR, sort)
-        if set(OFFGAS) <= set(found):
-            found["offgas"] = (LINE,)
-        for name in self._vessel.drives:
-            found[name] = (SORTS.get(name, PUMP),)
-        found[VESSEL] = (VESSEL,)
+        found = dict(self._of.sorts())
         for name in self.wires:
             found[name] = (DEVICE, OPCUA) if name in self.opcua else (DEVICE,)
         return found
@@ -176,7 +118,7 @@ class FaultTargets:
             if size is not None:
                 raise FaultError(f"{name}: size {size:g} is not allowed; it has none")
             return math.nan
-        scale = self._usual(target) if is_.of_range else 1.0
+        scale = self._of.usual(target) if is_.of_range else 1.0
         if size is None:
             return is_.default * scale
         low, high = is_.low * scale, is_.high * scale
@@ -187,18 +129,6 @@ class FaultTargets:
                 f"{name}: size {size:g} is not allowed; {limits} ({is_.meaning}, {unit})"
             )
         return size
-
-    def _usual(self, name: str) -> float:
-        """Return by how much a sensor's reading differs in usual work, in the tag's unit."""
-        if name in USUAL:
-            return USUAL[name]
-        model = self._vessel.model
-        drive = OF_DRIVE.get(name, name.removesuffix("_flow"))
-        if drive in model.actuators:
-            return model.actuators[drive].high
-        if name.endswith("weight"):
-            return model.vessel.working_volume_l
-        return max(1.0, abs(self._vessel.read(f"{self._vessel.prefix}.{name}")))
 
     def _parts(self, target: str) -> Sequence[str]:
         return OFFGAS if target == "offgas" else (target,)

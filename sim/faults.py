@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sim.fault_kinds import VESSEL, Case, End, span
+from sim.fault_parts import Parts
 from sim.fault_targets import Fault, FaultError, FaultTargets
 
 if TYPE_CHECKING:
-    from sim.vessel import Vessel
+    from sim.motion import Simulated
 
 STREAM: Final = 5  # of random numbers: apart from the vessel's own, so that they move none
 USUAL_S: Final = 1800.0  # mean length of a drawn fault whose kind has none of its own
@@ -36,6 +37,7 @@ class Faults(FaultTargets):
 
     Args:
         vessel: whose; it asks ``turn`` when ``due`` has come.
+        parts: what of it can fail.
 
     Attributes:
         due: plant time at which something begins or ends next, s.
@@ -43,10 +45,11 @@ class Faults(FaultTargets):
             (age of the vessel; none while it lasts).
     """
 
-    def __init__(self, vessel: "Vessel") -> None:
-        super().__init__(vessel)
+    def __init__(self, vessel: "Simulated", parts: Parts) -> None:
+        super().__init__(parts)
         self.due = math.inf
         self.record: list[dict[str, Any]] = []
+        self._vessel = vessel
         self._start = vessel.time
         self._planned: list[Fault] = []
         self._active: list[_Active] = []
@@ -129,7 +132,7 @@ class Faults(FaultTargets):
         kind = self._kind(typical)
         rng = np.random.default_rng([self._vessel.seed, STREAM, zlib.crc32(typical.name.encode())])
         is_ = kind.size
-        scale = self._usual(typical.target) if is_ is not None and is_.of_range else 1.0
+        scale = self._of.usual(typical.target) if is_ is not None and is_.of_range else 1.0
         time = self._start
         while True:
             time += float(rng.exponential(1.0 / rate_per_s))
@@ -219,7 +222,9 @@ class Faults(FaultTargets):
         if fault.target == VESSEL:
             wires = list(self.wires.values())
         seed = [vessel.seed, STREAM, zlib.crc32(repr(mine).encode())]
-        case = Case(vessel, self._parts(fault.target), wires, fault.size, seed, self._in)
+        case = Case(
+            vessel, self._parts(fault.target), wires, fault.size, seed, self._in, self._of.usual
+        )
         row = {
             "fault": fault.name,
             "size": None if math.isnan(fault.size) else fault.size,

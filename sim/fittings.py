@@ -117,12 +117,14 @@ _PRODUCTION: Final[Mapping[str, Mapping[str, float | Range | str]]] = {
 }
 _SCALES: Final = {"5l": {}, "300l": _PILOT, "100m3": _PRODUCTION}
 _BOTTLE: Final = {"5l": (0.0005, 1e-4), "300l": (0.02, 0.005), "100m3": (8.0, 2.0)}  # kg
-_OTHER_UNITS: Final = {
-    "kg": {"t": 1e-3, "g": 1e3},
-    "bar": {"mbar": 1e3, "kPa": 100.0},
-    "W": {"kW": 1e-3},
-    "kW": {"W": 1e3},
-}
+_UNITS: Final[tuple[Mapping[str, float], ...]] = (  # of one quantity, in that of the first
+    {"kg": 1.0, "t": 1e3, "g": 1e-3},
+    {"bar": 1.0, "mbar": 1e-3, "kPa": 1e-2},
+    {"W": 1.0, "kW": 1e3},
+    {"L": 1.0, "mL": 1e-3, "m3": 1e3},
+    {"m": 1.0, "cm": 1e-2, "mm": 1e-3},
+    {**LIQUID_L_PER_H, "L/min": 60.0, "m3/h": 1e3},
+)
 
 
 def fitted(reactor: Bioreactor) -> dict[str, Sheet]:
@@ -160,11 +162,18 @@ def _has(reactor: Bioreactor, of: str) -> bool:
     return kind != "x" or any(s.name == name for s in reactor.states)
 
 
+def units(unit: str) -> dict[str, float]:
+    """Return the units in which something in ``unit`` can be shown, and how many there are of it.
+
+    ``units("kg")`` has ``g``: 1000. Every unit can be shown as it is.
+    """
+    same = next((group for group in _UNITS if unit in group), {unit: 1.0})
+    return {unit: 1.0} | {other: same[unit] / size for other, size in same.items()}
+
+
 def in_unit(sheet: Sheet, unit: str) -> Sheet | None:
     """Return an instrument that is set to show ``unit``; ``None`` if it cannot."""
-    if unit == sheet.unit:
-        return sheet
-    factor = _OTHER_UNITS.get(sheet.unit, {}).get(unit)
+    factor = units(sheet.unit).get(unit)
     if factor is None:
         return None
     return replace(
@@ -182,8 +191,7 @@ def wrong(sheets: Mapping[str, Sheet], name: str, unit: str) -> str:
     """Return what is wrong with wanting an instrument to show ``unit``, if anything."""
     if name not in sheets:
         return f"no instrument of this vessel; it has {', '.join(sheets)}"
-    shows = sheets[name].unit
-    if unit in ("", shows) or unit in _OTHER_UNITS.get(shows, {}):
+    allowed = units(sheets[name].unit)
+    if unit == "" or unit in allowed:
         return ""
-    allowed = " or ".join((shows, *_OTHER_UNITS.get(shows, {})))
-    return f"unit {unit} is not allowed; it shows {allowed}"
+    return f"unit {unit} is not allowed; it shows {' or '.join(allowed)}"

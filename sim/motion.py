@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.clock import Clock
 from drivers.point import Tag
 from sim.pace import Pace
+
+if TYPE_CHECKING:
+    from sim.faults import Faults
+    from sim.panel import Panel
 
 
 class Device(Protocol):
@@ -32,6 +36,44 @@ class Device(Protocol):
 
     def to_safe(self) -> None:
         """Move every actuator to its safe value."""
+        ...
+
+
+class Simulated(Device, Protocol):
+    """A device as the simulator itself sees it, which no controller may: watched, spoiled, known.
+
+    Attributes:
+        prefix: of its tags.
+        seed: what it was drawn from.
+        about: what it is, for people: ``organism`` and ``vessel``, or ``model``.
+        panel: its instruments.
+        drives: by name: which input it moves, and the drive; a fault stands before it.
+        faults: what is wrong with it and will be.
+    """
+
+    prefix: str
+    seed: int
+    about: Mapping[str, str]
+    panel: "Panel"
+    drives: dict[str, list[Any]]
+    faults: "Faults"
+
+    @property
+    def age(self) -> float:
+        """Plant s since its start."""
+        ...
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """What really is, by name; ``age_h`` always."""
+        ...
+
+    def flow(self, name: str) -> float:
+        """Return what a drive, named without prefix, really gave in the last step."""
+        ...
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call ``look`` after each step, from now on."""
         ...
 
 

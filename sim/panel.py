@@ -1,7 +1,8 @@
-"""The instruments of one simulated vessel, all that somebody wants to see."""
+"""The instruments of one simulated plant, all that somebody wants to see."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,10 @@ from sim.variation import Draws
 NOISE_BLOCK: Final = 2048
 
 
+Place = tuple[Sequence[float], int]
+Seen = tuple[Place | Sight, Callable[[float], Probe]]  # what is looked at, by what, settled there
+
+
 class Panel:
     """What instruments show.
 
@@ -23,44 +28,23 @@ class Panel:
         shown: the latest readings, by tag.
 
     Args:
-        view: of the vessel.
-        feed: the bottle of the main feed.
-        draw: makes the calibrations.
-        seed: makes the noise.
         prefix: of the tags.
-        wanted: unit that each instrument is set to show, by name; its own where it is empty.
-
-    Raises:
-        ValueError: the vessel has no such instrument, or it cannot show the unit.
+        seed: makes the noise.
+        seen: the instruments, by name.
     """
 
-    def __init__(
-        self,
-        view: View,
-        feed: Bottle,
-        draw: Draws,
-        seed: int,
-        prefix: str,
-        wanted: Mapping[str, str],
-    ) -> None:
-        sheets = fitted(view.reactor)
-        kept = _chosen(sheets, prefix, wanted)
-        sheets = {name: s for name, s in (sheets | kept).items() if name in {*PROBES, *kept}}
-        found, line_s = pieces(draw, sheets, view.reactor.vessel.name)
+    def __init__(self, prefix: str, seed: int, seen: Mapping[str, Seen]) -> None:
         self.instruments: dict[str, Probe] = {}
         self._sights: list[Sight] = []
         self._seen: list[float] = []
-        self._looks: list[tuple[Sequence[float], int]] = []
-        for name, sheet in kept.items():
-            numbers, k = self._look_at(look(sheet.of, view, feed))
-            start = numbers[k] if sheet.start is None else sheet.start
-            self.instruments[f"{prefix}.{name}"] = instrument(
-                name, sheet, found[name], line_s, view.moved, start
-            )
-        self._noise = Noise(seed, tuple(kept))
+        self._looks: list[Place] = []
+        for name, (sight, probe) in seen.items():
+            numbers, k = self._look_at(sight)
+            self.instruments[f"{prefix}.{name}"] = probe(numbers[k])
+        self._noise = Noise(seed, tuple(seen))
         self.shown = dict.fromkeys(self.instruments, 0.0)
 
-    def _look_at(self, sight: tuple[Sequence[float], int] | Sight) -> tuple[Sequence[float], int]:
+    def _look_at(self, sight: Place | Sight) -> Place:
         """Return where the numbers of an instrument are, in each step."""
         if callable(sight):
             self._sights.append(sight)
@@ -78,6 +62,39 @@ class Panel:
             self.instruments.items(), self._looks, self._noise.row(), strict=True
         ):
             shown[name] = probe.show(numbers[k], age, dt, normal)
+
+
+def panel(
+    view: View, feed: Bottle, draw: Draws, seed: int, prefix: str, wanted: Mapping[str, str]
+) -> Panel:
+    """Return the instruments of a vessel that are wanted.
+
+    Args:
+        view: of the vessel.
+        feed: the bottle of the main feed.
+        draw: makes the calibrations.
+        seed: makes the noise.
+        prefix: of the tags.
+        wanted: unit that each instrument is set to show, by name; its own where it is empty.
+
+    Raises:
+        ValueError: the vessel has no such instrument, or it cannot show the unit.
+    """
+    sheets = fitted(view.reactor)
+    kept = _chosen(sheets, prefix, wanted)
+    sheets = {name: s for name, s in (sheets | kept).items() if name in {*PROBES, *kept}}
+    found, line_s = pieces(draw, sheets, view.reactor.vessel.name)
+    return Panel(
+        prefix,
+        seed,
+        {
+            name: (
+                look(sheet.of, view, feed),
+                partial(instrument, name, sheet, found[name], line_s, view.moved),
+            )
+            for name, sheet in kept.items()
+        },
+    )
 
 
 def _chosen(

@@ -92,7 +92,7 @@ def _ground_loop(case: Case, part: str) -> Reading:
 
 
 def _uncompensated(case: Case, part: str) -> Reading:
-    vessel, believed = case.vessel, case.size + 273.15
+    vessel, believed = case.bioreactor, case.size + 273.15
     return lambda y, age: 7.0 + (y - 7.0) * (vessel.now()[0] + 273.15) / believed
 
 

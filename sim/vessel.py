@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from models.bioreactor import Bioreactor
 from models.symbolic import Compiled, compiled, plant_step
+from sim.actuators import Actuators
 from sim.calibration import DRIVES, PROBES, drives
+from sim.failing import failure
+from sim.fault_parts import VesselParts
 from sim.faults import Faults
-from sim.panel import Panel
+from sim.panel import panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
 from sim.variation import (
@@ -90,6 +93,10 @@ class Vessel:
     ) -> None:
         self.model, function = _reactor(organism, vessel)
         self._step: Compiled = compiled([function])[function.name()]
+        self.about: Mapping[str, str] = {
+            "organism": self.model.organism.name,
+            "vessel": self.model.vessel.name,
+        }
         self.prefix = prefix
         self.seed = seed or 0
         self.time = start_time
@@ -128,22 +135,22 @@ class Vessel:
         # by name: which input it moves, and the drive; a fault stands before the one that it spoils
         self.drives: dict[str, list[Any]] = {n: [self._inputs[n], d] for n, d in made.items()}
         self._moves = list(self.drives.values())
-        self._where = {f"{prefix}.{name}": k for k, name in enumerate(made)}
-        self._safe = [self.model.actuators[name].safe for name in made]
+        self._actuators = Actuators(prefix, {n: self.model.actuators[n].safe for n in made})
         self.set_safe(safe or {})
-        self._wanted = list(self._safe)
+        self._actuators.to_safe()
+        self._wanted = self._actuators.wanted
         self._u[:] = array("d", [v.default for v in self.model.inputs])
-        for (at, drive), value in zip(self._moves, self._safe, strict=True):
+        for (at, drive), value in zip(self._moves, self._wanted, strict=True):
             drive.value = min(value, drive.high) * drive.gain
             self._u[at] = drive.value
         self._h[0] = 0.0
         self._step()  # outputs of the start
         wanted = dict.fromkeys(PROBES, "") if instruments is None else instruments
         wanted = {n: unit for n, unit in wanted.items() if n not in made}  # drives read back
-        self.panel = Panel(view, self._bottle, draw, self.seed, prefix, wanted)
+        self.panel = panel(view, self._bottle, draw, self.seed, prefix, wanted)
         self._shown = self.panel.shown
         self.panel.look(0.0, 1.0)
-        self.faults = Faults(self)
+        self.faults = Faults(self, VesselParts(self))
 
     def _age(self) -> float:
         return self.time - self._start
@@ -171,14 +178,7 @@ class Vessel:
 
     def set_safe(self, safe: Mapping[str, float]) -> None:
         """Set what ``to_safe`` moves actuators to, by tag."""
-        for name, value in safe.items():
-            self._safe[self._drive(name)] = value
-
-    def _drive(self, name: str) -> int:
-        k = self._where.get(name)
-        if k is None:
-            raise ValueError(f"{name}: no actuator of this vessel; it has {', '.join(self._where)}")
-        return k
+        self._actuators.set_safe(safe)
 
     def read(self, name: str) -> float:
         """Return what the instrument or the actuator of a tag shows, in the tag's unit."""
@@ -187,17 +187,15 @@ class Vessel:
 
     def write(self, name: str, value: float) -> None:
         """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
-        if not math.isfinite(value):
-            raise ValueError(f"{name}: {value} is no number")
-        self._wanted[self._drive(name)] = value
+        self._actuators.want(name, value)
 
     def actual(self, name: str) -> float:
         """Return what is wanted of an actuator, as its device reads it back."""
-        return self._wanted[self._drive(name)]
+        return self._actuators.actual(name)
 
     def to_safe(self) -> None:
         """Move every actuator to its safe value, as a device does that has lost its master."""
-        self._wanted[:] = self._safe
+        self._actuators.to_safe()
 
     def advance(self, time: float) -> None:
         """Let plant time pass until ``time``, in steps of ``step_s`` and a shorter last one.
@@ -262,18 +260,9 @@ class Vessel:
 
     def _failure(self) -> str:
         """Return what to know of a step that has left the numbers."""
-        model = self.model
-        lost = [v.name for v, y in zip(model.states, self._x_after, strict=True) if y - y != 0.0]
-        before, under = (
-            ", ".join(f"{v.name} {y:.6g} {v.unit}" for v, y in zip(names, values, strict=True))
-            for names, values in ((model.states, self._x), (model.inputs, self._u))
-        )
-        age_h = (self.time - self._start) / 3600.0
-        return (
-            f"{self.prefix} ({model.name}, seed {self.seed}) at {age_h:.4f} h: the integration "
-            f"fails: {', '.join(lost)} no number after a step of {self._h[0] * 3600.0:g} s from "
-            f"{before} under {under}"
-        )
+        who = f"{self.prefix} ({self.model.name}, seed {self.seed})"
+        step_s = self._h[0] * 3600.0
+        return failure(who, self.model, self.age, step_s, (self._x, self._u, self._x_after))
 
     def now(self) -> tuple[float, float, float, float, float]:
         """Return true temperature (Cel), pH, DO (%), by-product (g/L) and volume (L), quickly."""

@@ -5,7 +5,19 @@ from typing import Final
 
 from sim.contaminant import Contaminant
 from sim.drive_faults import off
-from sim.fault_kinds import DEVICE, OPCUA, VESSEL, Begin, Case, End, Kind, Size, percent, together
+from sim.fault_kinds import (
+    BIOREACTOR,
+    DEVICE,
+    OPCUA,
+    VESSEL,
+    Begin,
+    Case,
+    End,
+    Kind,
+    Size,
+    percent,
+    together,
+)
 from sim.faulty import insert
 
 
@@ -13,7 +25,7 @@ def parameter(name: str, change: Callable[[float, float], float]) -> Begin:
     """Return what replaces a parameter of the model by ``change(value, size)``."""
 
     def begin(case: Case) -> End:
-        return case.vessel.spoil(name, lambda value: change(value, case.size))
+        return case.bioreactor.spoil(name, lambda value: change(value, case.size))
 
     return begin
 
@@ -23,7 +35,7 @@ def _less(value: float, lost: float) -> float:
 
 
 def _contaminate(case: Case) -> End:
-    Contaminant(case.vessel, case.size)
+    Contaminant(case.bioreactor, case.size)
     return lambda: None
 
 
@@ -51,17 +63,17 @@ def wire(kind: str) -> Begin:
 
 
 VESSEL_FAULTS: Final = (
-    Kind("cooling", VESSEL, "coolant does not flow", parameter("cooler", _less),
+    Kind("cooling", BIOREACTOR, "coolant does not flow", parameter("cooler", _less),
          percent("lost", 100.0)),
-    Kind("coolant", VESSEL, "coolant is warm: the chiller is lost",
+    Kind("coolant", BIOREACTOR, "coolant is warm: the chiller is lost",
          parameter("T_coolant", lambda _, size: size),
          Size("its temperature", "Cel", 32.0, 0.0, 100.0)),
-    Kind("kla", VESSEL, "oxygen transfer is less: antifoam, viscosity", parameter("broth", _less),
-         percent("lost", 40.0, -50.0, 95.0)),
-    Kind("foam", VESSEL, "foam lives longer, until it wets the exhaust filter and broth leaves",
+    Kind("kla", BIOREACTOR, "oxygen transfer is less: antifoam, viscosity",
+         parameter("broth", _less), percent("lost", 40.0, -50.0, 95.0)),
+    Kind("foam", BIOREACTOR, "foam lives longer, until it wets the exhaust filter and broth leaves",
          parameter("foaming", lambda value, size: value * size),
          Size("so many times as long", "1", 10.0, 1.0, 1000.0)),
-    Kind("contamination", VESSEL, "a foreign organism eats substrate and oxygen", _contaminate,
+    Kind("contamination", BIOREACTOR, "a foreign organism eats substrate and oxygen", _contaminate,
          Size("of it at the start", "g/L", 1e-3, 1e-9, 10.0), for_ever=True),
     Kind("power", VESSEL, "power dip: drives stop, gas closes, devices restart with safe values",
          _power_dip, Size("that devices need to restart", "s", 20.0, 0.0, 3600.0), for_s=10.0),
