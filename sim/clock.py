@@ -80,13 +80,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _ready: deque[asyncio.Handle]
 
     def __init__(self) -> None:
-        self._now = 0.0
+        self.now = 0.0  # what ``time`` returns
         self._virtual = _Selector()
         super().__init__(self._virtual)
         self._virtual.jump = self._jump
 
     def time(self) -> float:
-        return self._now
+        return self.now
 
     @property
     def idle(self) -> bool:
@@ -118,7 +118,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Move to the next deadline; return False if there is none."""
         if not self._scheduled:
             return False
-        self._now = max(self._now, self._scheduled[0].when())
+        self.now = max(self.now, self._scheduled[0].when())
+        return True
+
+    def skip(self, seconds: float) -> bool:
+        """Let so many seconds pass at once if nothing would happen meanwhile; else do nothing."""
+        time = self.now + seconds
+        due = self._scheduled
+        if self._ready or self._virtual.threads or (due and due[0].when() <= time):
+            return False
+        self.now = time
         return True
 
 
@@ -141,12 +150,13 @@ class SimClock:
         self._offset = start - running.time()
 
     def now(self) -> float:
-        return self._offset + self._loop.time()
+        return self._offset + self._loop.now
 
     async def sleep_until(self, deadline: float) -> None:
         # More than once where the sum of two floats falls an ulp short of the deadline.
-        while (wait := deadline - self.now()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(wait)
+        while (wait := deadline - self.now()) > 0:
+            if not self._loop.skip(wait):
+                await asyncio.sleep(wait)
 
     async def run_until(self, time: float) -> None:
         """Let everything run that is due up to and including ``time``, s since 1970 UTC."""

@@ -1,4 +1,5 @@
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -60,6 +61,37 @@ def test_the_clock_reaches_every_deadline_and_never_steps_back(start: float) -> 
         assert clock.now() == last
 
     run_virtual(main())
+
+
+def test_nobody_is_slept_over() -> None:
+    woken: list[str] = []
+
+    async def other(clock: SimClock) -> None:
+        await asyncio.sleep(5)
+        woken.append(f"other at {clock.now():g}")
+
+    async def main() -> None:
+        clock = SimClock(100.0)
+        task = asyncio.create_task(other(clock))
+        for deadline in (103.0, 105.0, 107.0):  # the second is also the other's, who was first
+            await clock.sleep_until(deadline)
+            woken.append(f"main at {clock.now():g}")
+        await task
+
+    run_virtual(main())
+    assert woken == ["main at 103", "other at 105", "main at 105", "main at 107"]
+
+
+def test_an_interrupt_ends_a_task_that_only_sleeps() -> None:
+    async def main() -> None:
+        clock = SimClock()
+        while True:
+            await clock.sleep_until(clock.now() + 1.0)
+            if clock.now() == 1000.0:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_virtual(main())
 
 
 def test_run_until_runs_all_that_is_due_at_that_second() -> None:
