@@ -162,7 +162,8 @@ class Device:
             LateError: it is not confirmed yet.
             DeviceError: it was not confirmed; what the device holds is unknown until it is read.
         """
-        held = await self._in_time(self.driver.write(values), budget, "a write")
+        work = self.driver.write(values)
+        held = await (work if self.immediate else self._in_time(work, budget, "a write"))
         self._samples = {**self._samples, **held}
         return held
 
@@ -180,7 +181,8 @@ class Device:
         if self.armed and time - self._beat_at < self._beat_s and not at_once:
             return
         self._beats = (self._beats + 1) & 0xFFFF
-        await self._in_time(self._feed(time), budget, "a heartbeat")
+        work = self._feed(time)
+        await (work if self.immediate else self._in_time(work, budget, "a heartbeat"))
 
     async def _feed(self, time: float) -> None:
         armed = await self.driver.heartbeat(self._beats)
@@ -197,7 +199,7 @@ class Device:
 
     async def _in_time(self, work: Coroutine[Any, Any, T], budget: float | None, what: str) -> T:
         """Return what ``work`` gives; after ``budget`` s it goes on alone and counts as failed."""
-        if self.immediate or budget is None:
+        if budget is None:
             return await work
         task = asyncio.create_task(work, name=f"{what} to {self.name}")
         await asyncio.wait({task}, timeout=budget)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from controller.loops import Loop, PidLoop
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, Sample, Tag, quick
 
 ESTIMATES = {  # key of the estimate: (tag suffix, unit)
     "biomass_g_per_l": ("biomass", "g/L"),
@@ -80,22 +80,25 @@ class Derived:
         """
         good, bad = Quality.GOOD, Quality.BAD
         out: list[Sample] = []
-        add = out.append
         for loop, sp, op, mode in self._loops:
-            add(Sample(sp, now, loop.setpoint, good))
-            add(Sample(op, now, loop.output, good))
-            add(Sample(mode, now, float(loop.actual), good))
-        add(Sample(self._simulated, now, float(self.simulated), good))
+            out += (
+                quick(Sample, (sp, now, loop.setpoint, good)),
+                quick(Sample, (op, now, loop.output, good)),
+                quick(Sample, (mode, now, float(loop.actual), good)),
+            )
         running = phase >= 0 and age_h == age_h
         quality = good if running else bad
-        add(Sample(self._age, now, age_h, quality))
-        add(Sample(self._phase, now, float(phase) if running else math.nan, quality))
+        out += (
+            Sample(self._simulated, now, float(self.simulated), good),
+            Sample(self._age, now, age_h, quality),
+            Sample(self._phase, now, float(phase) if running else math.nan, quality),
+        )
+        unknown = (math.nan, math.nan)
         for key, tag, sd in self._estimates:
-            value = estimate.get(key)
-            if value is None:
-                add(Sample(tag, now, math.nan, bad))
-                add(Sample(sd, now, math.nan, bad))
-            else:
-                add(Sample(tag, now, value[0], good))
-                add(Sample(sd, now, value[1], good))
+            value, spread = estimate.get(key, unknown)
+            quality = good if key in estimate else bad
+            out += (
+                quick(Sample, (tag, now, value, quality)),
+                quick(Sample, (sd, now, spread, quality)),
+            )
         return out

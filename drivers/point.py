@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Quality(IntEnum):
@@ -82,6 +84,15 @@ class Sample(NamedTuple):
     time: float  # s since 1970 UTC
     value: float  # in tag.unit
     quality: Quality
+
+
+if TYPE_CHECKING:
+
+    def quick(kind: type[T], fields: tuple[Any, ...], /) -> T:
+        """Return a named tuple of fields that are all there, at half its constructor's price."""
+        ...
+else:
+    quick = tuple.__new__  # what the constructor calls
 
 
 def sample(tag: Tag, time: float, value: float, quality: Quality = Quality.GOOD) -> Sample:

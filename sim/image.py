@@ -12,6 +12,7 @@ from drivers.point import Tag
 from sim.motion import DeviceWatchdog, SimulatedPlant
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4
+KEPT = 256  # layouts of requests that are remembered: a scanning client must not pile them up
 VENDOR, PRODUCT, REVISION = "fermloop", "simulator", "1"
 
 
@@ -118,6 +119,7 @@ class RegisterImage:
         for p in sorted([*registers, *self._contents], key=lambda p: p.address):
             self._by_table.setdefault(p.table, []).append(p)
         self._windows: dict[tuple[Table, int, int], _Window] = {}
+        self._moved: dict[tuple[Table, int, int], list[tuple[Register, int]]] = {}
 
     def span(self, table: Table) -> tuple[int, int]:
         """Return the first address of a table and the first behind it; 0 and 0 if there is none."""
@@ -133,7 +135,7 @@ class RegisterImage:
         window = self._windows.get((table, start, count))
         if window is None:
             parts = self._inside(table, start, count)
-            if len(self._windows) >= 256:  # a scanning client must not pile them up
+            if len(self._windows) >= KEPT:
                 self._windows.clear()
             window = _Window(parts, self._readers, self._contents, start, count)
             self._windows[table, start, count] = window
@@ -159,10 +161,8 @@ class RegisterImage:
         Raises:
             Refused: an address holds no actuator, a number is written in part or out of range.
         """
-        registers = self._writable("holding", start, len(data) // 2)
-        self._write(
-            (r, r.decode(data[2 * (r.address - start) : 2 * (r.end - start)])) for r in registers
-        )
+        moved = self._writable("holding", start, len(data) // 2)
+        self._write([(r, r.value(data[2 * at : 2 * (at + r.count)])) for r, at in moved])
 
     def write_bits(self, start: int, bits: Sequence[bool]) -> None:
         """Write coils.
@@ -170,15 +170,15 @@ class RegisterImage:
         Raises:
             Refused: an address holds no actuator.
         """
-        registers = self._writable("coil", start, len(bits))
-        self._write((r, float(bits[r.address - start])) for r in registers)
+        moved = self._writable("coil", start, len(bits))
+        self._write([(r, r.settle(float(bits[at]))) for r, at in moved])
 
-    def _write(self, values: Any) -> None:
-        settled = [(r.tag.name, r.settle(v)) for r, v in values]
-        if any(math.isnan(v) for _, v in settled):
-            raise Refused(ILLEGAL_VALUE)
-        for name, value in settled:
-            self._writers[name](value)
+    def _write(self, values: Sequence[tuple[Register, float]]) -> None:
+        for _, value in values:
+            if value != value:
+                raise Refused(ILLEGAL_VALUE)
+        for register, value in values:
+            self._writers[register.tag.name](value)
 
     def _inside(self, table: Table, start: int, count: int) -> list[Register | Cell]:
         parts = self._by_table.get(table, [])
@@ -189,13 +189,20 @@ class RegisterImage:
             raise Refused(ILLEGAL_ADDRESS)
         return [p for p in parts if p.address < start + count and p.end > start]
 
-    def _writable(self, table: Table, start: int, count: int) -> list[Register]:
+    def _writable(self, table: Table, start: int, count: int) -> list[tuple[Register, int]]:
+        """Return what a write moves: each actuator, and where it is in the data."""
+        known = self._moved.get((table, start, count))
+        if known is not None:
+            return known
         parts = self._inside(table, start, count)
         found = [p for p in parts if isinstance(p, Register) and p.tag.name in self._writers]
         whole = all(start <= r.address and r.end <= start + count for r in found)
         if not whole or len(found) < len(parts) or sum(r.count for r in found) != count:
             raise Refused(ILLEGAL_ADDRESS)
-        return found
+        if len(self._moved) >= KEPT:
+            self._moved.clear()
+        self._moved[table, start, count] = made = [(r, r.address - start) for r in found]
+        return made
 
 
 def device_image(

@@ -20,6 +20,7 @@ from drivers.modbus.fence import SIMULATOR_UNIT
 from drivers.modbus.registers import Register
 from drivers.opcua import DataValue, Node
 from drivers.opcua import driver as opcua
+from drivers.point import quick
 from sim.image import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
@@ -139,6 +140,9 @@ def answer(image: RegisterImage | None, request: bytes) -> bytes:
     try:
         if image is None:
             raise Refused(11)  # gateway target did not respond
+        if code in (3, 4):
+            start, count = _span(request, 125)
+            return bytes((code, 2 * count)) + image.words(_TABLE_OF[code], start, count)
         return _serve(image, code, request)
     except Refused as refused:
         return bytes((code | 0x80, refused.code))
@@ -147,9 +151,6 @@ def answer(image: RegisterImage | None, request: bytes) -> bytes:
 
 
 def _serve(image: RegisterImage, code: int, request: bytes) -> bytes:
-    if code in (3, 4):
-        start, count = _span(request, 125)
-        return bytes((code, 2 * count)) + image.words(_TABLE_OF[code], start, count)
     if code in (1, 2):
         start, count = _span(request, 2000)
         data = _pack_bits(image.bits(_TABLE_OF[code], start, count))
@@ -266,7 +267,8 @@ class VesselOpcUaLink(opcua.Link):
                 found.append(DataValue(None, BAD_UNKNOWN))
                 continue
             value = reader()
-            found.append(DataValue(value, GOOD if value == value else BAD_SENSOR, time))
+            status = GOOD if value == value else BAD_SENSOR
+            found.append(quick(DataValue, (value, status, time)))
         return found
 
     async def write(self, nodes: Sequence[str], values: Sequence[float]) -> Sequence[int]:

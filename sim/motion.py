@@ -181,8 +181,8 @@ class SimulatedPlant:
 
     def catch_up(self) -> None:
         """Advance to the clock's time; stand still in lock-step."""
-        if self._clock is not None:
-            self.advance(self._clock.now())
+        if self._clock is not None and (now := self._clock.now()) > self.time:
+            self.advance(now)
 
     def _move(self, time: float) -> None:
         for vessel in self._moved:

@@ -2,13 +2,13 @@
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from drivers.modbus.cells import FORMAT, READ_CODE, WRITE_CODE, Cell, Table
 from drivers.modbus.registers import Register, factors
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, Sample, quick
 
 READ_WRITE = 23  # writes registers, then reads them, in one request
 
@@ -19,8 +19,6 @@ _NOUN: dict[Table, str] = {
     "input": "input registers",
 }
 _GOOD = Quality.GOOD
-# What a NamedTuple's own constructor calls, at half the price.
-_sample = cast("Callable[[type[Sample], tuple[Tag, float, float, Quality]], Sample]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 
 
 class Block:
@@ -55,6 +53,7 @@ class Block:
         self._bits = [r.address - self.start for r in simple]
         self._struct = struct.Struct(">2x" + "".join(self._formats(simple)))
         self._order = self._permutation(simple)
+        self._plain = not self.bits and self._order is None
 
     def __str__(self) -> str:
         return f"{self.count} {_NOUN[self.table]} from {self.start}"
@@ -64,12 +63,13 @@ class Block:
 
         What ``Register.status`` would say of them is not looked at.
         """
+        numbers = self._struct.unpack(reply) if self._plain else self._numbers(reply)
         for (name, tag, multiplier, divisor, offset, low, high), number in zip(
-            self._points, self._numbers(reply), strict=True
+            self._points, numbers, strict=True
         ):
             value = number * multiplier / divisor + offset
             if low <= value <= high:
-                into[name] = _sample(Sample, (tag, time, value, _GOOD))
+                into[name] = quick(Sample, (tag, time, value, _GOOD))
             else:
                 into[name] = self._outside(name, value, time)
         for register in self._others:

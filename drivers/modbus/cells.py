@@ -115,7 +115,9 @@ class Cell:
 
     def number(self, data: bytes) -> Any:
         """Return the number, an int or a float, of the bytes on the wire; a bit is one byte."""
-        (number,) = self._struct.unpack(self._turn(data))
+        if self.order is not None:
+            data = self._turn(data)
+        (number,) = self._struct.unpack(data)
         if self.mask is not None:
             return (number & self.mask) >> self._shift
         return number
@@ -139,7 +141,8 @@ class Cell:
                 raise ValueError(f"{len(content)} characters; {2 * self.length} are allowed")
         elif self.mask is not None:
             content = content << self._shift & self.mask
-        return self._turn(self._struct.pack(content))
+        data = self._struct.pack(content)
+        return data if self.order is None else self._turn(data)
 
     def _turn(self, data: bytes) -> bytes:
         return data if self.order is None else bytes([data[i] for i in self.order])

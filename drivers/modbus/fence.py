@@ -106,7 +106,8 @@ class Fence:
                 return f"no actuator of the plant file begins at {table} {at} and ends before {end}"
             size = 1 if coils else 2
             data = values[size * (at - start) : size * (register.end - start)]
-            if register.settle(register.decode(data)) not in register.tag:  # NaN is in no range
+            value = register.value(data)
+            if value != value:
                 tag = register.tag
                 return f"{tag.name} is outside {tag.low:g} to {tag.high:g} {tag.unit}"
             at = register.end

@@ -126,6 +126,15 @@ class Register:
         multiplier, divisor = self._factors
         return self.cell.number(data) * multiplier / divisor + self.offset
 
+    def value(self, data: bytes) -> float:
+        """Return the value in the tag's unit of the bytes on the wire; NaN where it is none."""
+        multiplier, divisor = self._factors
+        value = self.cell.number(data) * multiplier / divisor + self.offset
+        tag = self.tag
+        if tag.low <= value <= tag.high and not tag.states:
+            return value
+        return self.settle(value)
+
     def settle(self, value: float) -> float:
         """Return a decoded value that the register's own resolution put just outside as the bound.
 
@@ -148,7 +157,7 @@ class Register:
 
         A whole number beyond 2^53 that no float is equal to is rounded, and UNCERTAIN.
         """
-        value = self.settle(self.decode(data))
+        value = self.value(data)
         if math.isnan(value):
             return Sample(self.tag, time, value, Quality.BAD)
         number = self.cell.number(data)
