@@ -30,7 +30,7 @@ class Commands(Protocol):
     """What can be asked of a running controller. Each call is synchronous and short.
 
     A text that comes back is one line for a person: what is so now. ``LookupError`` means no such
-    loop or reactor (404), ``RangeError`` a value that is not allowed (422), any other
+    loop, reactor or interlock (404), ``RangeError`` a value that is not allowed (422), any other
     ``ValueError`` a command that cannot be obeyed now (409).
     """
 
@@ -62,6 +62,18 @@ class Commands(Protocol):
         """Switch the optimiser ``off``, to ``shadow`` or ``on``."""
         ...
 
+    def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
+        """Let an interlock demand nothing for so many minutes; a reason is required."""
+        ...
+
+    def end_bypass(self, name: str, reason: str, who: str) -> str:
+        """End the bypass of an interlock before its time."""
+        ...
+
+    def reset_interlock(self, name: str, reason: str, who: str) -> str:
+        """Clear a latched interlock whose reason is gone."""
+        ...
+
     def stop(self, who: str) -> str:
         """End the controller in order: outputs to their safe values, store committed."""
         ...
@@ -85,7 +97,7 @@ class CommandServer(CommandSocket):
 
 
 def routes(to: Commands) -> "list[Route]":
-    """Return what the command socket understands; ``name`` is a loop or a reactor."""
+    """Return what the command socket understands; ``name``: loop, reactor or interlock."""
     from starlette.routing import Route
 
     async def events(request: "Request") -> "Response":
@@ -104,6 +116,12 @@ def routes(to: Commands) -> "list[Route]":
         "reason": _REASON,
         "who": _WHO,
     }
+    bypass: Keys = {
+        "minutes": (number, REQUIRED),
+        "reason": (text, REQUIRED),
+        "who": _WHO,
+    }
+    said: Keys = {"reason": _REASON, "who": _WHO}
     optimiser: Keys = {"mode": (choice(*OPTIMISER_MODES), REQUIRED), "who": _WHO}
     return [
         question("/state", to.state),
@@ -118,5 +136,8 @@ def routes(to: Commands) -> "list[Route]":
             lambda name, b: to.recipe(name, b["action"], b["recipe"], b["reason"], b["who"]),
         ),
         command("/optimiser/{name}", optimiser, lambda name, b: to.optimiser(name, **b)),
+        command("/interlock/{name}/bypass", bypass, lambda n, b: to.bypass_interlock(n, **b)),
+        command("/interlock/{name}/end", said, lambda n, b: to.end_bypass(n, **b)),
+        command("/interlock/{name}/reset", said, lambda n, b: to.reset_interlock(n, **b)),
         command("/stop", {"who": _WHO}, lambda _, b: to.stop(b["who"])),
     ]

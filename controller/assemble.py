@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from controller.conditions import Condition, Window
 from controller.facts import ML_PER_H
 from controller.guard import ActuatorRule, Guard
-from controller.interlocks import Interlock, Interlocks
+from controller.interlock import Interlock
+from controller.interlocks import Interlocks
 from controller.loops import Loop, Output, PidLoop, Station
 from controller.optimiser import OptimiserSettings
 from controller.plant import Plant
@@ -73,23 +75,18 @@ def build_guard(
             max_ml_per_h=1e3 * reactor.dose[tag.name].max_l_per_h
             if tag.name in reactor.dose
             else None,
+            excludes=tuple(
+                other
+                for group in reactor.exclusive
+                if tag.name in group
+                for other in group
+                if other != tag.name
+            ),
         )
         for tag in plant.tags.values()
         if tag.reactor == name and tag.safe is not None
     ]
-    locks = [
-        Interlock(
-            f"{name}.{key}",
-            plant.tags[s.measured],
-            above=s.above,
-            below=s.below,
-            for_s=s.for_s,
-            clear_s=s.clear_s,
-            force=s.force,
-            on_bad=s.on_bad,
-        )
-        for key, s in reactor.interlock.items()
-    ]
+    locks = build_interlocks(name, plant)
     scan_s = plant.settings.scan_s
     if state is None:
         return Guard(rules, Interlocks(locks), scan_s=scan_s)
@@ -97,6 +94,31 @@ def build_guard(
     return Guard.from_state(
         rules, Interlocks(locks), state, now, scan_s=scan_s, ran_on_s=max(dogs) + scan_s
     )
+
+
+def build_interlocks(name: str, plant: Plant) -> list[Interlock]:
+    """Return the interlocks of reactor ``name`` in the order of the plant file."""
+    longest_min = plant.settings.bypass_max_min
+    return [
+        Interlock(
+            f"{name}.{key}",
+            Condition(
+                tuple(Window(plant.tags[w.measured], w.above, w.below) for w in s.windows),
+                every=bool(s.all),
+            ),
+            for_s=s.for_s,
+            clear_s=s.clear_s,
+            force=s.force,
+            at_most=s.at_most,
+            at_least=s.at_least,
+            no_start=s.no_start,
+            on_bad=s.on_bad,
+            bad_s=s.bad_s,
+            latch=s.latch,
+            bypass_max_s=60.0 * (longest_min if s.bypass_max_min is None else s.bypass_max_min),
+        )
+        for key, s in plant.settings.reactor[name].interlock.items()
+    ]
 
 
 def optimiser_settings(plant: Plant) -> dict[str, OptimiserSettings]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from controller.device_consistency import wrong_keys, wrong_lines, wrong_place
 from controller.device_settings import DeviceSettings, TagSettings
+from controller.protection_consistency import wrong_protection
 from controller.register_consistency import Taken
 from controller.settings import LoopSettings, PlantSettings, ReactorSettings
 
@@ -81,7 +82,7 @@ def inconsistencies(plant: PlantSettings) -> Iterator[str]:
     actuators = {n for n, t in tags.items() if t.safe is not None}
     driven: dict[str, str] = {}
     for name, reactor in plant.reactor.items():
-        yield from _reactor(name, reactor, tags, actuators, driven)
+        yield from _reactor(name, reactor, plant, tags, actuators, driven)
     for actuator in sorted(actuators - driven.keys()):
         yield f"{actuator}: no loop drives it; one loop's outputs must name every actuator"
 
@@ -112,6 +113,7 @@ def _device(
 def _reactor(
     name: str,
     reactor: ReactorSettings,
+    plant: PlantSettings,
     tags: Mapping[str, TagSettings],
     actuators: set[str],
     driven: dict[str, str],
@@ -137,26 +139,7 @@ def _reactor(
             yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {' or '.join(units)}"
     for loop_name, loop in reactor.loop.items():
         yield from _loop(f"{key}.loop.{loop_name}", name, loop, reactor, tags, driven, unknown)
-    for lock_name, lock in reactor.interlock.items():
-        where = f"{key}.interlock.{lock_name}"
-        yield from unknown(f"{where}.measured", lock.measured)
-        if lock.above is None and lock.below is None:
-            yield f"{where}: missing; above or below (in the measured unit) is required"
-        for actuator, value in lock.force.items():
-            wrong = list(unknown(f"{where}.force", actuator, actuators))
-            yield from wrong
-            if not wrong and not (tags[actuator].low <= value <= tags[actuator].high):
-                t = tags[actuator]
-                yield (
-                    f"{where}.force.{actuator}: {value:g} is not allowed; "
-                    f"{t.low:g} to {t.high:g} {t.unit}"
-                )
-    for actuator in reactor.dose:
-        wrong = list(unknown(f"{key}.dose", actuator, actuators))
-        yield from wrong
-        if not wrong and tags[actuator].unit not in ("mL/min", "mL/h", "L/h"):
-            unit = tags[actuator].unit
-            yield f"{key}.dose.{actuator}: {unit} is no liquid flow; mL/min, mL/h or L/h"
+    yield from wrong_protection(key, reactor, tags, plant.bypass_max_min, unknown)
     yield from _model(key, reactor)
 
 

@@ -282,6 +282,23 @@ class Controller:
         chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
         return self._audit(who, chosen.name, "optimiser", old, mode, "")
 
+    def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
+        """Let an interlock demand nothing for so many minutes."""
+        locks, now = self._interlock(name).guard.interlocks, self.clock.now()
+        locks.bypass(name, now, 60.0 * minutes, who, reason)
+        return self._audit(who, name, "bypass", "none", f"{minutes:g} min", reason)
+
+    def end_bypass(self, name: str, reason: str, who: str) -> str:
+        """End the bypass of an interlock before its time."""
+        ended = self._interlock(name).guard.interlocks.end_bypass(name)
+        left = f"{(ended.until - self.clock.now()) / 60.0:.0f} min left"
+        return self._audit(who, name, "bypass", left, "ended", reason)
+
+    def reset_interlock(self, name: str, reason: str, who: str) -> str:
+        """Clear a latched interlock whose reason is gone."""
+        self._interlock(name).reset_interlock(name, self.clock.now())
+        return self._audit(who, name, "latch", "tripped", "reset", reason)
+
     def stop(self, who: str) -> str:
         """End the scan in order; whoever runs it then writes the safe values."""
         self.scan.stopping = True
@@ -307,6 +324,16 @@ class Controller:
         if found is None:
             raise LookupError(f"{name}: no such loop; {', '.join(self._loops)}")
         return found
+
+    def _interlock(self, name: str) -> Reactor:
+        """Return the reactor whose interlock it is."""
+        known: list[str] = []
+        for reactor in self.reactors.values():
+            own = [lock.name for lock in reactor.guard.interlocks.locks]
+            if name in own:
+                return reactor
+            known += own
+        raise LookupError(f"{name}: no such interlock; {', '.join(known) or 'none'}")
 
     def _reactor(self, name: str) -> Reactor:
         if not name and len(self.reactors) == 1:

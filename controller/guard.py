@@ -1,26 +1,25 @@
 """The Guard: the last check of every value before it is written, whoever computed it.
 
-Candidate, finite and type, range, rate, interlocks, dose in any hour, value. It imports nothing of
-ours but ``drivers.point`` and the interlocks. It never raises for a bad candidate: a controller
-gets a safe value and is told so; what a person asks for is refused before it comes here.
+Candidate, finite and type, range, rate, interlocks and exclusions, dose in any hour, value. It
+imports nothing of ours but ``drivers.point`` and the interlocks. It never raises for a bad
+candidate: a controller gets a safe value and is told so; what a person asks for is refused before
+it comes here.
 """
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import pairwise
 from typing import Any, NamedTuple
 
-from controller.interlocks import InterlockEvent, Interlocks
-from drivers.point import Sample, Tag
+from controller.dose import HOUR_S, ML_PER_S, Dose
+from controller.interlock import InterlockEvent
+from controller.interlocks import Interlocks
+from drivers.point import Quality, Sample, Tag
 
-HOUR_S = 3600.0
-ML_PER_S = {"mL/s": 1.0, "mL/min": 1 / 60, "mL/h": 1 / 3600, "L/min": 1000 / 60, "L/h": 1 / 3.6}
 CREDIT_S = 5.0  # a longer pause does not allow a larger step
 FRESH_S = 5.0  # interlocks evaluated longer ago than this are not trusted
-GRAIN_S = 60.0  # how finely doses are remembered over a restart
+AT_REST = 1e-3  # of its range: an actuator that holds no more is closed, or stands still
 
 
 class Limited(IntEnum):
@@ -56,11 +55,14 @@ class ActuatorRule:
         tag: the actuator; its range and its safe value.
         rate_per_s: greatest change, the tag's unit per s; ``None``: any.
         max_ml_per_h: greatest dose in any hour, mL; ``None``: any.
+        excludes: actuators that are never open together with it, by tag name: steam and cooling
+            water. Each opens only when the others are seen closed.
     """
 
     tag: Tag
     rate_per_s: float | None = None
     max_ml_per_h: float | None = None
+    excludes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.tag.name
@@ -80,111 +82,27 @@ class ActuatorRule:
             )
 
 
-class _Dose:
-    """What went through one pump within the hour: points (s, mL since the first), linear between.
-
-    Exact: a new point is kept wherever the flow changes, and nothing is rounded until a restart.
-    """
-
-    __slots__ = ("_bend", "_points", "flow", "ml_per_s", "most", "time", "volume")
-
-    def __init__(self, most: float, ml_per_s: float) -> None:
-        self.most = most  # mL in any hour
-        self.ml_per_s = ml_per_s  # of one of the tag's units
-        self.flow = 0.0  # mL/s since `time`
-        self.time = math.nan  # up to when it has been counted; NaN: not begun
-        self.volume = 0.0  # mL at `time`
-        self._bend = -1.0  # mL/s between the last two points
-        self._points: deque[tuple[float, float]] = deque()
-
-    def count(self, now: float) -> None:
-        """Add what went through since the last count."""
-        dt = now - self.time
-        if dt <= 0.0:
-            return
-        points = self._points
-        if dt != dt:  # the first time
-            points.append((now, self.volume))
-        else:
-            self.volume += self.flow * dt
-            if self.flow == self._bend:
-                points[-1] = (now, self.volume)
-            else:
-                points.append((now, self.volume))
-                self._bend = self.flow
-        self.time = now
-        old = now - HOUR_S
-        while len(points) > 2 and points[1][0] <= old:
-            points.popleft()
-
-    def since(self, time: float) -> float:
-        """Return what went through since ``time``, in mL, up to the last count."""
-        points = self._points
-        if not points or time <= points[0][0]:
-            return self.volume - (points[0][1] if points else self.volume)
-        if time >= self.time:
-            return 0.0
-        i = 1
-        while points[i][0] < time:
-            i += 1
-        (t0, v0), (t1, v1) = points[i - 1], points[i]
-        return self.volume - v0 - (v1 - v0) * (time - t0) / (t1 - t0)
-
-    def allowed(self, flow: float, now: float, ahead: float) -> float:
-        """Return ``flow`` or as much of it (mL/s) as the hour ``ahead`` s from now can take."""
-        wanted = flow * ahead
-        # Since the oldest point is longer than an hour: if that leaves enough, it is enough.
-        if self.volume - self._points[0][1] + wanted <= self.most:
-            return flow
-        left = self.most - self.since(now + ahead - HOUR_S)
-        # a constant flow of exactly the limit is not cut by rounding
-        return flow if wanted <= left + 1e-9 * wanted else max(0.0, left) / ahead
-
-    def as_state(self) -> dict[str, Any]:
-        """Return it as JSON; points closer than `GRAIN_S` are joined, their volume is kept."""
-        points = list(self._points)
-        kept = points[:1]
-        for point, after in pairwise(points[1:]):
-            if after[0] - kept[-1][0] >= GRAIN_S:
-                kept.append(point)
-        kept += points[-1:] if len(points) > 1 else []
-        return {"ml_per_s": self.flow, "points": [[t, v - points[0][1]] for t, v in kept]}
-
-    def restore(self, state: Mapping[str, Any], now: float, ran_on_s: float) -> None:
-        """Continue from ``as_state``; see `Guard.from_state`."""
-        points = [(float(t), float(v)) for t, v in state["points"]]
-        flow = float(state["ml_per_s"])
-        if not all(math.isfinite(n) for point in [*points, (flow, 0.0)] for n in point):
-            raise ValueError("not finite")
-        rises = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(points))
-        if flow < 0 or not rises:
-            raise ValueError("not rising")
-        if not points:
-            return
-        late = max(0.0, points[-1][0] - now)  # a clock that was set back: no outage, same doses
-        self._points = deque((t - late, v) for t, v in points)
-        self.time, self.volume = self._points[-1]
-        self.flow = flow
-        self.count(min(now, self.time + ran_on_s))
-        self.flow = 0.0
-        self.count(now)
-
-
 class _Seat:
     """One actuator: its rule and what it holds."""
 
-    __slots__ = ("dose", "high", "last", "low", "rate", "rule", "safe", "texts", "time")
+    __slots__ = (
+        "dose", "excludes", "high", "last", "low", "open", "rate", "rest", "rule", "safe", "texts",
+        "time",
+    )  # fmt: skip
 
     def __init__(self, rule: ActuatorRule) -> None:
         tag = rule.tag
         self.rule = rule
         self.low, self.high, self.safe = tag.low, tag.high, tag.safe or 0.0
+        self.rest = tag.low + AT_REST * (tag.high - tag.low)
+        self.excludes: Sequence[_Seat] = ()
+        self.open = False  # its readback says so; looked at only where it excludes others
         self.rate = math.inf if rule.rate_per_s is None else rule.rate_per_s
         self.last = self.safe  # what it holds
         self.time = math.inf  # when that was decided, s since 1970; inf: never
         self.dose = None
         if rule.max_ml_per_h is not None:
-            self.dose = _Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
+            self.dose = Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
         self.texts = {
             Limited.NO: "",
             Limited.NOT_FINITE: "asked for no number; safe value",
@@ -215,11 +133,16 @@ class Guard:
         self._scan_s = scan_s
         self._begun = -math.inf
         for lock in interlocks.locks:
-            for name, value in lock.force.items():
-                if name not in self._seats:
-                    known = ", ".join(self._seats)
-                    raise ValueError(f"{lock.name}: {name} is no actuator of this guard; {known}")
-                self._seats[name].rule.tag.require(value)
+            for name in lock.actuators:
+                self._known(lock.name, name)
+            for name, low, high in lock.limits:
+                self._seats[name].rule.tag.require(low if math.isfinite(low) else high)
+        for name, seat in self._seats.items():
+            for other in seat.rule.excludes:
+                if other == name or name not in self._known(name, other).rule.excludes:
+                    raise ValueError(f"{name}: {other} must exclude it too, and be another")
+            seat.excludes = [self._seats[other] for other in seat.rule.excludes]
+        self._excluding = [seat for seat in self._seats.values() if seat.excludes]
 
     def begin(self, now: float, samples: Mapping[str, Sample]) -> Sequence[InterlockEvent]:
         """Evaluate the interlocks for this scan and return those that tripped or cleared.
@@ -229,6 +152,10 @@ class Guard:
             samples: by tag name; a missing one is BAD.
         """
         self._begun = now
+        for seat in self._excluding:
+            found = samples.get(seat.rule.tag.name)
+            if found is not None and found.quality is not Quality.BAD:
+                seat.open = found.value > seat.rest
         return self.interlocks.evaluate(now, samples)
 
     def check(self, tag: Tag, value: float, now: float) -> Checked:
@@ -245,6 +172,7 @@ class Guard:
         seat = self._seats.get(tag.name)
         if seat is None:
             raise ValueError(f"{tag.name}: no actuator of this guard; {', '.join(self._seats)}")
+        name = tag.name
         limited = Limited.NO
         reason = None
         if type(value) is not float:
@@ -262,11 +190,16 @@ class Guard:
                     value, limited = seat.last + step, Limited.RATE
                 elif value < seat.last - step:
                     value, limited = seat.last - step, Limited.RATE
-        forced = self.interlocks.forced.get(tag.name)
-        if forced is not None:
-            value, limited, reason = forced.value, Limited.INTERLOCK, forced.text
-        elif now - self._begun > FRESH_S:
+        if now - self._begun > FRESH_S:
             value, limited = seat.safe, Limited.INTERLOCK
+        demand = self.interlocks.demands.get(name)
+        if demand is not None:
+            if value > demand.high or demand.low == demand.high:
+                value, limited, reason = demand.high, Limited.INTERLOCK, demand.why_high
+            elif value < demand.low:
+                value, limited, reason = demand.low, Limited.INTERLOCK, demand.why_low
+        if value > seat.rest and (why := self._closed(seat, name)):
+            value, limited, reason = seat.low, Limited.INTERLOCK, why
         dose = seat.dose
         if dose is not None:
             dose.count(now)
@@ -278,6 +211,25 @@ class Guard:
             dose.flow = flow
         seat.last, seat.time = value, now
         return Checked(value, seat.texts[limited] if reason is None else reason, limited)
+
+    def _closed(self, seat: _Seat, name: str) -> str:
+        """Return why an actuator must not open now, or an empty string."""
+        if seat.last <= seat.rest and (why := self.interlocks.no_start.get(name)):
+            return why
+        for other in seat.excludes:
+            tag = other.rule.tag.name
+            if other.last > other.rest or other.open:
+                return f"{tag} is open"
+            demand = self.interlocks.demands.get(tag)
+            if demand is not None and demand.low > other.rest:
+                return f"{tag} must open"
+        return ""
+
+    def _known(self, where: str, name: str) -> _Seat:
+        if name not in self._seats:
+            known = ", ".join(self._seats)
+            raise ValueError(f"{where}: {name} is no actuator of this guard; {known}")
+        return self._seats[name]
 
     def adopt(self, tag: Tag, value: float) -> None:
         """Take what the device really holds: a readback that is not what was written.
@@ -303,9 +255,9 @@ class Guard:
         return dose.since(now - HOUR_S)
 
     def as_state(self) -> dict[str, Any]:
-        """Return doses and latches as JSON, for a restart."""
+        """Return doses, latches and bypasses as JSON, for a restart."""
         doses = {n: s.dose.as_state() for n, s in self._seats.items() if s.dose is not None}
-        return {"doses": doses, "latched": self.interlocks.as_state()}
+        return {"doses": doses, **self.interlocks.as_state()}
 
     @classmethod
     def from_state(
@@ -318,7 +270,7 @@ class Guard:
         scan_s: float = 1.0,
         ran_on_s: float = math.inf,
     ) -> "Guard":
-        """Return a guard that remembers the doses and latches of ``as_state``.
+        """Return a guard that remembers the doses, latches and bypasses of ``as_state``.
 
         Args:
             rules: as for a new one; what the state knows of other actuators is forgotten.
@@ -336,7 +288,7 @@ class Guard:
         guard = cls(rules, interlocks, scan_s=scan_s)
         try:
             doses = dict(state["doses"])
-            interlocks.restore([str(name) for name in state["latched"]])
+            interlocks.restore(state, now)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"guard state: damaged: {error!r}") from None
         for name, seat in guard._seats.items():

@@ -1,107 +1,17 @@
-"""Interlocks: while a measurement is outside its window, actuators are forced to fixed values.
+"""Interlocks: while a condition holds, actuators are forced, limited or may not start.
 
-Pure, and stateless but for timers and latches. It imports nothing of ours but ``drivers.point``, so
-that no PID, recipe, optimiser or command can reach around it. It does not replace hard-wired
-protection.
+Pure, and stateless but for timers, latches and bypasses. It imports nothing of ours but
+``drivers.point`` and what an interlock is, so that no PID, recipe, optimiser or command can reach
+around it. It does not replace hard-wired protection.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any
 
-from drivers.point import Quality, Sample, Tag
-
-
-@dataclass(frozen=True, slots=True)
-class Interlock:
-    """A window for one measurement, and what is forced while the measurement is outside.
-
-    Attributes:
-        name: ``R1.low_do``.
-        tag: the measurement.
-        above: trips above this, in the tag's unit; ``None``: never.
-        below: trips below this, in the tag's unit; ``None``: never.
-        for_s: how long the measurement must be outside before it trips, s.
-        clear_s: how long it must be inside again, with a GOOD reading, before it clears, s.
-        force: value of each actuator while tripped, in its unit, by tag name.
-        on_bad: ``trip`` after ``bad_s`` without a usable reading, or ``hold`` what it was; a timer
-            that already runs towards a trip runs on.
-        bad_s: s; there is no such grace before the first usable reading.
-        latch: stays tripped until somebody resets it.
-    """
-
-    name: str
-    tag: Tag
-    above: float | None = None
-    below: float | None = None
-    for_s: float = 0.0
-    clear_s: float = 0.0
-    force: Mapping[str, float] = field(default_factory=dict[str, float])
-    on_bad: Literal["trip", "hold"] = "trip"
-    bad_s: float = 30.0
-    latch: bool = False
-
-    def __post_init__(self) -> None:
-        low, high = self.window
-        if not low < high or (self.above is None and self.below is None):
-            raise ValueError(
-                f"{self.name}: below {self.below} and above {self.above} are not allowed; "
-                f"one of them, or below < above, in {self.tag.unit}"
-            )
-        if not (0 <= self.for_s < math.inf and 0 <= self.clear_s < math.inf and self.bad_s >= 0):
-            raise ValueError(f"{self.name}: for_s, clear_s and bad_s must be 0 s or more")
-        if not self.force or not all(map(math.isfinite, self.force.values())):
-            raise ValueError(f"{self.name}: force must give at least one actuator a finite value")
-
-    @property
-    def window(self) -> tuple[float, float]:
-        """Where the measurement may be, ends included, in the tag's unit."""
-        return (
-            -math.inf if self.below is None else self.below,
-            math.inf if self.above is None else self.above,
-        )
-
-    @property
-    def text(self) -> str:
-        """What it does, for people: ``R1.do below 12 % for 20 s: R1.feed = 0``."""
-        limits = (("below", self.below), ("above", self.above))
-        window = " or ".join(f"{word} {at:g}" for word, at in limits if at is not None)
-        held = f" for {self.for_s:g} s" if self.for_s else ""
-        return f"{self.tag.name} {window}{_shown(self.tag.unit)}{held}: {self.forces}"
-
-    @property
-    def forces(self) -> str:
-        """What it forces, for people: ``R1.feed = 0, R1.heater = 0``."""
-        return ", ".join(f"{name} = {value:g}" for name, value in self.force.items())
-
-
-class InterlockEvent(NamedTuple):
-    """An interlock tripped or cleared.
-
-    Attributes:
-        time: s since 1970 UTC.
-        name: the interlock's.
-        tripped: or cleared.
-        order: its place among those tripped, 1 for the first out; 0 when it cleared.
-        value: what was measured, in the measurement's unit; NaN if it was BAD.
-        text: one sentence for people.
-    """
-
-    time: float
-    name: str
-    tripped: bool
-    order: int
-    value: float
-    text: str
-
-
-class Forced(NamedTuple):
-    """What an actuator is held at, and by which interlock."""
-
-    value: float
-    name: str
-    text: str
+from controller.conditions import names
+from controller.interlock import Bypass, Demand, Interlock, InterlockEvent, Status
+from drivers.point import Quality, RangeError, Sample
 
 
 class _Watch:
@@ -109,10 +19,10 @@ class _Watch:
 
     __slots__ = (
         "bad_since",
+        "bypass",
         "good_since",
-        "high",
         "lock",
-        "low",
+        "only",
         "outside_since",
         "quiet",
         "tripped",
@@ -121,46 +31,59 @@ class _Watch:
 
     def __init__(self, lock: Interlock) -> None:
         self.lock = lock
-        self.low, self.high = lock.window
+        windows = lock.condition.windows
+        # Its only measurement with the ends of its window, so that a quiet scan costs little.
+        self.only = (windows[0].tag.name, windows[0].low, windows[0].high)
+        if len(windows) > 1:
+            self.only = ("", math.nan, math.nan)
         self.tripped = False
+        self.bypass: Bypass | None = None
         self.why = lock.text
         self.outside_since = math.inf  # inf: it is not outside
         self.good_since = math.inf  # inf: it is not inside with a GOOD reading
         self.bad_since = -math.inf  # -inf: no usable reading yet; inf: the last one was usable
         self.quiet = False  # inside, not tripped, no timer runs: nothing to do
 
-    def see(self, now: float, quality: Quality, value: float) -> None:
+    def see(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Run the timers for one scan."""
-        if quality is Quality.BAD:
+        outside, sure = self.lock.condition.holds(samples)
+        if outside is None:
             # A BAD reading proves nothing: it stops no timer that runs towards a trip, and
             # starts again the one towards clearing.
             self.quiet = False
             self.good_since = math.inf
             if self.bad_since == math.inf:
                 self.bad_since = now
+            return
+        self.bad_since = math.inf
+        if outside:
+            self.good_since = math.inf
+            self.outside_since = min(self.outside_since, now)
         else:
-            self.bad_since = math.inf
-            if self.low <= value <= self.high:
-                self.outside_since = math.inf
-                if quality is not Quality.GOOD:
-                    self.good_since = math.inf
-                elif self.good_since == math.inf:
-                    self.good_since = now
-            else:  # NaN too is in no window
+            self.outside_since = math.inf
+            if not sure:
                 self.good_since = math.inf
-                self.outside_since = min(self.outside_since, now)
-            self.quiet = not self.tripped and self.outside_since == math.inf
+            elif self.good_since == math.inf:
+                self.good_since = now
+        self.quiet = not self.tripped and self.outside_since == math.inf
 
-    def due(self) -> float:
-        """Return when it trips if nothing changes, s since 1970; ``inf``: never."""
+    def due(self) -> tuple[float, bool]:
+        """Return when it trips if nothing changes, s since 1970, and whether for want of readings.
+
+        ``inf``: never.
+        """
         lock = self.lock
         window = self.outside_since + lock.for_s
         silence = self.bad_since + lock.bad_s if lock.on_bad == "trip" else math.inf
-        self.why = lock.text
-        if silence < window:
-            silent = f" for {lock.bad_s:g} s" if math.isfinite(silence) else ""
-            self.why = f"{lock.tag.name} BAD{silent}: {lock.forces}"
-        return min(window, silence)
+        return min(window, silence), silence < window
+
+    def trip(self, samples: Mapping[str, Sample], *, silent: bool) -> None:
+        """Trip, and note why."""
+        lock = self.lock
+        self.tripped, self.why = True, lock.text
+        if silent:
+            how_long = f" for {lock.bad_s:g} s" if math.isfinite(self.bad_since) else ""
+            self.why = f"{lock.condition.bad(samples)} BAD{how_long}: {lock.does}"
 
     def clears(self, now: float) -> bool:
         """Whether the window has been kept for long enough."""
@@ -170,21 +93,24 @@ class _Watch:
 class Interlocks:
     """All interlocks of a reactor or a plant.
 
-    Where two force the same actuator to different values, the one that was given first wins.
+    Where two contradict each other about an actuator, the one that was given first wins.
 
     Attributes:
-        forced: what each actuator is held at now, by tag name.
+        demands: where each actuator must be now, by tag name.
+        no_start: the text of the interlock that lets an actuator not start now, by tag name.
     """
 
     def __init__(self, interlocks: Sequence[Interlock]) -> None:
-        names = [lock.name for lock in interlocks]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"{', '.join(sorted(twice))}: an interlock's name must be used once")
-        self.forced: Mapping[str, Forced] = {}
+        named = [lock.name for lock in interlocks]
+        if twice := {name for name in named if named.count(name) > 1}:
+            raise ValueError(f"{names(sorted(twice))}: an interlock's name must be used once")
+        self.demands: Mapping[str, Demand] = {}
+        self.no_start: Mapping[str, str] = {}
         self._watches = [_Watch(lock) for lock in interlocks]
         self._named = {watch.lock.name: watch for watch in self._watches}
-        self._pairs = [(watch, watch.lock.tag.name) for watch in self._watches]
         self._order: list[str] = []
+        self._bypassed = False
+        self._now = -math.inf
 
     @property
     def locks(self) -> tuple[Interlock, ...]:
@@ -196,10 +122,18 @@ class Interlocks:
         """Names of those tripped now, the first out first."""
         return tuple(self._order)
 
-    def status(self) -> dict[str, tuple[bool, str]]:
-        """Return whether each is tripped, and why or when it would be, by name."""
+    def status(self) -> dict[str, Status]:
+        """Return how each stands, by name."""
+        order = {name: place for place, name in enumerate(self._order, 1)}
         return {
-            watch.lock.name: (watch.tripped, watch.why if watch.tripped else watch.lock.text)
+            (lock := watch.lock).name: Status(
+                watch.tripped,
+                order.get(lock.name, 0),
+                watch.why if watch.tripped else lock.text,
+                watch.tripped and lock.latch,
+                watch.bypass,
+                lock.bypass_max_s,
+            )
             for watch in self._watches
         }
 
@@ -211,20 +145,27 @@ class Interlocks:
             samples: by tag name.
 
         Returns:
-            Those that tripped, the first out first, then those that cleared.
+            Bypasses that ended, then those that tripped, the first out first, then those that
+            cleared.
         """
+        self._now = now
+        ended = self._expire(now) if self._bypassed else []
         moved = False
-        for watch, tag in self._pairs:
-            found = samples.get(tag)
-            if found is None:
-                quality, value = Quality.BAD, math.nan
-            else:
-                quality, value = found.quality, found.value
-                if watch.quiet and quality is not Quality.BAD and watch.low <= value <= watch.high:
+        for watch in self._watches:
+            if watch.quiet:
+                tag, low, high = watch.only
+                found = samples.get(tag)
+                if (
+                    found is not None
+                    and found.quality is not Quality.BAD
+                    and low <= found.value <= high
+                ):
                     continue
-            watch.see(now, quality, value)
-            moved = moved or (not watch.quiet)
-        return self._settle(now, samples) if moved else ()
+            watch.see(now, samples)
+            moved = moved or not watch.quiet
+        return [*ended, *self._settle(now, samples)] if moved else ended
+
+    # -- what people may do --------------------------------------------------------------------
 
     def reset(self, name: str, now: float) -> InterlockEvent:
         """Clear a latched interlock whose measurement is inside its window again.
@@ -232,34 +173,111 @@ class Interlocks:
         Raises:
             ValueError: there is none of this name, it is not tripped, or it still has its reason.
         """
-        watch = self._named.get(name)
-        if watch is None:
-            known = ", ".join(self._named) or "none"
-            raise ValueError(f"{name}: no such interlock; {known}")
+        watch = self._find(name)
         if not watch.tripped:
             raise ValueError(f"{name}: it is not tripped; nothing to reset")
         if not watch.clears(now):
             raise ValueError(f"{name}: it cannot be reset while its reason lasts: {watch.why}")
         event = self._clear(watch, now, math.nan)
-        self._force()
+        self._demand()
         return event
 
-    def as_state(self) -> list[str]:
-        """Return the latched ones that are tripped, the first out first, for a restart."""
-        return [name for name in self._order if self._named[name].lock.latch]
+    def bypass(self, name: str, now: float, for_s: float, who: str, reason: str) -> Bypass:
+        """Let an interlock demand nothing for ``for_s`` s; it goes on watching and telling.
 
-    def restore(self, latched: Sequence[str]) -> None:
-        """Trip again what ``as_state`` named; a name that is no longer in the plant is left out."""
+        Raises:
+            RangeError: ``for_s`` is not above 0 or longer than its greatest.
+            ValueError: there is none of this name, it may never be bypassed or is already, or
+                there is no reason.
+        """
+        watch = self._find(name)
+        most = watch.lock.bypass_max_s
+        if most == 0.0:
+            raise ValueError(f"{name}: it may never be bypassed (bypass_max_min = 0)")
+        if watch.bypass is not None:
+            raise ValueError(f"{name}: it is bypassed already, by {watch.bypass.who}; end it first")
+        if not 0.0 < for_s <= most:
+            raise RangeError(
+                f"{name}: a bypass of {for_s / 60:g} min is not allowed; "
+                f"more than 0 to {most / 60:g} min"
+            )
+        if not reason.strip():
+            raise ValueError(f"{name}: a bypass needs a reason")
+        watch.bypass = Bypass(now, now + for_s, who, reason.strip())
+        self._demand()
+        return watch.bypass
+
+    def end_bypass(self, name: str) -> Bypass:
+        """End a bypass before its time; what is tripped demands again, in this scan.
+
+        Raises:
+            ValueError: there is none of this name, or it is not bypassed.
+        """
+        watch = self._find(name)
+        ended = watch.bypass
+        if ended is None:
+            raise ValueError(f"{name}: it is not bypassed; nothing to end")
+        watch.bypass = None
+        self._demand()
+        return ended
+
+    # -- restart -------------------------------------------------------------------------------
+
+    def as_state(self) -> dict[str, Any]:
+        """Return latches, the first out first, and bypasses as JSON, for a restart."""
+        return {
+            "latched": [name for name in self._order if self._named[name].lock.latch],
+            "bypassed": {
+                watch.lock.name: {
+                    **watch.bypass._asdict(),
+                    "left_s": watch.bypass.until - self._now,
+                }
+                for watch in self._watches
+                if watch.bypass is not None and math.isfinite(self._now)
+            },
+        }
+
+    def restore(self, state: Mapping[str, Any], now: float) -> None:
+        """Take latches and bypasses as they were; a name that the plant lost is left out.
+
+        A bypass ends when it would have, and never lasts longer: not when the clock was set back,
+        and not longer than the plant file now allows.
+
+        Raises:
+            KeyError, TypeError, ValueError: the state is damaged.
+        """
+        latched = [str(name) for name in state["latched"]]
+        bypassed: dict[str, Bypass] = {}
+        for name, kept in dict(state.get("bypassed", {})).items():
+            until = min(float(kept["until"]), now + float(kept["left_s"]))
+            bypassed[name] = Bypass(
+                float(kept["since"]), until, str(kept["who"]), str(kept["reason"])
+            )
+            if not math.isfinite(until + bypassed[name].since):
+                raise ValueError(f"{name}: a bypass without an end")
         for name in latched:
             watch = self._named.get(name)
             if watch is not None and watch.lock.latch and not watch.tripped:
                 watch.tripped, watch.quiet = True, False
                 self._order.append(name)
-        self._force()
+        for name, bypass in bypassed.items():
+            watch = self._named.get(name)
+            if watch is not None and watch.lock.bypass_max_s > 0.0:
+                until = min(bypass.until, bypass.since + watch.lock.bypass_max_s)
+                watch.bypass = bypass._replace(until=until)
+        self._demand()
 
-    def _settle(self, now: float, samples: Mapping[str, Sample]) -> Sequence[InterlockEvent]:
+    # -- inside --------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> _Watch:
+        watch = self._named.get(name)
+        if watch is None:
+            raise ValueError(f"{name}: no such interlock; {names(self._named) or 'none'}")
+        return watch
+
+    def _settle(self, now: float, samples: Mapping[str, Sample]) -> list[InterlockEvent]:
         """Trip and clear what is due."""
-        due: list[tuple[float, _Watch]] = []
+        due: list[tuple[float, _Watch, bool]] = []
         cleared: list[_Watch] = []
         for watch in self._watches:
             if watch.quiet:
@@ -267,42 +285,79 @@ class Interlocks:
             if watch.tripped:
                 if not watch.lock.latch and watch.clears(now):
                     cleared.append(watch)
-            elif (at := watch.due()) <= now:
-                due.append((at, watch))
+                continue
+            at, silent = watch.due()
+            if at <= now:
+                due.append((at, watch, silent))
         if not due and not cleared:
-            return ()
+            return []
         events: list[InterlockEvent] = []
-        due.sort(key=lambda pair: pair[0])  # stable: within a moment, as in the plant file
-        for _, watch in due:
-            watch.tripped = True
-            self._order.append(watch.lock.name)
-            value = _value(samples, watch)
-            order = len(self._order)
-            events.append(InterlockEvent(now, watch.lock.name, True, order, value, watch.why))
-        events += [self._clear(watch, now, _value(samples, watch)) for watch in cleared]
-        self._force()
+        due.sort(key=lambda each: each[0])  # stable: within a moment, as in the plant file
+        for _, watch, silent in due:
+            watch.trip(samples, silent=silent)
+            name = watch.lock.name
+            self._order.append(name)
+            text = watch.why if watch.bypass is None else f"{watch.why} (bypassed: not done)"
+            order, value = len(self._order), _measured(samples, watch)
+            events.append(InterlockEvent(now, name, "tripped", order, value, text))
+        events += [self._clear(watch, now, _measured(samples, watch)) for watch in cleared]
+        self._demand()
         return events
 
     def _clear(self, watch: _Watch, now: float, value: float) -> InterlockEvent:
         watch.tripped = False
-        self._order.remove(watch.lock.name)
-        return InterlockEvent(now, watch.lock.name, False, 0, value, f"cleared: {watch.lock.text}")
+        lock = watch.lock
+        self._order.remove(lock.name)
+        return InterlockEvent(now, lock.name, "cleared", 0, value, f"cleared: {lock.text}")
 
-    def _force(self) -> None:
-        forced: dict[str, Forced] = {}
+    def _expire(self, now: float) -> list[InterlockEvent]:
+        """End the bypasses whose time is over."""
+        over = [w for w in self._watches if w.bypass is not None and now >= w.bypass.until]
+        events: list[InterlockEvent] = []
+        order = {name: place for place, name in enumerate(self._order, 1)}
+        for watch in over:
+            bypass, watch.bypass, name = watch.bypass, None, watch.lock.name
+            who, minutes = (
+                ("", 0.0) if bypass is None else (bypass.who, bypass.until - bypass.since)
+            )
+            text = f"the bypass by {who} is over after {minutes / 60:g} min: {watch.lock.text}"
+            place = order.get(name, 0)
+            events.append(InterlockEvent(now, name, "bypass ended", place, math.nan, text))
+        if over:
+            self._demand()
+        return events
+
+    def _demand(self) -> None:
+        """Work out what those that are tripped and not bypassed demand together."""
+        self._bypassed = any(watch.bypass is not None for watch in self._watches)
+        demands: dict[str, Demand] = {}
+        no_start: dict[str, str] = {}
         for watch in self._watches:
-            if watch.tripped:
-                for name, value in watch.lock.force.items():
-                    forced.setdefault(name, Forced(value, watch.lock.name, watch.why))
-        self.forced = forced
+            if not watch.tripped or watch.bypass is not None:
+                continue
+            for name, low, high in watch.lock.limits:
+                demands[name] = _both(demands.get(name), low, high, watch.why)
+            for name in watch.lock.no_start:
+                no_start.setdefault(name, watch.why)
+        self.demands, self.no_start = demands, no_start
 
 
-def _value(samples: Mapping[str, Sample], watch: _Watch) -> float:
-    found = samples.get(watch.lock.tag.name)
+def _both(first: Demand | None, low: float, high: float, why: str) -> Demand:
+    """Return what fulfils ``first`` and, as far as that allows, also ``low`` to ``high``."""
+    if first is None:
+        return Demand(low, high, why, why)
+    low, high = min(max(low, first.low), first.high), max(min(high, first.high), first.low)
+    return Demand(
+        low,
+        high,
+        why if low > first.low else first.why_low,
+        why if high < first.high else first.why_high,
+    )
+
+
+def _measured(samples: Mapping[str, Sample], watch: _Watch) -> float:
+    """Return what was measured, outside its window where one is; NaN if it was BAD."""
+    condition = watch.lock.condition
+    window = next(iter(condition.outside(samples)), condition.windows[0])
+    found = samples.get(window.tag.name)
     return math.nan if found is None else found.value
-
-
-def _shown(unit: str) -> str:
-    """Return a UCUM code as people write it, with a space: `` °C``, `` r/min``, nothing for pH."""
-    plain = unit.strip("[]").replace("{", "").replace("}", "")
-    return {"pH": "", "1": "", "Cel": " °C"}.get(plain, f" {plain}")

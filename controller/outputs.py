@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 from controller.assemble import build_guard, build_loops
-from controller.guard import HOUR_S, Limited
+from controller.dose import HOUR_S
+from controller.guard import Limited
+from controller.interlock import InterlockEvent
 from controller.loops import Loop, Mode, PidLoop, Station
 from controller.plant import Plant
 from drivers.point import Quality, Sample, Tag
@@ -64,6 +66,21 @@ class Outputs:
                 self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
         if moved:
             self._take_over(moved)
+
+    def _interlocks(self, now: float, samples: Mapping[str, Sample]) -> int:
+        """Evaluate the interlocks, tell what has changed and return how many tripped."""
+        events = self.guard.begin(now, samples)
+        for event in events:
+            self._tell(_event(event))
+        return sum(event.what == "tripped" for event in events)
+
+    def reset_interlock(self, name: str, now: float) -> None:
+        """Clear a latched interlock, and tell it.
+
+        Raises:
+            ValueError: it is not tripped, or its reason lasts.
+        """
+        self._tell(_event(self.guard.interlocks.reset(name, now)))
 
     def _take_over(self, moved: Mapping[str, bool]) -> None:
         """Let the loops of the actuators ``moved`` continue from what these hold."""
@@ -148,3 +165,10 @@ class Outputs:
         else:
             self.waiting[loop.name] = mode
             loop.target = Mode.OFF if s.dosing else Mode.MANUAL
+
+
+def _event(event: InterlockEvent) -> Event:
+    """Return what the record keeps of an interlock: an alarm, or the end of a bypass."""
+    data = {"what": event.what, "tripped": event.order > 0, "order": event.order}
+    kind = Kind.AUDIT if event.what == "bypass ended" else Kind.ALARM
+    return Event(event.time, "interlock", kind, event.name, event.text, data)

@@ -86,10 +86,7 @@ class Reactor(Outputs):
         """
         self.now = now
         self._adopt(samples)
-        for trip in self.guard.begin(now, samples):
-            data = {"tripped": trip.tripped, "order": trip.order}
-            self._tell(Event(now, "interlock", Kind.ALARM, trip.name, trip.text, data))
-            self.interlock_trips += trip.tripped
+        self.interlock_trips += self._interlocks(now, samples)
         self._estimate(now, dt, samples)
         self._run_recipe(now, samples)
         self._follow_plan(now, samples)

@@ -53,16 +53,58 @@ class LoopSettings(Settings):
     on_bad_hold_s: float | None = Field(None, gt=0, description="s; for ever if not given")
 
 
-class InterlockSettings(Settings):
-    """While a measurement is outside, actuators are forced to fixed values."""
+class WindowSettings(Settings):
+    """One measurement, or what an actuator holds; outside it is above or below."""
 
     measured: str
     above: float | None = None
     below: float | None = None
+
+
+class InterlockSettings(Settings):
+    """While a measurement is outside, or any or all of several are, actuators are forced."""
+
+    measured: str | None = None
+    above: float | None = None
+    below: float | None = None
+    any: tuple[WindowSettings, ...] = Field((), description="trips when one of them is outside")
+    all: tuple[WindowSettings, ...] = Field((), description="trips when all of them are outside")
     for_s: float = Field(0.0, ge=0, description="s")
     clear_s: float = Field(0.0, ge=0, description="s")
-    force: dict[str, float] = Field(min_length=1)
+    force: dict[str, float] = Field(default_factory=dict, description="held at, in their unit")
+    at_most: dict[str, float] = Field(default_factory=dict, description="in their unit")
+    at_least: dict[str, float] = Field(default_factory=dict, description="in their unit")
+    no_start: tuple[str, ...] = Field((), description="stay at rest if they are")
     on_bad: Literal["trip", "hold"] = "trip"
+    bad_s: float = Field(30.0, ge=0, description="s without a usable reading before it trips")
+    latch: bool = Field(False, description="stays tripped until somebody resets it")
+    bypass_max_min: float | None = Field(
+        None, ge=0, description="min; 0: never bypassed; the plant's if not given"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "InterlockSettings":
+        given = [self.measured is not None, bool(self.any), bool(self.all)]
+        if sum(given) != 1:
+            raise ValueError("one of measured, any and all is required")
+        if self.measured is None and (self.above is not None or self.below is not None):
+            raise ValueError("above and below belong into each entry of any or all")
+        if not (self.force or self.at_most or self.at_least or self.no_start):
+            raise ValueError("one of force, at_most, at_least and no_start is required")
+        return self
+
+    @property
+    def windows(self) -> tuple[WindowSettings, ...]:
+        """What is measured, one window or several."""
+        if self.measured is None:
+            return self.any or self.all
+        return (WindowSettings(measured=self.measured, above=self.above, below=self.below),)
+
+    @property
+    def values(self) -> "list[tuple[str, str, float]]":
+        """What is demanded: key, actuator and value in its unit."""
+        keys = ("force", "at_most", "at_least")
+        return [(key, name, v) for key in keys for name, v in getattr(self, key).items()]
 
 
 class DoseSettings(Settings):
@@ -102,6 +144,9 @@ class ReactorSettings(Settings):
     measured: dict[str, str] = Field(default_factory=dict)
     loop: dict[Name, LoopSettings] = Field(min_length=1)
     interlock: dict[Name, InterlockSettings] = Field(default_factory=dict)
+    exclusive: tuple[tuple[str, ...], ...] = Field(
+        (), description="actuators of which only one is open at a time"
+    )
     dose: dict[str, DoseSettings] = Field(default_factory=dict)
     model: ModelSettings | None = None
     optimiser: OptimiserSettings | None = None
@@ -140,6 +185,9 @@ class PlantSettings(Settings):
     site: Name
     data_dir: str = "data"
     scan_s: float = Field(1.0, ge=0.1, le=10, description="s")
+    bypass_max_min: float = Field(
+        480.0, ge=0, le=1440, description="min; no interlock is bypassed for longer"
+    )
     console: ConsoleSettings = Field(default_factory=lambda: ConsoleSettings.model_validate({}))
     influx: InfluxSettings = Field(default_factory=lambda: InfluxSettings.model_validate({}))
     device: dict[Name, DeviceSettings] = Field(min_length=1)

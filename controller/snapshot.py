@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from controller.interlock import Status
 from controller.loops import Loop, PidLoop
 from controller.reactor import Reactor
 from controller.tags import ESTIMATES
@@ -16,11 +17,31 @@ def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) ->
         "loops": {n: _loop(loop, samples) for n, loop in reactor.loops.items()},
         "tags": {n: _tag(s, now) for n, s in samples.items()},
         "interlocks": {
-            name.partition(".")[2]: {"tripped": tripped, "text": text}
-            for name, (tripped, text) in reactor.guard.interlocks.status().items()
+            name.partition(".")[2]: _interlock(status, now)
+            for name, status in reactor.guard.interlocks.status().items()
         },
         "estimate": _estimate(reactor),
         "optimiser": _optimiser(reactor, now),
+    }
+
+
+def _interlock(status: Status, now: float) -> dict[str, Any]:
+    bypass = status.bypass
+    return {
+        "tripped": status.tripped,
+        "order": status.order,
+        "text": status.text,
+        "latched": status.latched,
+        "bypass_max_min": status.bypass_max_s / 60.0,
+        "bypass": None
+        if bypass is None
+        else {
+            "since": bypass.since,
+            "until": bypass.until,
+            "left_min": max(0.0, bypass.until - now) / 60.0,
+            "who": bypass.who,
+            "reason": bypass.reason,
+        },
     }
 
 

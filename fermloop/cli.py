@@ -5,9 +5,19 @@ from typing import Annotated
 
 import typer
 
-from fermloop import audits, batches, certificates, devices, files, operators, simulators
+from fermloop import (
+    audits,
+    batches,
+    certificates,
+    devices,
+    files,
+    interlocks,
+    operators,
+    simulators,
+)
 from fermloop.failure import explained
 from fermloop.options import (
+    ASK,
     RUN,
     WITHOUT,
     Hours,
@@ -98,6 +108,12 @@ def run(
 
 for part in (simulators, batches, files, devices, operators):
     app.add_typer(part.app)
+app.add_typer(
+    interlocks.app,
+    name="interlock",
+    short_help="See, bypass and reset interlocks.",
+    rich_help_panel=ASK,
+)
 app.add_typer(
     certificates.app,
     name="cert",

@@ -59,6 +59,9 @@ def line(state: State, reactor: str) -> str:
     warned = len(warnings(state))
     if warned:
         parts.append(f"{warned} warning{'s' if warned > 1 else ''}")
+    bypassed = [key for key, lock in r.get("interlocks", {}).items() if lock.get("bypass")]
+    if bypassed:
+        parts.append(f"BYPASSED: {', '.join(bypassed)}")
     alarms = sum(1 for alarm in state.get("alarms", []) if alarm.get("active"))
     if alarms:
         parts.append(f"{alarms} alarm{'s' if alarms > 1 else ''}")
@@ -94,8 +97,8 @@ def plain(state: State) -> Iterator[str]:
             cells = zip(LOOP_KEYS, _loop(loop), strict=True)
             yield f"loop {name}.{key}: " + " ".join(f"{k}={v}" for k, v in cells if v)
         for key, lock in r.get("interlocks", {}).items():
-            if lock.get("tripped"):
-                yield f"interlock {name}.{key}: TRIPPED {lock.get('text', '')}"
+            if lock.get("tripped") or lock.get("bypass"):
+                yield f"interlock {name}.{key}: {standing(lock)} {lock.get('text', '')}"
         for label, value in _estimates(r):
             yield f"estimate {name}.{label}: {value}"
     for alarm in _active(state):
@@ -119,9 +122,9 @@ def tables(state: State) -> RenderableType:
         if estimates:
             parts.append(Text(f"estimated: {estimates}"))
         parts += [
-            Text(f"interlock {key}: {lock.get('text', '')}", "bold yellow")
+            Text(f"interlock {key}: {standing(lock)}: {lock.get('text', '')}", "bold yellow")
             for key, lock in r.get("interlocks", {}).items()
-            if lock.get("tripped")
+            if lock.get("tripped") or lock.get("bypass")
         ]
         message = r["batch"].get("message")
         if message:
@@ -131,6 +134,24 @@ def tables(state: State) -> RenderableType:
     ]
     parts += [Text(f"warning {name}: {text}", "yellow") for name, text in warnings(state)]
     return Group(*parts, Text(_counts(state), "dim"))
+
+
+def standing(lock: State) -> str:
+    """Return how an interlock stands, in words."""
+    return ", ".join(_standing(lock))
+
+
+def _standing(lock: State) -> Iterator[str]:
+    if lock.get("tripped"):
+        first = " first" if lock.get("order") == 1 else ""
+        yield f"TRIPPED{first}" + (", latched" if lock.get("latched") else "")
+    bypass = lock.get("bypass")
+    if bypass:
+        yield (
+            f"BYPASSED {bypass['left_min']:.0f} min more by {bypass['who']} ({bypass['reason']})"
+        )
+    elif not lock.get("tripped"):
+        yield "ready"
 
 
 def _loops(name: str, reactor: State) -> Table:

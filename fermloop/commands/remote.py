@@ -107,17 +107,17 @@ def status(plant: Path | None, as_json: bool) -> None:
 
 def mode(plant: Path | None, as_json: bool, loop: str, mode: str, reason: str) -> None:
     """Ask for a loop's mode."""
-    _command(plant, as_json, f"/loop/{_name(loop)}/mode", {"mode": mode, "reason": reason})
+    command(plant, as_json, f"/loop/{name(loop)}/mode", {"mode": mode, "reason": reason})
 
 
 def setpoint(plant: Path | None, as_json: bool, loop: str, value: float, reason: str) -> None:
     """Move a loop's setpoint."""
-    _command(plant, as_json, f"/loop/{_name(loop)}/setpoint", {"value": value, "reason": reason})
+    command(plant, as_json, f"/loop/{name(loop)}/setpoint", {"value": value, "reason": reason})
 
 
 def output(plant: Path | None, as_json: bool, loop: str, value: float, reason: str) -> None:
     """Move the output of a loop in MANUAL."""
-    _command(plant, as_json, f"/loop/{_name(loop)}/output", {"value": value, "reason": reason})
+    command(plant, as_json, f"/loop/{name(loop)}/output", {"value": value, "reason": reason})
 
 
 def recipe(
@@ -129,25 +129,31 @@ def recipe(
         if action != "start":
             raise FailureError(f"{recipe}: is not allowed with {action}; only with start", USAGE)
         body["recipe"] = str(recipe.absolute())  # the controller may run in another folder
-    _command(plant, as_json, f"/recipe/{_name(reactor)}", body)
+    command(plant, as_json, f"/recipe/{name(reactor)}", body)
 
 
 def optimiser(plant: Path | None, as_json: bool, reactor: str, mode: str) -> None:
     """Switch a reactor's optimiser."""
-    _command(plant, as_json, f"/optimiser/{_name(reactor)}", {"mode": mode})
+    command(plant, as_json, f"/optimiser/{name(reactor)}", {"mode": mode})
 
 
 def stop(plant: Path | None, as_json: bool) -> None:
     """End the controller in order."""
-    _command(plant, as_json, "/stop", {})
+    command(plant, as_json, "/stop", {})
 
 
-def _command(plant: Path | None, as_json: bool, path: str, body: Mapping[str, object]) -> None:
+def command(plant: Path | None, as_json: bool, path: str, body: Mapping[str, object]) -> None:
+    """Ask for something and print the answer."""
     answer = ask(find(plant), path, {**body, "who": _who()})
     print(json.dumps(answer, ensure_ascii=False) if as_json else answer["text"])
 
 
-def _name(name: str) -> str:
+def name(name: str) -> str:
+    """Return a name as it may stand in a path.
+
+    Raises:
+        FailureError: it is none.
+    """
     if not name or any(c in name for c in "/?#%") or not name.isprintable():
         raise FailureError(f"{name!r} is not allowed; a name as in the plant file: R1.do", USAGE)
     return name

@@ -64,6 +64,19 @@ class Plant:
     def optimiser(self, reactor: str, mode: str, who: str) -> str:
         return f"{reactor}: optimiser {mode}"
 
+    def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
+        if name != "R1.low_do":
+            raise LookupError(f"{name}: no such interlock; R1.low_do")
+        if not 0 < minutes <= 480:
+            raise RangeError(f"{name}: a bypass of {minutes:g} min is not allowed; 0 to 480 min")
+        return f"{name}: bypassed for {minutes:g} min ({reason}) by {who}"
+
+    def end_bypass(self, name: str, reason: str, who: str) -> str:
+        raise ValueError(f"{name}: it is not bypassed; nothing to end")
+
+    def reset_interlock(self, name: str, reason: str, who: str) -> str:
+        return f"{name}: reset by {who}"
+
     def stop(self, who: str) -> str:
         self.stopped_by = who
         return "stopping"
@@ -322,3 +335,18 @@ def test_what_goes_out_is_strict_json(value: object) -> None:
 
 def test_a_range_error_is_a_value_error() -> None:
     assert issubclass(RangeError, ValueError)
+
+
+async def test_an_interlock_is_bypassed_with_a_reason_and_within_its_limit(
+    client: httpx.AsyncClient,
+) -> None:
+    path = "/interlock/R1.low_do/bypass"
+    answer = await client.post(path, json={"minutes": 30, "reason": "probe", "who": "li"})
+    assert strict(answer)["text"] == "R1.low_do: bypassed for 30 min (probe) by li"
+    assert (await client.post(path, json={"minutes": 30})).status_code == 422  # no reason
+    assert (await client.post(path, json={"minutes": 481, "reason": "x"})).status_code == 422
+    other = await client.post("/interlock/R1.foo/bypass", json={"minutes": 1, "reason": "x"})
+    assert other.status_code == 404
+    assert (await client.post("/interlock/R1.low_do/end", json={})).status_code == 409
+    answer = await client.post("/interlock/R1.low_do/reset", json={"who": "ana"})
+    assert strict(answer)["text"] == "R1.low_do: reset by ana"

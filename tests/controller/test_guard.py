@@ -6,15 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.conditions import Condition, Window
 from controller.guard import ActuatorRule, Checked, Guard, Limited
-from controller.interlocks import Interlock, Interlocks
+from controller.interlock import Interlock
+from controller.interlocks import Interlocks
 from drivers.point import RangeError, Tag, sample
 
 FEED = Tag("R1.feed", "mL/h", 0, 200, safe=0)
 ACID = Tag("R1.acid", "mL/min", 0, 5, safe=0)
 STIRRER = Tag("R1.stirrer", "{r}/min", 0, 1000, safe=300)
 DO = Tag("R1.do", "%", -5, 200)
-LOW_DO = Interlock("R1.low_do", DO, below=12.0, force={"R1.feed": 0.0})
+BELOW_12 = Condition((Window(DO, below=12.0),))
+LOW_DO = Interlock("R1.low_do", BELOW_12, force={"R1.feed": 0.0})
 RULES = (ActuatorRule(FEED), ActuatorRule(ACID), ActuatorRule(STIRRER))
 GOOD = {"R1.do": sample(DO, 0, 30.0)}
 LOW = {"R1.do": sample(DO, 0, 5.0)}
@@ -88,7 +91,7 @@ def test_an_interlock_beats_range_rate_and_controller() -> None:
     one.adopt(FEED, 100.0)
     assert scan(one, FEED, 100.0, 0.0).value == 100.0
     (event,) = one.begin(1.0, LOW)
-    assert event.tripped
+    assert event.what == "tripped"
     forced = one.check(FEED, 100.0, 1.0)
     assert forced == Checked(0.0, "R1.do below 12 %: R1.feed = 0", Limited.INTERLOCK)
     assert one.check(FEED, 0.0, 1.0).limited is Limited.INTERLOCK  # it is forced all the same
@@ -115,9 +118,9 @@ def test_an_unknown_actuator_is_a_mistake_in_the_program_and_named() -> None:
 
 def test_an_interlock_on_an_unknown_actuator_or_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^lock: R1\.valve is no actuator of this guard"):
-        guard(locks=(Interlock("lock", DO, below=12, force={"R1.valve": 0}),))
+        guard(locks=(Interlock("lock", BELOW_12, force={"R1.valve": 0}),))
     with pytest.raises(RangeError, match=r"^R1\.feed: -1 is outside 0 to 200 mL/h"):
-        guard(locks=(Interlock("lock", DO, below=12, force={"R1.feed": -1}),))
+        guard(locks=(Interlock("lock", BELOW_12, force={"R1.feed": -1}),))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +247,7 @@ def test_the_state_of_an_hour_is_small() -> None:
 
 
 def test_a_latched_interlock_survives_a_restart() -> None:
-    lock = Interlock("R1.low_do", DO, below=12.0, force={"R1.feed": 0.0}, latch=True)
+    lock = Interlock("R1.low_do", BELOW_12, force={"R1.feed": 0.0}, latch=True)
     one = guard(locks=(lock,))
     one.begin(1.0, LOW)
     again = Guard.from_state(RULES, Interlocks([lock]), saved(one), 10.0)

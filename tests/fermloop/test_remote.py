@@ -13,7 +13,7 @@ from rich.console import Console
 
 from controller.api import CommandServer
 from drivers.point import RangeError
-from fermloop.commands import live, remote
+from fermloop.commands import interlock, live, remote
 from fermloop.failure import FailureError
 
 STATE: dict[str, Any] = {
@@ -86,6 +86,15 @@ class Plant:
 
     def optimiser(self, reactor: str, mode: str, who: str) -> str:
         return self._note("optimiser", reactor, mode, who)
+
+    def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
+        return self._note("bypass", name, f"{minutes:g}", reason, who)
+
+    def end_bypass(self, name: str, reason: str, who: str) -> str:
+        return self._note("end", name, reason, who)
+
+    def reset_interlock(self, name: str, reason: str, who: str) -> str:
+        return self._note("reset", name, reason, who)
 
     def stop(self, who: str) -> str:
         return self._note("stop", who)
@@ -269,3 +278,36 @@ def test_what_stands_in_brackets_is_shown_in_the_tables_too() -> None:
     with out.capture() as drawn:
         out.print(live.tables({**STATE, "devices": devices}))
     assert "SILENT [Errno 113] no route" in drawn.get()
+
+
+def test_an_interlock_is_bypassed_ended_reset_and_listed(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interlock.bypass(None, False, "R1.low_do", 1800.0, "probe")
+    interlock.tell(None, False, "R1.low_do", "end", "")
+    interlock.tell(None, False, "R1.low_do", "reset", "looked")
+    assert plant.asked == [
+        ("bypass", "R1.low_do", "30", "probe", "ana"),
+        ("end", "R1.low_do", "", "ana"),
+        ("reset", "R1.low_do", "looked", "ana"),
+    ]
+    capsys.readouterr()
+    interlock.show(None, False)
+    assert capsys.readouterr().out == "R1.low_do: TRIPPED: R1.do below 12 %: R1.feed = 0\n"
+    interlock.show(None, True)
+    assert json.loads(capsys.readouterr().out)["R1.low_do"]["tripped"] is True
+
+
+def test_a_bypass_stays_on_screen() -> None:
+    bypass = {"left_min": 29.7, "who": "li", "reason": "probe"}
+    lock = {"tripped": True, "order": 1, "latched": True, "text": "so", "bypass": bypass}
+    state = {**STATE, "reactors": {"R1": {**STATE["reactors"]["R1"], "interlocks": {"a": lock}}}}
+    assert "| BYPASSED: a |" in live.line(state, "R1")
+    said = "TRIPPED first, latched, BYPASSED 30 min more by li (probe)"
+    assert f"interlock R1.a: {said} so" in list(live.plain(state))
+    assert live.standing({"bypass": bypass}) == "BYPASSED 30 min more by li (probe)"
+    assert live.standing({}) == "ready"
+    out = Console(width=140)
+    with out.capture() as drawn:
+        out.print(live.tables(state))
+    assert f"interlock a: {said}: so" in drawn.get()

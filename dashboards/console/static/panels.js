@@ -86,7 +86,8 @@ function troubles(state, reactor) {
     found.push(["device", t("attention.device"), t(key, { name, address: d.address, age: old }), d.error]);
   }
   for (const [name, i] of Object.entries(reactor.interlocks ?? {}))
-    if (i.tripped) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
+    if (i.bypass) found.push(["interlock", t("attention.bypass"), word("interlock", name), bypassed(i.bypass) + (i.tripped ? `: ${i.text}` : "")]);
+    else if (i.tripped) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
   const said = silent.map(([name]) => name); // their alarms would say the same once more
   for (const a of state.alarms ?? [])
     if (a.active && !said.includes(a.subject) && !standing(a, state.devices)) found.push(["alarm", t("attention.alarm"), a.subject, a.text]);
@@ -133,17 +134,27 @@ export function alarms({ alarms: list, devices }) {
   ]);
 }
 
-/** Each interlock with what it does; a tripped one stands out. */
+/** Who bypassed an interlock, why, and how long it will be. */
+const bypassed = (b) => t("interlocks.bypass", { left: age(b.left_min * 60), who: b.who, reason: b.reason });
+
+/** How an interlock stands: the key of its word. */
+function standing_of(i) {
+  if (i.tripped) return i.latched ? "interlocks.latched" : "interlocks.tripped";
+  return "interlocks.ready";
+}
+
+/** Each interlock with what it does; one that is tripped or bypassed stands out. */
 export function interlocks(all) {
-  const list = Object.entries(all ?? {}).sort(([, a], [, b]) => b.tripped - a.tripped);
+  const list = Object.entries(all ?? {}).sort(([, a], [, b]) => b.tripped - a.tripped || !!b.bypass - !!a.bypass);
   show(node("interlocks"), [list, language()], () => [
     title("interlocks.title"),
     list.length ? null : el("p", { class: "quiet" }, t("interlocks.none")),
     ...list.map(([name, i]) =>
       el(
         "div",
-        { class: i.tripped ? "lock tripped" : "lock", title: i.text },
-        el("div", { class: "row" }, el("b", {}, word("interlock", name)), el("span", {}, shape(i.tripped ? "interlock" : "GOOD"), t(i.tripped ? "interlocks.tripped" : "interlocks.ready"))),
+        { class: i.tripped || i.bypass ? "lock tripped" : "lock", title: i.text },
+        el("div", { class: "row" }, el("b", {}, word("interlock", name)), el("span", {}, shape(i.tripped || i.bypass ? "interlock" : "GOOD"), t(standing_of(i)))),
+        i.bypass ? el("small", {}, `${t("attention.bypass")}: ${bypassed(i.bypass)}`) : null,
         i.tripped ? el("small", { lang: "en" }, i.text) : null,
       ),
     ),
