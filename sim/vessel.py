@@ -13,6 +13,7 @@ from sim.calibration import DRIVES, PROBES, drives
 from sim.failing import failure
 from sim.fault_parts import VesselParts
 from sim.faults import Faults
+from sim.head import HeadPressure
 from sim.panel import panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
@@ -143,6 +144,9 @@ class Vessel:
         for (at, drive), value in zip(self._moves, self._wanted, strict=True):
             drive.value = min(value, drive.high) * drive.gain
             self._u[at] = drive.value
+        if "pressure" in made:
+            part = self.drives["pressure"]
+            part[1] = HeadPressure(part[1], self.model, self._u, self._x)
         self._h[0] = 0.0
         self._step()  # outputs of the start
         wanted = dict.fromkeys(PROBES, "") if instruments is None else instruments

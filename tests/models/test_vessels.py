@@ -109,7 +109,8 @@ def test_whatever_is_wanted_the_head_stays_above_the_room(w: Stirred) -> None:
         for name, value in (("pressure", pressure), ("air", air), ("cooling", cooling)):
             vessel.write(f"R1.{name}", value)
         vessel.advance(vessel.time + 1800.0)
-        assert w.actuators["pressure"].low - 1e-9 <= vessel.truth["head_bar"] <= 2.5
+        least = w.actuators["pressure"].low - 0.01  # without air it leaks
+        assert least <= vessel.truth["head_bar"] <= 2.5
         assert vessel.truth["head_bar"] > 1.05
         assert vessel.flow("air") >= w.actuators["air"].low * 0.9 or air == 0.0
     vessel.to_safe()
