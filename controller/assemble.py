@@ -5,49 +5,66 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.conditions import Condition, Window
+from controller.cut import Cut
 from controller.facts import ML_PER_H
 from controller.guard import ActuatorRule, Guard
 from controller.interlock import Interlock
 from controller.interlocks import Interlocks
+from controller.loop_settings import OutputSettings
 from controller.loops import Loop, Output, PidLoop, Station
+from controller.on_off import OnOffLoop
 from controller.optimiser import OptimiserSettings
 from controller.plant import Plant
-from drivers.point import Tag
 
 
 def build_loops(name: str, plant: Plant) -> dict[str, Loop]:
     """Return the loops of reactor ``name`` in the order of the plant file."""
     reactor = plant.settings.reactor[name]
-    led = {o.loop for s in reactor.loop.values() for o in s.outputs if o.loop is not None}
     optimiser = reactor.optimiser
     feed = optimiser.feed_loop if optimiser else "feed"
     planned = {optimiser.feed_loop, optimiser.do_loop} if optimiser else set[str]()
-    stations: dict[str, Station] = {}
-    for key, s in reactor.loop.items():
+    led = {o.loop for s in reactor.loop.values() for o in s.outputs if o.loop is not None}
+    built: dict[str, Loop] = {}
+
+    def loop(key: str) -> Loop:
+        """Build a loop, those that it leads first."""
+        if key in built:
+            return built[key]
+        s, full = reactor.loop[key], f"{name}.{key}"
         if s.measured is None:
             tag = plant.tags[s.outputs[0].actuator or ""]
             master = key in led or key == feed or s.dosing
-            full = f"{name}.{key}"
-            stations[key] = Station(full, s, tag, master=master, planned=key in planned)
-    loops: dict[str, Loop] = {}
+            built[key] = Station(full, s, tag, master=master, planned=key in planned)
+        elif s.pulse is not None:
+            tag = plant.tags[s.outputs[0].actuator or ""]
+            built[key] = OnOffLoop(full, s, plant.quantity(s.measured), tag)
+        else:
+            built[key] = PidLoop(
+                full,
+                s,
+                plant.quantity(s.measured),
+                [
+                    (Output(o, tag.low, tag.high), tag)
+                    for o in s.outputs
+                    if (tag := plant.tags.get(o.actuator or "")) is not None
+                ],
+                [_stretch(o, loop(o.loop)) for o in s.outputs if o.loop is not None],
+                led=key in led,
+                planned=key in planned,
+            )
+        return built[key]
+
+    loops = {key: loop(key) for key in reactor.loop}
     for key, s in reactor.loop.items():
-        if s.measured is None:
-            loops[key] = stations[key]
-            continue
-        actuators: list[tuple[Output, Tag]] = []
-        slaves: list[tuple[Output, Station]] = []
-        for out in s.outputs:
-            if out.actuator is not None:
-                tag = plant.tags[out.actuator]
-                actuators.append((Output(out, tag.low, tag.high), tag))
-            else:
-                slave = stations[out.loop or ""]
-                low, high = slave.settings.setpoint_low, slave.settings.setpoint_high
-                slaves.append((Output(out, low, high), slave))
-        measured = plant.tags[s.measured]
-        planned_here = key in planned
-        loops[key] = PidLoop(f"{name}.{key}", s, measured, actuators, slaves, planned=planned_here)
+        station = loops[key]
+        if s.cut is not None and isinstance(station, Station):
+            station.cut = Cut(s.cut, loops[s.cut.loop])
     return loops
+
+
+def _stretch(settings: OutputSettings, slave: Loop) -> tuple[Output, Loop]:
+    s = slave.settings
+    return Output(settings, s.setpoint_low, s.setpoint_high), slave
 
 
 def build_guard(

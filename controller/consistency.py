@@ -1,13 +1,15 @@
 """What no table of a plant file can see alone: duplicates, unknown tags, ranges that do not fit."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from controller.device_consistency import wrong_keys, wrong_lines, wrong_place
 from controller.device_settings import DeviceSettings, TagSettings
+from controller.gas import GasBalance
+from controller.loop_consistency import wrong_loop
 from controller.protection_consistency import wrong_protection
 from controller.register_consistency import Taken
-from controller.settings import LoopSettings, PlantSettings, ReactorSettings
+from controller.settings import PlantSettings, ReactorSettings
+from drivers.point import Tag
 
 # UCUM codes that a plant may use; a new one is added here with the quantity it is for.
 UNITS = {
@@ -36,6 +38,8 @@ UNITS = {
     "g/L": "concentration",
     "mg/L": "concentration",
     "mmol/L": "concentration",
+    "mmol/(L.h)": "uptake by cells",
+    "1/h": "rate, kLa",
     "[ppm]": "share of a gas",
     "mS/cm": "conductivity, capacitance probes",
     "uS/cm": "conductivity",
@@ -119,9 +123,10 @@ def _reactor(
     driven: dict[str, str],
 ) -> Iterator[str]:
     key = f"reactor.{name}"
+    calculated = _calculated(name, reactor, tags)
 
     def unknown(where: str, tag: str, among: set[str] | None = None) -> Iterator[str]:
-        pool = tags.keys() if among is None else among
+        pool = tags.keys() | calculated if among is None else among
         if tag not in pool or tag.partition(".")[0] != name:
             own = sorted(t for t in pool if t.partition(".")[0] == name)
             what = "tag" if among is None else "actuator"
@@ -138,65 +143,18 @@ def _reactor(
         if not wrong and tags[tag].unit not in units:
             yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {' or '.join(units)}"
     for loop_name, loop in reactor.loop.items():
-        yield from _loop(f"{key}.loop.{loop_name}", name, loop, reactor, tags, driven, unknown)
+        yield from wrong_loop(f"{key}.loop.{loop_name}", loop, reactor, tags, driven, unknown)
     yield from wrong_protection(key, reactor, tags, plant.bypass_max_min, unknown)
     yield from _model(key, reactor)
 
 
-def _loop(
-    key: str,
-    reactor_name: str,
-    loop: LoopSettings,
-    reactor: ReactorSettings,
-    tags: Mapping[str, TagSettings],
-    driven: dict[str, str],
-    unknown: Any,
-) -> Iterator[str]:
-    if loop.measured is not None:
-        yield from unknown(f"{key}.measured", loop.measured)
-        for needed, words in (("kp", "% per measured unit, > 0"), ("ti_s", "s, > 0")):
-            if getattr(loop, needed) is None:
-                yield f"{key}.{needed}: missing; {needed} ({words}) is required with measured"
-    elif len(loop.outputs) != 1 or loop.outputs[0].actuator is None:
-        yield f"{key}.outputs: a loop without measured needs exactly one actuator"
-    if not loop.setpoint_low < loop.setpoint_high:
-        yield f"{key}.setpoint_low: {loop.setpoint_low:g} must be below {loop.setpoint_high:g}"
-    elif not loop.setpoint_low <= loop.setpoint <= loop.setpoint_high:
-        yield (
-            f"{key}.setpoint: {loop.setpoint:g} is not allowed; "
-            f"{loop.setpoint_low:g} to {loop.setpoint_high:g}"
-        )
-    for tag in (*loop.needs, *loop.zero_without):
-        yield from unknown(f"{key}.needs", tag)
-    for i, out in enumerate(loop.outputs):
-        where = f"{key}.outputs.{i}"
-        if out.loop is not None:
-            target = reactor.loop.get(out.loop)
-            if target is None or target.measured is not None:
-                stations = ", ".join(n for n, s in reactor.loop.items() if s.measured is None)
-                yield f"{where}.loop: {out.loop} is not allowed; one of {stations}"
-            elif out.characteristic == "equal_percentage" and target.setpoint_low <= 0:
-                yield f"{where}: equal_percentage needs setpoint_low > 0 of {out.loop}"
-            continue
-        actuator = out.actuator or ""
-        known = {n for n, t in tags.items() if t.safe is not None}
-        wrong = list(unknown(f"{where}.actuator", actuator, known))
-        yield from wrong
-        if wrong:
-            continue
-        if actuator in driven:
-            yield f"{where}.actuator: {actuator} is not allowed; {driven[actuator]} drives it"
-        driven[actuator] = key
-        t = tags[actuator]
-        if loop.measured is None:
-            for edge in ("setpoint_low", "setpoint_high"):
-                if not t.low <= getattr(loop, edge) <= t.high:
-                    yield (
-                        f"{key}.{edge}: {getattr(loop, edge):g} is not allowed; "
-                        f"{t.low:g} to {t.high:g} {t.unit} of {actuator}"
-                    )
-            if loop.fallback is not None and not t.low <= loop.fallback <= t.high:
-                yield f"{key}.fallback: {loop.fallback:g} is outside {t.low:g} to {t.high:g}"
+def _calculated(
+    name: str, reactor: ReactorSettings, tags: Mapping[str, TagSettings]
+) -> frozenset[str]:
+    """Return the names of the tags that will be calculated, without looking at any range."""
+    plain = {n: Tag(n, t.unit, 0.0, 1.0) for n, t in tags.items()}
+    gas = GasBalance(name, reactor.measured, plain)
+    return frozenset(t.name for t in gas.tags.values())
 
 
 def _model(key: str, reactor: ReactorSettings) -> Iterator[str]:

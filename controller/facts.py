@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Protocol
 
+from controller.loop_settings import LoopSettings
 from controller.plant import Plant
-from controller.settings import LoopSettings
 from drivers.point import Tag
 
 ML_PER_H = {"mL/h": 1.0, "mL/min": 60.0, "L/h": 1000.0}  # of one of a liquid flow's units
@@ -110,7 +110,11 @@ def facts_of(name: str, plant: Plant, loops: Mapping[str, ModedLoop]) -> PlantFa
             )
             for key, loop in loops.items()
         },
-        tags={t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is None},
+        tags={
+            t.name: t
+            for t in (*plant.tags.values(), *plant.gas[name].tags.values())
+            if t.reactor == name and t.safe is None
+        },
         measured=meanings | dict(reactor.measured),
         feed_loop=feed,
     )

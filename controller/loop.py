@@ -2,28 +2,65 @@
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from controller.settings import LoopSettings
+from controller.loop_settings import LoopSettings
 from drivers.point import Quality, RangeError, Sample
 
 
 class Mode(IntEnum):
-    """Who decides: nobody, a person, the loop, another loop or the recipe, the optimiser."""
+    """Who decides: nobody, a person, the loop, another loop or the recipe, the optimiser.
+
+    IMAN and LO are only ever actual: nothing that it leads listens, so it follows what these do;
+    an interlock or a limit of the Guard decides in its place.
+    """
 
     OFF = 0
     MANUAL = 1
     AUTO = 2
     CASCADE = 3
     OPTIMISER = 4
+    IMAN = 5
+    LO = 6
+
+
+WORKING = frozenset({Mode.AUTO, Mode.CASCADE, Mode.OPTIMISER})  # the loop itself moves its output
 
 
 class RefusedError(ValueError):
     """A person's request that the plant's state does not allow; nothing has changed."""
 
 
+class Passed(NamedTuple):
+    """What became of a value on its way to an actuator.
+
+    Attributes:
+        value: what the actuator gets, or goes on holding, in its unit.
+        reason: who decided that, for people; empty if it is what was asked for.
+        actual: the mode that this is for the loop: LO or IMAN; ``None`` if it is what was asked
+            for, or on its way to it.
+    """
+
+    value: float
+    reason: str = ""
+    actual: Mode | None = None
+
+
 class Loop:
-    """What a PID and a station share: modes, a setpoint with its limits, and the reason shown."""
+    """What every loop has: modes, a setpoint with its limits and its ramp, the reason shown.
+
+    A loop that leads others sets their ``remote`` and asks for their ``position``.
+
+    Attributes:
+        target: the mode that a person or the recipe wants.
+        actual: the mode that it is in; ``reason`` says why where they differ.
+        local: the setpoint of AUTO.
+        setpoint: what it works to now.
+        remote: the setpoint of whoever leads it; ``None``: nobody.
+        leader: the mode that ``remote`` makes: CASCADE or OPTIMISER.
+        blocked: 1 or -1 where it cannot bring its measurement (or its actuator) further up or
+            down, else 0.
+    """
 
     def __init__(
         self,
@@ -46,6 +83,7 @@ class Loop:
         self.remote: float | None = None  # the setpoint of a master, the recipe or the optimiser
         self.leader = Mode.CASCADE  # who sets ``remote``
         self.why = ""  # why the optimiser does not lead, where it should
+        self.blocked = 0
         self.output = 0.0
         self.hand: float | None = None  # what a person set in MANUAL; ``None``: stay where it is
         self.output_low = low
@@ -95,6 +133,47 @@ class Loop:
                 f"{self.output_low:g} to {self.output_high:g}"
             )
         self.hand = value
+
+    @property
+    def listens(self) -> bool:
+        """Whether a loop that leads it moves anything."""
+        raise NotImplementedError
+
+    @property
+    def position(self) -> float:
+        """Where it is, in the unit of its setpoint; a leader that is not heard follows this."""
+        raise NotImplementedError
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Every actuator that it moves, by itself or through the loops below it."""
+        raise NotImplementedError
+
+    def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
+        """Continue from what the devices hold.
+
+        Args:
+            held: by actuator.
+            by_itself: a device has changed it; else it only did not take what was written.
+        """
+        raise NotImplementedError
+
+    def _overruled(self, by: Mode | None) -> None:
+        """Take the mode that somebody else's decision makes of it; BAD and OFF are said first."""
+        if by is not None:
+            self.hand = None  # what was forced stays when the force ends
+            if self.actual in WORKING or self.target is Mode.MANUAL:
+                self.actual = by
+
+    def _aim(self, wanted: float, start: float, dt: float) -> None:
+        """Move the setpoint towards ``wanted``, by its ramp; from ``start`` when it begins."""
+        rate = self.settings.setpoint_rate_per_s
+        if rate is not None:
+            s = self.settings
+            last = self.setpoint if self.actual in WORKING else start
+            last = min(max(last, s.setpoint_low), s.setpoint_high)
+            wanted = min(max(wanted, last - rate * dt), last + rate * dt)
+        self.setpoint = wanted
 
     def as_state(self) -> dict[str, Any]:
         """Return what a restart needs, as JSON."""

@@ -1,60 +1,27 @@
-"""Loops: a PID that moves actuators or other loops, and a station whose setpoint is its output.
+"""Loops with a PID: on a measurement, moving actuators (split range) or other loops (cascade).
 
 Every loop has a target mode (what a person or the recipe wants) and an actual mode (what it can do
 now, with the reason where they differ). A loop never writes: it proposes, the Guard disposes, and
-what was really applied comes back so that no integrator winds up and no transfer bumps.
+what was really applied comes back through every stage (external reset), so that no integrator
+winds up and no transfer bumps.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 
-from controller.loop import Loop, Mode, RefusedError
+from controller.curve import Curve
+from controller.feedforward import Feedforward
+from controller.loop import WORKING, Loop, Mode, Passed, RefusedError
+from controller.loop_settings import LoopSettings
 from controller.pid import Pid
-from controller.settings import LoopSettings, OutputSettings
+from controller.pulses import Pulses
+from controller.split import Output
 from controller.station import Station
 from drivers.point import Quality, Sample, Tag
 
-__all__ = ["Loop", "Mode", "Output", "PidLoop", "RefusedError", "Station"]
+__all__ = ["WORKING", "Loop", "Mode", "Output", "Passed", "PidLoop", "RefusedError", "Station"]
 
 AT_REST = 0.01  # % of a loop's output: nearer to the beginning of a stretch is at it
-
-
-class Output:
-    """Maps a stretch of a loop's output (%) onto an actuator's or another loop's range."""
-
-    def __init__(self, settings: OutputSettings, low: float, high: float) -> None:
-        self.start, self.end = settings.start, settings.end
-        self.low, self.high = low, high
-        # Equal percentage: each % of output changes the value by the same share, so that a loop
-        # whose process gain falls as 1 / value (kLa against stirrer speed) sees a constant gain.
-        self._ratio = (
-            math.log(high / low) if settings.characteristic == "equal_percentage" else None
-        )
-
-    def value(self, output: float) -> float:
-        """Return the value at ``output``, at an end of the range outside the stretch."""
-        share = (output - self.start) / (self.end - self.start)
-        if share <= 0.0:
-            return self.low
-        if share >= 1.0:
-            return self.high
-        if self._ratio is not None:
-            return self.low * math.exp(self._ratio * share)
-        return self.low + share * (self.high - self.low)
-
-    def inverse(self, value: float) -> float:
-        """Return the output that gives ``value``."""
-        value = min(max(value, self.low), self.high)
-        if self._ratio is not None:
-            share = math.log(value / self.low) / self._ratio
-        else:
-            share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-    def inside(self, output: float) -> bool:
-        """Whether this stretch is the one that moves at ``output``."""
-        low, high = min(self.start, self.end), max(self.start, self.end)
-        return low <= output <= high
 
 
 class PidLoop(Loop):
@@ -65,7 +32,8 @@ class PidLoop(Loop):
         settings: its table of the plant file.
         measured: the measurement's tag.
         actuators: its own actuators with their stretch of the output.
-        slaves: the stations it leads, with their stretch.
+        slaves: the loops that it leads, with their stretch.
+        led: another loop may set its setpoint (CASCADE).
         planned: the optimiser may set its setpoint.
     """
 
@@ -75,14 +43,16 @@ class PidLoop(Loop):
         settings: LoopSettings,
         measured: Tag,
         actuators: Sequence[tuple[Output, Tag]],
-        slaves: Sequence[tuple[Output, Station]],
+        slaves: Sequence[tuple[Output, Loop]],
         *,
-        planned: bool,
+        led: bool = False,
+        planned: bool = False,
     ) -> None:
         outs = [o for o, _ in actuators] + [o for o, _ in slaves]
         low = min(min(o.start, o.end) for o in outs)
         high = max(max(o.start, o.end) for o in outs)
-        modes = [Mode.OFF, Mode.MANUAL, Mode.AUTO] + [Mode.OPTIMISER] * planned
+        modes = [Mode.OFF, Mode.MANUAL, Mode.AUTO]
+        modes += [Mode.CASCADE] * led + [Mode.OPTIMISER] * planned
         super().__init__(name, settings, measured.unit, modes, low, high)
         if settings.kp is None or settings.ti_s is None:
             raise ValueError(f"{name}: kp and ti_s are required with measured")
@@ -95,46 +65,104 @@ class PidLoop(Loop):
             td_s=settings.td_s,
             deadband=settings.deadband,
             filter_s=settings.filter_s,
+            derivative_filter_s=settings.derivative_filter_s,
         )
+        self._gain = None
+        if settings.gain is not None:
+            self._gain = (settings.gain.tag, Curve(settings.gain.table))
+        self._ahead = [Feedforward(s) for s in settings.feedforward]
+        self._feedforward = 0.0  # % of output, beside the PID's
+        self._pulses = [
+            Pulses(s.least, s.pulse_s) if s.least is not None else None
+            for s in settings.outputs
+            if s.actuator is not None
+        ]
+        self._asked: list[float] = []  # of each own actuator, in its unit, in this scan
+        self._pv = math.nan  # the last usable measurement
+        self._dt = 0.0
         self._bad_since = math.nan
         self._fallen = False  # the actuators are asked for their safe values
         self._resting = max(low, min(0.0, high))  # % of output at rest
+        self._side = 0  # the side of rest on which the output was last
+        self._side_s = math.inf  # s since then
+
+    @property
+    def listens(self) -> bool:
+        return self.target is Mode.CASCADE and math.isnan(self._bad_since)
+
+    @property
+    def position(self) -> float:
+        return self.setpoint if self.listens or self._pv != self._pv else self._pv
+
+    # -- one scan ------------------------------------------------------------------------------
 
     def step(self, samples: Mapping[str, Sample], dt: float, now: float) -> None:
         """Update the output from the measurement; ``dt`` and ``now`` in s."""
+        self._dt, self.blocked = dt, 0
         sample = samples.get(self.measured.name)
         if sample is None or sample.quality is Quality.BAD:
             self._without_measurement(now)
             return
         if self.actual is not Mode.OFF and not math.isnan(self._bad_since):
             self._bad_since, self._fallen = math.nan, False
-        pv = sample.value
+        pv = self._pv = sample.value
+        self._adapt(samples, dt)
         if self.target is Mode.OFF or self.target is Mode.MANUAL:
-            self.actual, self.reason, self._fallen = self.target, "", self.target is Mode.OFF
-            self.pid.pause()
-            if self._fallen:
-                self.output = self._resting
-                self._let_go()
-            elif not self._by_hand():
-                self._follow(pv)
-            return
-        self.setpoint, led = self.local, self.target is Mode.OPTIMISER and self.remote is not None
-        if led and self.remote is not None:
+            self._rest_or_by_hand(pv)
+        else:
+            self._regulate(pv, dt)
+
+    def _adapt(self, samples: Mapping[str, Sample], dt: float) -> None:
+        """Take the gain and the feed-forward of this scan."""
+        if self._gain is not None:
+            tag, curve = self._gain
+            sample = samples.get(tag)
+            if sample is not None and sample.quality is not Quality.BAD:
+                self.pid.scale(curve(sample.value))
+        if self._ahead:
+            self._feedforward = sum(term.step(samples, dt) for term in self._ahead)
+
+    def _rest_or_by_hand(self, pv: float) -> None:
+        self.actual, self.reason, self._fallen = self.target, "", self.target is Mode.OFF
+        self.pid.pause()
+        if self.settings.setpoint_tracks:
             s = self.settings
-            self.setpoint = min(max(self.remote, s.setpoint_low), s.setpoint_high)
-        mode = Mode.OPTIMISER if led else Mode.AUTO
+            self.local = self.setpoint = min(max(pv, s.setpoint_low), s.setpoint_high)
+        if self._fallen:
+            self.output = self._resting
+            self._let_go()
+        elif not self._by_hand():
+            self._follow(pv)
+
+    def _regulate(self, pv: float, dt: float) -> None:
+        """Let the PID move the output towards the setpoint of whoever leads."""
+        mode, wanted = self._led()
+        self._aim(wanted, pv, dt)
         if self.actual is not mode:  # whoever leads now continues from where the output is
             self.actual, self._fallen = mode, False
-            self.pid.track(self.setpoint, pv, self.output)
-        self.reason = self.why if self.target is Mode.OPTIMISER and not led else ""
-        wanted = self.pid.update(self.setpoint, pv, dt)
-        low, high = self._reach() if self.slaves else (self.output_low, self.output_high)
+            self.pid.track(self.setpoint, pv, self.output - self._feedforward)
+        late = self.target is not mode
+        self.reason = (self.why or f"nothing leads it in {self.target.name}") if late else ""
+        wanted = self.pid.update(self.setpoint, pv, dt) + self._feedforward
+        low, high = self._reach(dt)
         output = min(max(wanted, low), high)
         if output != wanted:
-            self.pid.limit(output)
+            self.pid.limit(output - self._feedforward)
+            self.blocked = 1 if wanted > output else -1
         self.output = output
         if self.slaves and not self._lead():
             self._follow(pv)
+
+    def _led(self) -> tuple[Mode, float]:
+        """Return who sets the setpoint now, and to what."""
+        if self.target is Mode.AUTO or self.remote is None:
+            return Mode.AUTO, self.local
+        s = self.settings
+        wanted = min(max(self.remote, s.setpoint_low), s.setpoint_high)
+        if self.target is Mode.OPTIMISER:
+            return Mode.OPTIMISER, wanted
+        self.local = wanted  # where it stays when nothing leads it any more
+        return self.leader, wanted
 
     def _without_measurement(self, now: float) -> None:
         """Leave AUTO at once; dosing stops in this scan, the rest holds for a while."""
@@ -161,86 +189,129 @@ class PidLoop(Loop):
             self.output = self.hand
         return not self.slaves or self._lead()
 
+    # -- the loops below it --------------------------------------------------------------------
+
     def _lead(self) -> bool:
         """Set the setpoints of the slaves; return whether one listens."""
         heard = False
-        for out, station in self.slaves:
-            station.remote = out.value(self.output)
-            heard = heard or station.listens
+        for out, slave in self.slaves:
+            slave.remote = out.value(self.output)
+            heard = heard or slave.listens
         return heard
 
     def _let_go(self) -> None:
         """Leave the slaves at their last setpoints, and be where they are."""
-        for _, station in self.slaves:
-            station.remote = None
+        for _, slave in self.slaves:
+            slave.remote = None
         if self.slaves:
             self.output = self._position({})
 
-    def _reach(self) -> tuple[float, float]:
-        """Return the least and the greatest output that moves a slave, or is where one stays.
+    def _reach(self, dt: float) -> tuple[float, float]:
+        """Return the least and the greatest output that moves something.
 
-        So nothing winds up behind a slave that does not listen.
+        Nothing winds up behind a slave that does not listen; what doses on one side of rest does
+        not on the other until the broth has had time to mix.
         """
+        if self.settings.changeover_s:
+            return self._one_side(dt)
+        if not self.slaves:
+            return self.output_low, self.output_high
         low, high = self.output_high, self.output_low
-        for out, station in self.slaves:
-            if station.listens:
+        for out, _ in self.actuators:
+            low, high = min(low, out.start, out.end), max(high, out.start, out.end)
+        for out, slave in self.slaves:
+            if slave.listens:
                 low, high = min(low, out.start, out.end), max(high, out.start, out.end)
             else:
-                at = out.inverse(station.output)
+                at = out.inverse(slave.position)
                 low, high = min(low, at), max(high, at)
+        return low, high
+
+    def _one_side(self, dt: float) -> tuple[float, float]:
+        """Return the range of the output while the other side of rest still works in the broth."""
+        off = self.output - self._resting
+        if abs(off) > AT_REST:
+            self._side, self._side_s = (1 if off > 0 else -1), 0.0
+        else:
+            self._side_s += dt
+        low, high = self.output_low, self.output_high
+        if self._side_s < self.settings.changeover_s:
+            low = self._resting if self._side > 0 else low
+            high = self._resting if self._side < 0 else high
         return low, high
 
     def _follow(self, pv: float) -> None:
         """Be where the slaves are, for none listens."""
-        out, station = next(
+        out, slave = next(
             (pair for pair in self.slaves if pair[0].inside(self.output)), self.slaves[0]
         )
-        self.output, self.hand = out.inverse(station.output), None
-        self.pid.track(self.setpoint, pv, self.output)
-        why = station.reason if station.forced else f"is in {station.target.name}"
-        self.reason = f"tracking: {station.name} {why}"
+        self.output, self.hand = out.inverse(slave.position), None
+        self.pid.track(self.setpoint, pv, self.output - self._feedforward)
+        if self.actual in WORKING:
+            self.actual = Mode.IMAN
+        self.reason = f"tracking: {slave.name} {_why(slave)}"
+
+    def settle(self) -> None:
+        """Take what the slaves made of the output in this scan: no integral runs ahead of them."""
+        if self.actual not in WORKING:
+            return
+        wanted = 1 if self.setpoint > self._pv else -1
+        free = False
+        for out, slave in self.slaves:
+            direction = wanted * out.rising
+            if slave.listens and slave.blocked != direction and out.beyond(self.output, wanted):
+                free = True
+            if slave.listens and out.inside(self.output):
+                at = out.inverse(slave.position)
+                if (self.output - at) * wanted > AT_REST:  # it is still on its way there
+                    self.pid.limit(at - self._feedforward)
+        if not free:
+            self.pid.block(wanted)
+            self.blocked = wanted
+
+    # -- what became of it ---------------------------------------------------------------------
 
     def wanted(self) -> list[tuple[Tag, float]]:
         """Return each own actuator with the value asked for."""
         if self._fallen:
-            return [(tag, tag.safe or 0.0) for _, tag in self.actuators]
-        return [(tag, out.value(self.output)) for out, tag in self.actuators]
+            self._asked = [tag.safe or 0.0 for _, tag in self.actuators]
+        else:
+            self._asked = [out.value(self.output) for out, _ in self.actuators]
+        for i, pulses in enumerate(self._pulses):
+            if pulses is not None:
+                self._asked[i] = pulses.step(self._asked[i], self._dt)
+        return [(tag, asked) for (_, tag), asked in zip(self.actuators, self._asked, strict=True)]
 
-    def applied(
-        self,
-        values: Mapping[str, float],
-        samples: Mapping[str, Sample],
-        limit: str,
-        *,
-        ramping: bool = False,
-    ) -> None:
+    def applied(self, passed: Sequence[Passed]) -> None:
         """Continue from what was really applied; called only when it is not what was asked for.
 
         Args:
-            values: each own actuator's applied value, by tag name.
-            samples: this scan's samples.
-            limit: who limited it, shown as the reason.
-            ramping: it is only on its way to what was asked for.
+            passed: what became of each own actuator's value, in the order of ``wanted``.
         """
-        if not ramping:
-            self.hand = None  # what was forced stays when the force ends
-        for out, tag in self.actuators:
-            value = values[tag.name]
-            asked = out.value(self.output)
-            if abs(value - asked) > 1e-6 * (tag.high - tag.low) and out.inside(self.output):
-                self.output = out.inverse(value)
+        for (out, tag), value, asked in zip(self.actuators, passed, self._asked, strict=True):
+            off = abs(value.value - asked) > 1e-6 * (tag.high - tag.low)
+            if off and out.inside(self.output):
+                self.output = out.inverse(value.value)
                 break
-        self.reason = limit
-        sample = samples.get(self.measured.name)
-        if self.actual >= Mode.AUTO and sample is not None and sample.quality is not Quality.BAD:
-            self.pid.track(self.setpoint, sample.value, self.output)
+        self.reason = next(p.reason for p in passed if p.reason)
+        if self.actual in WORKING:
+            self.blocked = 1 if self.setpoint > self._pv else -1
+            self.pid.track(self.setpoint, self._pv, self.output - self._feedforward)
+        self._overruled(next((p.actual for p in passed if p.actual is not None), None))
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
-        """Continue from what the devices hold; arguments as ``Station.take_over``."""
         self.output = self._position(held)
         if by_itself and self.actual is not Mode.OFF:
             self.hand = None
-        self.actual = min(self.actual, Mode.MANUAL)
+        if self.actual is not Mode.OFF:
+            self.actual = Mode.MANUAL  # so that the next step continues from here
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Every actuator that it moves, by itself or through the loops below it."""
+        return frozenset({tag.name for _, tag in self.actuators}).union(
+            *(slave.tags for _, slave in self.slaves)
+        )
 
     def _position(self, held: Mapping[str, float]) -> float:
         """Return the output that fits what the actuators hold and what the slaves have.
@@ -248,7 +319,7 @@ class PidLoop(Loop):
         The one farthest from rest says it; one at the beginning of its stretch says nothing.
         """
         ends = [(out, held.get(tag.name, out.low)) for out, tag in self.actuators]
-        ends += [(out, station.output) for out, station in self.slaves]
+        ends += [(out, slave.position) for out, slave in self.slaves]
         found = self._resting
         for out, value in ends:
             at = out.inverse(value)
@@ -256,3 +327,10 @@ class PidLoop(Loop):
             if moved and abs(at - self._resting) > abs(found - self._resting):
                 found = at
         return found
+
+
+def _why(slave: Loop) -> str:
+    """Return why a slave does not listen."""
+    if slave.target is not Mode.CASCADE:
+        return f"is in {slave.target.name}"
+    return slave.reason

@@ -7,7 +7,8 @@ from controller.assemble import build_guard, build_loops
 from controller.dose import HOUR_S
 from controller.guard import Limited
 from controller.interlock import InterlockEvent
-from controller.loops import Loop, Mode, PidLoop, Station
+from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
+from controller.on_off import OnOffLoop
 from controller.plant import Plant
 from drivers.point import Quality, Sample, Tag
 from historian.events import Event, Kind
@@ -32,8 +33,12 @@ class Outputs:
     def __init__(self, name: str, plant: Plant, tell: Callable[[Event], None]) -> None:
         self.name = name
         self.loops: dict[str, Loop] = build_loops(name, plant)
-        self.pids = [loop for loop in self.loops.values() if isinstance(loop, PidLoop)]
-        self.stations = [loop for loop in self.loops.values() if isinstance(loop, Station)]
+        self.pids = masters_first(
+            [loop for loop in self.loops.values() if isinstance(loop, PidLoop)]
+        )
+        self.singles = [  # loops that move one actuator each, after those that may lead them
+            loop for loop in self.loops.values() if isinstance(loop, Station | OnOffLoop)
+        ]
         self.actuators: dict[str, Tag] = {
             t.name: t for t in plant.tags.values() if t.reactor == name and t.safe is not None
         }
@@ -84,52 +89,47 @@ class Outputs:
 
     def _take_over(self, moved: Mapping[str, bool]) -> None:
         """Let the loops of the actuators ``moved`` continue from what these hold."""
-        for station in self.stations:
-            name = station.tag.name
-            if name in moved:
-                station.take_over(self.held, by_itself=moved[name])
-        for pid in self.pids:
-            tags = [tag for _, tag in pid.actuators] + [station.tag for _, station in pid.slaves]
-            own = [moved[tag.name] for tag in tags if tag.name in moved]
+        for loop in (*self.singles, *reversed(self.pids)):  # masters look at what they lead
+            own = [moved[name] for name in loop.tags if name in moved]
             if own:
-                pid.take_over(self.held, by_itself=any(own))
+                loop.take_over(self.held, by_itself=any(own))
 
     def _move(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
         """Step every loop, pass each value through the Guard, tell the loops what came of it."""
         values: dict[str, float] = {}
         for pid in self.pids:
             pid.step(samples, dt, now)
-            limit, ramping = "", True
-            for tag, wanted in pid.wanted():
-                values[tag.name], why, on_its_way = self._pass(tag, wanted, now)
-                if why:
-                    limit, ramping = limit or why, ramping and on_its_way
-            if limit:
-                pid.applied(values, samples, limit, ramping=ramping)
-        for station in self.stations:
-            tag = station.tag
-            value, why, on_its_way = self._pass(tag, station.step(samples, dt), now)
-            values[tag.name] = value
-            station.applied(value, why, ramping=on_its_way)
+            if not pid.actuators:
+                continue
+            passed = [self._pass(tag, wanted, now) for tag, wanted in pid.wanted()]
+            for (_, tag), p in zip(pid.actuators, passed, strict=True):
+                values[tag.name] = p.value
+            if any(p.reason for p in passed):
+                pid.applied(passed)
+        for loop in self.singles:
+            passed_one = self._pass(loop.tag, loop.step(samples, dt), now)
+            values[loop.tag.name] = passed_one.value
+            loop.applied(passed_one)
+        for pid in reversed(self.pids):
+            if pid.slaves:
+                pid.settle()
         return values
 
-    def _pass(self, tag: Tag, wanted: float, now: float) -> tuple[float, str, bool]:
-        """Return what to write, who decided if not the loop, and whether it is only on its way."""
+    def _pass(self, tag: Tag, wanted: float, now: float) -> Passed:
+        """Return what to write, and who decided if not the loop."""
         checked = self.guard.check(tag, wanted, now)
         if tag.name in self.unreachable:
-            return *self._stays(tag, checked.value), False
+            held = self.held.get(tag.name, checked.value)
+            self.guard.adopt(tag, held)
+            return Passed(held, self.unreachable[tag.name], Mode.IMAN)
         limited = checked.limited
+        if limited is Limited.NO:
+            return Passed(checked.value)
         if limited is Limited.DOSE and now - self._capped.get(tag.name, -math.inf) >= HOUR_S:
             self._capped[tag.name] = now
             text = f"{tag.name}: {checked.reason} is reached"
             self._tell(Event(now, "guard", Kind.ALARM, tag.name, text))
-        return checked.value, checked.reason, limited is Limited.RATE
-
-    def _stays(self, tag: Tag, wanted: float) -> tuple[float, str]:
-        """Return what an actuator that cannot be reached goes on holding, and why."""
-        held = self.held.get(tag.name, wanted)
-        self.guard.adopt(tag, held)
-        return held, self.unreachable[tag.name]
+        return Passed(checked.value, checked.reason, None if limited is Limited.RATE else Mode.LO)
 
     def confirmed(self, held: Mapping[str, Sample]) -> None:
         """Take what a device confirmed after a write."""
@@ -160,7 +160,7 @@ class Outputs:
             # What is safe when it stands still starts so, and never stays in a hand that is gone.
             loop.local = max(0.0, s.setpoint_low)
             loop.target = mode if mode is not Mode.MANUAL else Mode.AUTO
-        elif short or mode < Mode.AUTO:
+        elif short or mode not in WORKING:
             loop.target = mode
         else:
             self.waiting[loop.name] = mode
@@ -172,3 +172,20 @@ def _event(event: InterlockEvent) -> Event:
     data = {"what": event.what, "tripped": event.order > 0, "order": event.order}
     kind = Kind.AUDIT if event.what == "bypass ended" else Kind.ALARM
     return Event(event.time, "interlock", kind, event.name, event.text, data)
+
+
+def masters_first(loops: list[PidLoop]) -> list[PidLoop]:
+    """Return loops so that each comes before those that it leads."""
+    order: list[PidLoop] = []
+
+    def add(loop: PidLoop) -> None:
+        if loop in order:
+            return
+        for _, slave in loop.slaves:
+            if isinstance(slave, PidLoop):
+                add(slave)
+        order.append(loop)
+
+    for loop in reversed(loops):
+        add(loop)
+    return order[::-1]

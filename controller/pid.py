@@ -51,6 +51,7 @@ class Pid:
     __slots__ = (
         "_deadband",
         "_dt",
+        "_factor",
         "_filter_s",
         "_kd",
         "_pid",
@@ -76,6 +77,7 @@ class Pid:
         self._rate = 0.0  # its filtered derivative, y/s
         self._dt = 0.0  # the last step, s
         self._seen = False  # the last measurement has been through the filter
+        self._factor = 1.0  # what a gain schedule makes of kp
         self._adopt(Tuning(kp, ti_s, td_s, deadband, filter_s, derivative_filter_s))
 
     @property
@@ -144,6 +146,35 @@ class Pid:
         if kept != integral:
             self._continue_from(p + kept + d)
 
+    def block(self, direction: int) -> None:
+        """Say that what it moves can go no further in ``direction``: 1 up, -1 down.
+
+        The integral does not move that way in this scan; the output is what it was.
+        """
+        p, integral, d = self.terms
+        before = integral - p * self._dt / self._tuning.ti_s
+        kept = min(integral, before) if direction > 0 else max(integral, before)
+        self._dt = 0.0
+        if kept != integral:
+            self._continue_from(p + kept + d)
+
+    def scale(self, factor: float) -> None:
+        """Take ``factor`` times kp from now on (a gain schedule); the output stays what it was.
+
+        Changes below 1 % are not taken, so that a noisy schedule does not stir the integral.
+
+        Raises:
+            ValueError: ``factor`` is not positive or absurd; nothing has changed.
+        """
+        if not 1e-6 <= factor <= 1e6:
+            raise ValueError(f"cannot scale by {factor=}")
+        if abs(factor - self._factor) <= 0.01 * self._factor:
+            return
+        output = sum(self.terms)
+        self._factor = factor
+        self._adopt(self._tuning)
+        self._continue_from(output)
+
     def track(self, setpoint: float, measured: float, applied: float) -> None:
         """Continue from ``applied``, whoever decided it: a limit, a hand, an interlock.
 
@@ -191,11 +222,12 @@ class Pid:
         self._tuning = tuning
         self._deadband = tuning.deadband
         self._filter_s = tuning.filter_s
-        self._kd = tuning.kp * tuning.td_s
+        kp = tuning.kp * self._factor
+        self._kd = kp * tuning.td_s
         lag = tuning.derivative_filter_s
         self._rate_filter_s = tuning.td_s / 8 if lag is None else lag
         # The derivative is ours: simple-pid's has no filter.
-        self._pid.tunings = (tuning.kp, tuning.kp / tuning.ti_s, 0.0)
+        self._pid.tunings = (kp, kp / tuning.ti_s, 0.0)
         self._pid.error_map = self._beyond_deadband if tuning.deadband > 0 else None
 
     def _continue_from(self, output: float) -> None:

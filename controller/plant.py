@@ -4,6 +4,7 @@ from pathlib import Path
 
 from controller.config import ConfigError, read_toml, validate
 from controller.consistency import inconsistencies
+from controller.gas import GasBalance
 from controller.profiles import expand
 from controller.settings import PlantSettings
 from drivers.point import Tag
@@ -16,6 +17,7 @@ class Plant:
         path: the file it was read from.
         settings: what the file says.
         tags: every tag by name.
+        gas: what is calculated from the gases of each reactor, by its name.
         device_of: the device's name by tag name.
         data_dir: where the store, the socket and the state live.
     """
@@ -30,6 +32,23 @@ class Plant:
             for t in device.tags:
                 self.tags[t.name] = t.tag()
                 self.device_of[t.name] = name
+        self.gas = {
+            name: GasBalance(name, r.measured, self.tags, r.do_calibration_bar)
+            for name, r in settings.reactor.items()
+        }
+
+    def quantity(self, name: str) -> Tag:
+        """Return a tag that is measured, moved or calculated.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        return self.tags[name] if name in self.tags else self.calculated[name]
+
+    @property
+    def calculated(self) -> dict[str, Tag]:
+        """Every calculated tag by name."""
+        return {t.name: t for gas in self.gas.values() for t in gas.tags.values()}
 
     @property
     def socket(self) -> Path:

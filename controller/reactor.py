@@ -49,6 +49,7 @@ class Reactor(Outputs):
         super().__init__(name, plant, tell)
         self._plant = plant
         self.settings = plant.settings.reactor[name]
+        self.gas = plant.gas[name]
         self.facts = facts_of(name, plant, self.loops)
         self.derived = Derived(name, self.loops, self.settings.model is not None)
         self.runner: RecipeRunner | None = None

@@ -151,6 +151,8 @@ class Scan:
         samples: dict[str, Sample] = {}
         for device in self.devices:
             samples.update(device.samples(now))
+        for reactor in self.reactors:
+            samples.update(reactor.gas.step(now, samples))
         self.samples = samples
         unreachable = self._unreachable()
         if self._settle is not None:

@@ -8,49 +8,10 @@ from pydantic import Field, model_validator
 
 from controller.config import ConfigError, Settings
 from controller.device_settings import DeviceSettings
+from controller.loop_settings import LoopSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-
-
-class OutputSettings(Settings):
-    """Where a part of a loop's output goes: to an actuator or to another loop's setpoint."""
-
-    actuator: str | None = None
-    loop: str | None = None
-    start: float = Field(0.0, alias="from", description="% of the loop's output", ge=-100, le=100)
-    end: float = Field(100.0, alias="to", description="% of the loop's output", ge=-100, le=100)
-    characteristic: Literal["linear", "equal_percentage"] = "linear"
-
-    @model_validator(mode="after")
-    def _check(self) -> "OutputSettings":
-        if (self.actuator is None) == (self.loop is None):
-            raise ValueError("either actuator or loop is required")
-        if self.start == self.end:
-            raise ValueError("from and to must differ")
-        return self
-
-
-class LoopSettings(Settings):
-    """A loop with ``measured`` is a PID; one without is a station: its setpoint is its output."""
-
-    measured: str | None = None
-    outputs: tuple[OutputSettings, ...] = Field(min_length=1)
-    setpoint: float
-    setpoint_low: float
-    setpoint_high: float
-    band: float | None = Field(None, gt=0, description="half width, in the measured unit")
-    deadband: float = Field(0.0, ge=0, description="in the measured unit")
-    kp: float | None = Field(None, gt=0, description="% of output per measured unit")
-    ti_s: float | None = Field(None, gt=0, description="s")
-    td_s: float = Field(0.0, ge=0, description="s")
-    filter_s: float = Field(0.0, ge=0, description="s")
-    rate_per_s: float | None = Field(None, gt=0, description="greatest change of the output, 1/s")
-    dosing: bool = False
-    needs: tuple[str, ...] = Field((), description="tags without which it goes to its fallback")
-    zero_without: tuple[str, ...] = Field((), description="tags without which it goes to safe")
-    fallback: float | None = Field(None, description="in the actuator's unit")
-    on_bad_hold_s: float | None = Field(None, gt=0, description="s; for ever if not given")
 
 
 class WindowSettings(Settings):
@@ -141,6 +102,9 @@ class ReactorSettings(Settings):
     """One vessel: its loops, interlocks, dose limits and model."""
 
     volume_max_l: Positive
+    do_calibration_bar: float = Field(
+        1.01325, gt=0, description="bar, absolute, at which the DO probe reads 100 % in air"
+    )
     measured: dict[str, str] = Field(default_factory=dict)
     loop: dict[Name, LoopSettings] = Field(min_length=1)
     interlock: dict[Name, InterlockSettings] = Field(default_factory=dict)

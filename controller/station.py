@@ -1,10 +1,12 @@
-"""A loop without a PID: its setpoint is its output, ramped, with a fall-back."""
+"""A loop without a PID: its setpoint is its output, ramped, limited, with a fall-back."""
 
 from collections.abc import Mapping
 
-from controller.loop import Loop, Mode, first_bad
-from controller.settings import LoopSettings
-from drivers.point import Sample, Tag
+from controller.curve import Curve
+from controller.cut import Cut
+from controller.loop import Loop, Mode, Passed, first_bad
+from controller.loop_settings import LoopSettings
+from drivers.point import Quality, Sample, Tag
 
 
 class Station(Loop):
@@ -31,15 +33,27 @@ class Station(Loop):
         self.output = tag.safe
         self.hold = ""  # a reason from outside to run on the fall-back: the recipe is held
         self.forced = False  # an interlock or a device that cannot be reached decides
+        self.cut: Cut | None = None  # what cuts it when another loop can do no more
+        high = settings.high
+        self._high = None if high is None else (high.tag, Curve(high.table))
+        self._most = settings.setpoint_high  # of its setpoint now
 
     @property
     def listens(self) -> bool:
-        """Whether a master that leads it moves anything."""
         return self.target is Mode.CASCADE and not self.forced
+
+    @property
+    def position(self) -> float:
+        return self.output
+
+    @property
+    def tags(self) -> frozenset[str]:
+        return frozenset({self.tag.name})
 
     def step(self, samples: Mapping[str, Sample], dt: float) -> float:
         """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
         target = self.target
+        self._limit_from_above(samples)
         if target is Mode.OFF:
             return self._at_once(Mode.OFF, self.safe, "")
         if lost := first_bad(self.settings.zero_without, samples):
@@ -50,12 +64,33 @@ class Station(Loop):
         fallback = self._fallback(samples)
         if fallback is not None and fallback <= self.output:
             return fallback  # less at once, more by the ramp
-        wanted = self._wanted() if fallback is None else fallback
+        wanted = self._wanted(dt) if fallback is None else fallback
+        if self.cut is not None:
+            wanted = self._after_cut(wanted, dt)
         rate = self.settings.rate_per_s
         if rate is None:
             return wanted
         step = rate * dt
         return min(max(wanted, self.output - step), self.output + step)
+
+    def _limit_from_above(self, samples: Mapping[str, Sample]) -> None:
+        """Take what limits its setpoint now; the last good limit stays while its tag is BAD."""
+        if self._high is None:
+            return
+        tag, curve = self._high
+        sample = samples.get(tag)
+        if sample is not None and sample.quality is not Quality.BAD:
+            s = self.settings
+            self._most = min(max(curve(sample.value), s.setpoint_low), s.setpoint_high)
+
+    def _after_cut(self, wanted: float, dt: float) -> float:
+        """Return what the loop that can do no more leaves of ``wanted``."""
+        if self.cut is None or self.target is Mode.AUTO:  # a person's word is above it
+            return wanted
+        allowed = self.cut.step(wanted, dt)
+        if allowed < wanted:
+            self.reason = f"cut: {self.cut.loop.name} can do no more"
+        return allowed
 
     def _fallback(self, samples: Mapping[str, Sample]) -> float | None:
         """Return its reduced value if something that it needs is missing, else ``None``."""
@@ -71,46 +106,41 @@ class Station(Loop):
         self.setpoint = min(self.settings.fallback, max(asked, 0.0))
         return self.setpoint
 
-    def _wanted(self) -> float:
+    def _wanted(self, dt: float) -> float:
         """Return where the actuator should go, before its ramp."""
-        self.actual, self.reason = Mode.AUTO, ""
+        actual, self.reason = Mode.AUTO, ""
         if self.target is not Mode.AUTO:
             if self.remote is None:  # the master is gone: stay at the last good setpoint
                 self.reason = f"nothing leads it in {self.target.name}"
             else:
                 s = self.settings
                 self.local = min(max(self.remote, s.setpoint_low), s.setpoint_high)
-                self.actual = self.leader
+                actual = self.leader
                 self.reason = self.why if self.leader is not self.target else ""
-        self.setpoint = self.local
+        self._aim(self.local, self.output, dt)
+        self.actual = actual
+        most = self._most
+        self.blocked = (
+            1 if self.setpoint >= most else -(self.setpoint <= self.settings.setpoint_low)
+        )
+        if self.setpoint > most and self._high is not None:
+            self.reason = f"at most {most:g} {self.unit} at {self._high[0]}"
+            return most
         return self.setpoint
 
     def _at_once(self, mode: Mode, value: float, reason: str) -> float:
         self.actual, self.reason, self.hand = mode, reason, None
         return value
 
-    def applied(self, value: float, limit: str, *, ramping: bool = False) -> None:
-        """Take over what the Guard let through, or what the device goes on holding.
-
-        Args:
-            value: in the actuator's unit.
-            limit: who decided it, shown as the reason; empty if it is what was asked for.
-            ramping: it is only on its way to what was asked for.
-        """
-        self.output = value
-        self.forced = bool(limit) and not ramping
-        if self.forced:
-            self.hand = None  # what was forced stays when the force ends
-        if limit and self.actual is not Mode.OFF:
-            self.reason = limit
+    def applied(self, passed: Passed) -> None:
+        """Take over what the Guard let through, or what the device goes on holding."""
+        self.output = passed.value
+        self.forced = passed.actual is not None
+        self._overruled(passed.actual)
+        if passed.reason and self.actual is not Mode.OFF:
+            self.reason = passed.reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
-        """Continue from what the device holds.
-
-        Args:
-            held: by actuator.
-            by_itself: the device has changed it; else it only did not take what was written.
-        """
         self.output = held.get(self.tag.name, self.output)
         if by_itself and self.actual is not Mode.OFF:  # then no hand has moved it yet
             self.hand = None

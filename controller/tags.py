@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from controller.loops import Loop, PidLoop
+from controller.loops import Loop, Mode, PidLoop
 from drivers.point import Quality, Sample, Tag, quick
 
 ESTIMATES = {  # key of the estimate: (tag suffix, unit)
@@ -37,7 +37,7 @@ class Derived:
                     loop,
                     Tag(f"{full}.sp", loop.unit, s.setpoint_low, s.setpoint_high),
                     Tag(f"{full}.op", out_unit, loop.output_low, loop.output_high),
-                    Tag(f"{full}.mode", "1", 0, 4),
+                    Tag(f"{full}.mode", "1", 0, max(Mode)),
                 )
             )
         self._age = Tag(f"{reactor}.age", "h", 0, _WIDE)

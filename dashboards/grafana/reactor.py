@@ -30,7 +30,15 @@ from dashboards.grafana.texts import TEXTS
 SCAN, ESTIMATE = "5s", "30s"
 G_PER_L, KG, OF_PLANT = "suffix: g/L", "masskg", "none"
 PERCENT, RPM = "percent", "rotrpm"
-MODES = {0: "#6b7078", 1: "#a3927c", 2: "#8f959c", 3: "#a7adb5", 4: "#6f8297"}
+MODES = {
+    0: "#6b7078",
+    1: "#a3927c",
+    2: "#8f959c",
+    3: "#a7adb5",
+    4: "#6f8297",
+    5: DOUBTFUL,
+    6: ABNORMAL,
+}
 QUALITIES = {0: ABNORMAL, 1: DOUBTFUL, 2: "#8f959c"}
 
 LOOPS = ("temperature", "ph", "do", "agitation", "air", "feed")

@@ -232,7 +232,7 @@ def test_an_interlock_is_above_the_plan(led: Rig) -> None:
     led.faults.shows["R1.do"] = 5.0
     led.run(25)
     assert led.held()["R1.feed"] == 0
-    assert led.loop("feed").actual is Mode.OPTIMISER
+    assert (led.loop("feed").target, led.loop("feed").actual) == (Mode.OPTIMISER, Mode.LO)
     assert led.loop("feed").reason.startswith("R1.do below 12 %")
 
 
