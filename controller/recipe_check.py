@@ -14,10 +14,8 @@ def check(recipe: Recipe, facts: PlantFacts) -> list[str]:
 def _against(recipe: Recipe, facts: PlantFacts) -> Iterator[str]:
     """Yield what does not fit the plant."""
     if facts.organism and recipe.organism != facts.organism:
-        yield (
-            f"organism: {recipe.organism} is not allowed; "
-            f"{facts.reactor} is modelled as {facts.organism}"
-        )
+        given = f"{recipe.organism} is not allowed" if recipe.organism else "missing"
+        yield f"organism: {given}; {facts.reactor} is modelled as {facts.organism}"
     fed = recipe.fed(facts.feed_loop)
     yield from _loops("start", recipe.start.loops, recipe.start.setpoints, facts)
     for i, phase in enumerate(recipe.phase):

@@ -144,7 +144,9 @@ class Recipe(Settings):
     """A batch from inoculation to harvest."""
 
     name: str = Field(min_length=1)
-    organism: str
+    organism: str = Field(
+        "", description="whose recipe it is; required where the plant has a model"
+    )
     start: Start = Field(default_factory=lambda: Start.model_validate({}))
     phase: tuple[Phase, ...] = Field(min_length=1)
     _file: str = PrivateAttr("recipe")

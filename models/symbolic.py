@@ -140,9 +140,10 @@ def trace(model: Model) -> Traced:
                 f"{name}.{part}: {error}; call fn.exp, fn.log, fn.sqrt, fn.min or fn.max, "
                 "never math.* or float()"
             ) from error
-        except RuntimeError as error:
+        except Exception as error:
             if "truth value" not in str(error):
-                raise
+                why = f"fails on symbols: {type(error).__name__}: {error}; only fn.* may be called"
+                raise ModelError(f"{name}.{part}: {why}") from error
             raise ModelError(
                 f"{name}.{part}: it branches on a symbol; use fn.min or fn.max instead of if, "
                 "min, max and comparisons"

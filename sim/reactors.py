@@ -4,6 +4,7 @@ Somebody's own class is imported here, which runs the code of whoever wrote it, 
 a vessel needs before anything is computed with it.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -58,10 +59,35 @@ def reactor(organism: str, vessel: str) -> Bioreactor:
         raise ModelError(
             f"{organism} is not allowed; it must be a class with exchange, an organism as "
             "models.organism.Organism says, or a subclass of models.bioreactor.Bioreactor with an "
-            "rhs of its own, a whole plant"
+            "rhs of its own, a whole plant; one with rhs alone is named by model, without vessel"
         )
     check_plant(plant)
     return plant
+
+
+@lru_cache
+def own_model(name: str) -> Any:
+    """Return somebody's plain model, made without arguments and not judged yet.
+
+    Args:
+        name: ``package.module:Class``, see ``models.model.Model``.
+
+    Raises:
+        LoadError: there is no such class, or importing it fails.
+        ModelError: it is none, cannot be made, or stands in a vessel.
+    """
+    found: Any = find(name, name)
+    if not inspect.isclass(found):
+        raise ModelError(
+            f"{name} is not allowed; it must be a class with states, inputs, parameters, outputs, "
+            "time_unit and rhs, as models.model.Model says"
+        )
+    if issubclass(found, Bioreactor) or callable(getattr(found, "exchange", None)):
+        raise ModelError(
+            f"{name} is not allowed; it stands in one of our vessels: name it by organism, with "
+            "vessel beside it"
+        )
+    return _made(name, found)
 
 
 def _made(name: str, make: Callable[..., Any], *arguments: Any) -> Any:

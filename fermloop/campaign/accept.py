@@ -241,7 +241,9 @@ class _Recipe:
         may = f"{word} {_of(allowed, unit)}"
         lacking = [int(r["seed"]) for r in finished(self.rows) if int(r["seed"]) not in known]
         if lacking or found is None:
-            why = f"seed {lacking[0]} has no {key}" if lacking else f"no batch has {key}"
+            why = f"seed {lacking[0]} has no {key}"
+            if not known:
+                why = f"no batch has {key}; nobody knows it of this plant"
             return Verdict(self.name, limit, may, "–", "not judged", why)
         if found >= allowed if worst_of is min else found <= allowed:
             return Verdict(self.name, limit, may, _of(found, unit), "met")

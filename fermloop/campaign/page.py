@@ -232,7 +232,11 @@ def _energy(campaign: Finished) -> str:
     by_consumer: list[tuple[str, list[float]]] = []
     by_source: list[tuple[str, list[float]]] = []
     biogenic: list[str] = []
-    made = [row for row in finished(campaign.rows) if (row.get("product_g") or 0.0) > 0.0]
+    made = [  # a model of somebody's own may make product and know no energy
+        row
+        for row in finished(campaign.rows)
+        if (row.get("product_g") or 0.0) > 0.0 and row.get("energy_kwh") is not None
+    ]
     if not made:
         return ""
     for recipe, batches in campaign.recipes.items():

@@ -19,8 +19,8 @@ from fermloop.commands.simulated import laboratories, truths, vessels, wires
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
+from sim.motion import Simulated
 from sim.truth import BANDS
-from sim.vessel import Vessel
 
 PROGRESS_H = 1.0 / 6.0
 PATIENCE_S = 60.0  # plant s that a third-party driver may take for its first answer
@@ -121,7 +121,7 @@ def run_batch(
 
 
 def virtual_devices(
-    plant: Plant, plants: Mapping[str, Vessel], clock: SimClock, seed: int
+    plant: Plant, plants: Mapping[str, Simulated], clock: SimClock, seed: int
 ) -> list[Device]:
     """Return every device of a plant in virtual time.
 

@@ -39,8 +39,10 @@ def lines(state: Mapping[str, Any]) -> list[str]:
         how += ", until the end of a step"
     said = [f"{datetime.fromtimestamp(state['time'], UTC):%Y-%m-%d %H:%M:%S} UTC, {how}"]
     for name, vessel in state["vessels"].items():
-        shown = "  ".join(f"{vessel[k]:.4g} {what}" for k, what in SHOWN.items())
-        said.append(f"{name} ({vessel['organism']}, {vessel['vessel']}): {shown}")
+        what = [vessel[k] for k in ("organism", "vessel", "model") if k in vessel]
+        told = [f"{vessel[k]:.4g} {unit}" for k, unit in SHOWN.items() if k in vessel]
+        told += [f"{k} {vessel[k]:.4g}" for k in vessel if "model" in vessel and k.endswith(")")]
+        said.append(f"{name} ({', '.join(what)}): {'  '.join(told)}")
     return said
 
 

@@ -21,8 +21,8 @@ from fermloop.commands.simulated import laboratories, require_served, truths, ve
 from fermloop.failure import USAGE, FailureError
 from sim.control import Control, routes
 from sim.listen import ListenError
+from sim.motion import Simulated
 from sim.server import PlantServer
-from sim.vessel import Vessel
 
 HOURS = 240.0  # plant h that a faster plant may run
 EVERY_S = 10.0  # wall s between two lines of values
@@ -88,7 +88,7 @@ def _require_free(plant: Plant) -> None:
 
 
 async def _serve(
-    plant: Plant, made: Mapping[str, Vessel], speed: float, seed: int, ready_file: Path | None
+    plant: Plant, made: Mapping[str, Simulated], speed: float, seed: int, ready_file: Path | None
 ) -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -134,8 +134,10 @@ def _announce(plant: Plant, speed: float, ready_file: Path | None) -> None:
         ready_file.touch()
 
 
-def _values(name: str, vessel: Vessel) -> str:
+def _values(name: str, vessel: Simulated) -> str:
     age = vessel.truth["age_h"]
     readings = vessel.panel.shown
-    shown = "  ".join(f"{k} {readings[t]:.4g}" for k in SHOWN if (t := f"{name}.{k}") in readings)
+    usual = [t for k in SHOWN if (t := f"{name}.{k}") in readings]
+    tags = usual or list(readings)[: len(SHOWN)]
+    shown = "  ".join(f"{t.partition('.')[2]} {readings[t]:.4g}" for t in tags)
     return f"{name} {age:8.3f} h  {shown}"

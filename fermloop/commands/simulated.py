@@ -1,8 +1,8 @@
 """The plant file's ``[simulation]`` table, which only the simulator reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator
 
@@ -15,9 +15,14 @@ from fermloop.failure import USAGE, FailureError
 from models.bioreactor import Bioreactor
 from models.model import ModelError
 from models.vessels import VESSELS
+from sim.bare import BarePlant
+from sim.bare_record import BareRecord
+from sim.bare_settings import BareSettings
+from sim.bare_wiring import wired
 from sim.fault_file import plan
 from sim.fittings import fitted, wrong
 from sim.laboratory import Laboratory, LaboratorySettings, unknown_assays
+from sim.motion import Simulated
 from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
 from sim.truth import Truth
@@ -49,9 +54,15 @@ class SimulatedVessel(Settings):
 
 
 class Simulation(Settings):
-    """One table a simulated reactor."""
+    """One table a simulated reactor with an organism in a vessel."""
 
     simulation: dict[str, SimulatedVessel] = Field(min_length=1)
+
+
+class OwnModels(Settings):
+    """One table a simulated reactor that is a model of somebody's own."""
+
+    simulation: dict[str, BareSettings]
 
 
 def require_served(plant: Plant, command: str) -> None:
@@ -70,7 +81,7 @@ def require_served(plant: Plant, command: str) -> None:
         raise FailureError(lines, USAGE)
 
 
-def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
+def simulation(plant: Plant) -> dict[str, SimulatedVessel | BareSettings]:
     """Return what is simulated, by reactor: all but those whose devices have drivers of others.
 
     Raises:
@@ -79,8 +90,7 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
     """
     ours = {t.reactor for t in _served(plant)}
     file = plant.path.name
-    table = {k: v for k, v in read_toml(plant.path).items() if k == "simulation"}
-    found = validate(Simulation, table, file).simulation if table or ours else {}
+    found = _tables(plant, bool(ours))
     reactors = plant.settings.reactor
     lines = [
         f"{file}: simulation.{name}: no such reactor; {', '.join(reactors)} are allowed"
@@ -88,7 +98,7 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
         if name not in reactors
     ]
     lines += [
-        f"{file}: simulation.{name}: missing; organism and vessel are required"
+        f"{file}: simulation.{name}: missing; organism and vessel, or model, are required"
         for name in reactors
         if name in ours and name not in found
     ]
@@ -99,26 +109,81 @@ def simulation(plant: Plant) -> dict[str, SimulatedVessel]:
         if name in found and name not in ours
     ]
     for name in found.keys() & reactors.keys():
-        at = f"{file}: simulation.{name}"
-        lines += [f"{at}.{line}" for line in _not_there(plant, found[name])]
-        try:
-            model = reactor(found[name].organism, found[name].vessel)
-        except (LoadError, ModelError) as error:
-            lines += [f"{at}.organism: {line}" for line in str(error).splitlines()]
-            continue
-        if laboratory := found[name].laboratory:
-            unknown = unknown_assays(model.organism, laboratory)
-            lines += [f"{at}.laboratory.assays: {line}" for line in unknown]
-        lines += _without_instrument(plant, name, found[name], model)
+        table = found[name]
+        if table.faults and not (plant.path.parent / table.faults).is_file():
+            why = f"{table.faults}: no such file beside the plant file"
+            lines.append(f"{file}: simulation.{name}.faults: {why}")
+        if isinstance(table, BareSettings):
+            lines += _unfit(plant, name, table)
+        else:
+            lines += _not_simulated(plant, name, table)
     if lines:
         raise ConfigError(lines)
     return found
 
 
-def _not_there(plant: Plant, simulated: SimulatedVessel) -> Iterator[str]:
-    """Yield a line for a file that is missing, and for a volume that the vessel cannot hold."""
-    if simulated.faults and not (plant.path.parent / simulated.faults).is_file():
-        yield f"faults: {simulated.faults}: no such file beside the plant file"
+def _tables(plant: Plant, needed: bool) -> dict[str, SimulatedVessel | BareSettings]:
+    """Return the tables of ``[simulation]`` in their order.
+
+    Raises:
+        ConfigError: they are missing though ``needed``, or wrong; a line a mistake.
+    """
+    file, key = plant.path.name, "simulation"
+    whole = {k: v for k, v in read_toml(plant.path).items() if k == key}
+    if not whole and not needed:
+        return {}
+    tables: Any = whole.get(key)
+    if not isinstance(tables, dict):
+        return {**validate(Simulation, whole, file).simulation}
+    given = cast("dict[str, Any]", tables)
+    own: dict[str, Any] = {n: t for n, t in given.items() if isinstance(t, dict) and "model" in t}
+    lines = [
+        f"{file}: {key}.{name}.{other}: is not allowed beside model; it is one of ours in a "
+        "vessel, or a model of your own"
+        for name, table in own.items()
+        for other in ("organism", "vessel")
+        if other in table
+    ]
+    if lines:
+        raise ConfigError(lines)
+    found: dict[str, SimulatedVessel | BareSettings] = {}
+    rest: dict[str, Any] = {n: t for n, t in given.items() if n not in own}
+    for kind, part in ((Simulation, rest), (OwnModels, own)):
+        if part or not given:
+            try:
+                found |= validate(kind, {key: part}, file).simulation
+            except ConfigError as error:
+                lines += error.lines
+    if lines:
+        raise ConfigError(lines)
+    return {name: found[name] for name in given}
+
+
+def _unfit(plant: Plant, name: str, table: BareSettings) -> list[str]:
+    """Return a line for each fault of somebody's own model, and of how it fits the plant file."""
+    try:
+        wired(name, table, [t for t in _served(plant) if t.reactor == name])
+    except ConfigError as error:
+        return [f"{plant.path.name}: {line}" for line in error.lines]
+    return []
+
+
+def _not_simulated(plant: Plant, name: str, simulated: SimulatedVessel) -> list[str]:
+    """Return a line for each thing of a table that an organism in a vessel cannot be or show."""
+    at = f"{plant.path.name}: simulation.{name}"
+    lines = [f"{at}.{line}" for line in _too_full(simulated)]
+    try:
+        model = reactor(simulated.organism, simulated.vessel)
+    except (LoadError, ModelError) as error:
+        return [*lines, *(f"{at}.organism: {line}" for line in str(error).splitlines())]
+    if simulated.laboratory:
+        unknown = unknown_assays(model.organism, simulated.laboratory)
+        lines += [f"{at}.laboratory.assays: {line}" for line in unknown]
+    return [*lines, *_without_instrument(plant, name, simulated, model)]
+
+
+def _too_full(simulated: SimulatedVessel) -> Iterator[str]:
+    """Yield a line for a volume that the vessel cannot hold."""
     most = VESSELS[simulated.vessel].total_volume_l
     if simulated.volume_l and simulated.volume_l > most:
         yield (
@@ -150,7 +215,7 @@ def _without_instrument(
     return lines
 
 
-def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
+def vessels(plant: Plant, seed: int, start: float) -> dict[str, Simulated]:
     """Return the simulated vessel of every reactor that has one.
 
     Args:
@@ -162,28 +227,17 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
         ConfigError: the ``[simulation]`` table or a file of faults is missing or wrong; a line a
             mistake.
     """
-    made: dict[str, Vessel] = {}
+    made: dict[str, Simulated] = {}
     lines: list[str] = []
     wires = {name: Wire() for name in plant.settings.device if name not in third_party(plant)}
     opcua = {name for name, s in plant.settings.device.items() if s.driver == "opcua"}
     for i, (name, s) in enumerate(simulation(plant).items()):
         tags = [t for t in _served(plant) if t.reactor == name]
-        safe = {t.name: t.safe for t in tags if t.safe is not None}
-        shown = {t.name.partition(".")[2]: t.unit for t in tags if t.safe is None}
-        made[name] = Vessel(
-            s.organism,
-            s.vessel,
-            seed + 1000 * i,
-            name,
-            start,
-            safe=safe,
-            volume_l=s.volume_l,
-            substrate_g_per_l=s.substrate_g_per_l,
-            biomass_g_per_l=s.biomass_g_per_l,
-            instruments=shown,
-            variation=s.variation,
-        )
-        made[name].step_s = s.step_s
+        drawn = seed + 1000 * i
+        if isinstance(s, BareSettings):
+            made[name] = BarePlant(s, tags, drawn, name, start)
+        else:
+            made[name] = _vessel(s, tags, drawn, name, start)
         showing = {plant.device_of[t.name] for t in tags}
         faults = made[name].faults
         faults.wires = {n: wire for n, wire in wires.items() if n in showing}
@@ -196,6 +250,24 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Vessel]:
                 lines += [f"{at}: {line}" for line in error.lines]
     if lines:
         raise ConfigError(lines)
+    return made
+
+
+def _vessel(s: SimulatedVessel, tags: Sequence[Tag], seed: int, name: str, start: float) -> Vessel:
+    made = Vessel(
+        s.organism,
+        s.vessel,
+        seed,
+        name,
+        start,
+        safe={t.name: t.safe for t in tags if t.safe is not None},
+        volume_l=s.volume_l,
+        substrate_g_per_l=s.substrate_g_per_l,
+        biomass_g_per_l=s.biomass_g_per_l,
+        instruments={t.name.partition(".")[2]: t.unit for t in tags if t.safe is None},
+        variation=s.variation,
+    )
+    made.step_s = s.step_s
     return made
 
 
@@ -212,9 +284,11 @@ def require_simulation(plant: Plant) -> None:
 
 
 def laboratories(
-    plant: Plant, made: Mapping[str, Vessel], folder: Path | None = None
+    plant: Plant, made: Mapping[str, Simulated], folder: Path | None = None
 ) -> dict[str, Laboratory]:
     """Return the laboratories of simulated vessels: those that are asked for, with a folder all.
+
+    A model of somebody's own has none: nobody knows what could be assayed.
 
     Args:
         plant: the checked plant file.
@@ -226,21 +300,30 @@ def laboratories(
     """
     found: dict[str, Laboratory] = {}
     for name, s in simulation(plant).items():
+        vessel = made[name]
+        if isinstance(s, BareSettings) or not isinstance(vessel, Vessel):
+            continue
         settings = s.laboratory
         if settings is None and folder is not None:
             settings = LaboratorySettings.model_validate({})
         if settings is not None:
-            found[name] = Laboratory(made[name], settings, folder)
+            found[name] = Laboratory(vessel, settings, folder)
     return found
 
 
-def truths(plant: Plant, made: Mapping[str, Vessel]) -> dict[str, Truth]:
+def truths(plant: Plant, made: Mapping[str, Simulated]) -> dict[str, Truth | BareRecord]:
     """Return the true record of every simulated vessel, from now on."""
-    limits, tables = plant.settings.reactor, simulation(plant)
-    return {n: Truth.of(v, limits[n].volume_max_l, tables[n].report) for n, v in made.items()}
+    found: dict[str, Truth | BareRecord] = {}
+    for name, s in simulation(plant).items():
+        vessel, most = made[name], plant.settings.reactor[name].volume_max_l
+        if isinstance(vessel, BarePlant):
+            found[name] = BareRecord.of(vessel, most)
+        elif isinstance(vessel, Vessel) and isinstance(s, SimulatedVessel):
+            found[name] = Truth.of(vessel, most, s.report)
+    return found
 
 
-def wires(made: Mapping[str, Vessel]) -> dict[str, Wire]:
+def wires(made: Mapping[str, Simulated]) -> dict[str, Wire]:
     """Return the wire of every device that shows one of these vessels."""
     return {name: wire for vessel in made.values() for name, wire in vessel.faults.wires.items()}
 

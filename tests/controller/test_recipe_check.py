@@ -36,6 +36,7 @@ def test_a_recipe_that_fits_has_nothing_said_against_it() -> None:
     ("changes", "line"),
     [
         ({"organism": "yeast"}, "organism: yeast is not allowed; R1 is modelled as ecoli"),
+        ({"organism": ""}, "organism: missing; R1 is modelled as ecoli"),
         (
             {"start__loops__foam": "AUTO"},
             "start.loops.foam: foam is not allowed; a loop of R1: temperature, ph, do",

@@ -20,7 +20,7 @@ def test_the_demo_recipe_can_be_read() -> None:
     ("text", "line"),
     [
         ("name = ", "r.toml: not valid TOML: Invalid value (at end of document)"),
-        ('name = "x"', "r.toml: organism: missing; organism is required"),
+        ('name = "x"', "r.toml: phase: missing; phase is required"),
         ('colour = "red"', "r.toml: colour: no such key; name, organism, start, phase are allowed"),
     ],
 )

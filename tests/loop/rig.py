@@ -23,13 +23,14 @@ from drivers.modbus import Fence
 from drivers.opcua import DataValue, Link
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH
-from fermloop.commands.simulated import vessels, wires
+from fermloop.commands.simulated import wires
 from historian.events import Event, Kind
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, VirtualLoop
 from sim.links import VesselModbusLink, VesselOpcUaLink, vessel_link
 from sim.truth import Truth
 from sim.vessel import Vessel
+from tests.sim.bioreactors import bioreactors
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "sim/plants/ecoli_5l.toml"
@@ -292,7 +293,7 @@ class Rig:
         self.journal = Journal()
         self.store = store or self.journal
         if vessels_of is None:
-            self.tampered = {n: Tampered(v) for n, v in vessels(plant, seed, start).items()}
+            self.tampered = {n: Tampered(v) for n, v in bioreactors(plant, seed, start).items()}
         else:
             self.tampered = {n: Tampered(t.vessel) for n, t in vessels_of.tampered.items()}
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)

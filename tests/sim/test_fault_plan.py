@@ -7,13 +7,13 @@ import pytest
 
 from controller.config import ConfigError
 from controller.plant import load_plant
-from fermloop.commands.simulated import vessels
 from sim.contaminant import Contaminant
 from sim.fault_file import plan
 from sim.fault_registry import KINDS, table
 from sim.fault_targets import FaultError, seconds
 from sim.truth import Truth
 from sim.vessel import Vessel
+from tests.sim.bioreactors import bioreactors
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "sim/plants/ecoli_5l.toml"
@@ -68,7 +68,7 @@ def test_a_plant_file_names_the_file_of_faults(tmp_path: Path) -> None:
     text = DEMO.read_text().replace("[simulation.R1]", '[simulation.R1]\nfaults = "bad night.toml"')
     (tmp_path / "plant.toml").write_text(text)
     (tmp_path / "bad night.toml").write_text('fault = [{ at_h = 1.0, fault = "R1-gas.cut" }]')
-    made = vessels(load_plant(tmp_path / "plant.toml"), 1, 0.0)["R1"]
+    made = bioreactors(load_plant(tmp_path / "plant.toml"), 1, 0.0)["R1"]
     assert [f.name for f in made.faults.planned()] == ["R1-gas.cut"]
     assert made.faults.wires["R1-gas"].faults == []
     hours(made, 1.1)

@@ -13,11 +13,12 @@ from controller.plant import Plant, load_plant
 from drivers.driver import DeviceError
 from drivers.point import Quality, Sample
 from fermloop.commands.closed_loop import EPOCH
-from fermloop.commands.simulated import vessels, wires
+from fermloop.commands.simulated import wires
 from sim.clock import SimClock, run_virtual
 from sim.fault_registry import KINDS, kind_of
 from sim.links import vessel_link
 from sim.vessel import Vessel
+from tests.sim.bioreactors import bioreactors
 
 DEMO = Path(__file__).parents[2] / "sim/plants/ecoli_5l.toml"
 STEADY = {  # what is wanted before
@@ -84,7 +85,7 @@ class Bench:
         clock = SimClock(EPOCH)
         self.clock = clock
         self._beats = 0
-        made = vessels(plant, 1, EPOCH)
+        made = bioreactors(plant, 1, EPOCH)
         self.vessel = made["R1"]
         self.vessel.set_state(X=3.0, S=2.0, T=37.0, Tj=37.3, yO2=0.286, yCO2=0.005)
         wired = wires(made)

@@ -10,10 +10,10 @@ from typing import Literal
 
 from controller.priority import scan_first
 from drivers.clock import wall
-from fermloop.commands.simulated import vessels
 from sim.server import PlantServer
 from sim.vessel import Vessel
 from tests.drivers.proxy import RAW, Framing, Proxy
+from tests.sim.bioreactors import bioreactors
 from tests.system.plant_processes import Site, free_port
 
 Action = Callable[[], Awaitable[None]]
@@ -34,7 +34,7 @@ async def wires(
     of: Site, speed: float, seed: int = 1, biomass_g_per_l: float = 8.0
 ) -> AsyncGenerator[Wires]:
     """Serve the plant of a site, with a culture dense enough to need every loop."""
-    made = vessels(of.plant, seed, wall() - 1e5)
+    made = bioreactors(of.plant, seed, wall() - 1e5)
     made["R1"].set_state(X=biomass_g_per_l)
     async with PlantServer(of.plant.settings.device, made, speed) as server:
         with undisturbed():
