@@ -14,6 +14,7 @@ from fermloop import (
     interlocks,
     operators,
     simulators,
+    tuners,
 )
 from fermloop.failure import explained
 from fermloop.options import (
@@ -106,7 +107,7 @@ def run(
     command.run(plant, recipe, optimiser)
 
 
-for part in (simulators, batches, files, devices, operators):
+for part in (simulators, batches, files, devices, operators, tuners):
     app.add_typer(part.app)
 app.add_typer(
     interlocks.app,
