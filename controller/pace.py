@@ -8,6 +8,7 @@ from drivers.clock import SystemClock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
 
 ASK_S = 0.1  # wall s between two looks at whether a simulator's time still goes as it did
+PATIENCE_S = 10.0  # wall s until a plant in lock-step that nobody can move is given up
 
 
 class PlantClock:
@@ -84,7 +85,7 @@ class PlantClock:
         """Return when it is ``deadline``, or earlier where nobody waits for a paused plant.
 
         Raises:
-            DeviceError: in lock-step no device answers, so plant time cannot move.
+            DeviceError: in lock-step no device answers for long, so plant time cannot move.
         """
         if self._stepped is not None:
             if deadline > self._stepped:
@@ -139,14 +140,23 @@ class PlantClock:
         self.speed, self.paused = speed, paused
 
     async def _advance(self, deadline: float) -> None:
-        """Let the one plant behind all the devices run on, through the first that answers."""
-        lost: DeviceError | None = None
-        for device in self._plants:
-            try:
-                await device.advance(deadline)
-            except DeviceError as error:
-                lost = lost or error
-            else:
+        """Let the one plant behind all the devices run on, through the first that answers.
+
+        After a fault of its network a link waits before it tries again; plant time stands, so
+        nothing is late.
+        """
+        end = monotonic() + PATIENCE_S
+        while True:
+            lost: DeviceError | None = None
+            for device in self._plants:
+                try:
+                    await device.advance(deadline)
+                except DeviceError as error:
+                    lost = lost or error
+                else:
+                    return
+            if lost is None:
                 return
-        if lost is not None:
-            raise lost
+            if monotonic() > end:
+                raise lost
+            await asyncio.sleep(ASK_S)
