@@ -4,8 +4,9 @@
 
 The real controller (scan, drivers, loops that write, local store) runs in this process; the
 devices are pymodbus servers in a second one. In a third a bare loop does nothing but sleep until
-the same moments, under the same priority: what makes it late is the machine. A line of figures
-is appended to RESULTS every minute. It ends with 1 if a limit of the issue is exceeded.
+the same moments, under the same priority: what makes it late is the machine. What was seen is
+kept in RESULTS every minute; interrupted, the same command measures the minutes that are missing,
+and the figures are those of all of them. It ends with 1 if a limit of the issue is exceeded.
 """
 
 import asyncio
@@ -18,13 +19,12 @@ import resource
 import sys
 import tempfile
 import threading
-import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
@@ -34,32 +34,38 @@ from controller.priority import scan_first
 from controller.scan import SPACING_S, SPREAD, TOGETHER
 from drivers.clock import monotonic, wall
 from drivers.point import Quality
+from fermloop.campaign.results import Results, Row
 from historian.sqlite import SqliteStore
 from tests.system.many_devices import controller_of, served, write_plant
 from tests.system.plant_processes import free_port
 
 DEVICES, TAGS = 100, 30
 MOST_CPU, MOST_LATE_S = 0.5, 0.05
-REPORT_S = 60.0
+PART_S = 60.0
 OFFSETS = [i // TOGETHER * min(SPACING_S, SPREAD / -(-DEVICES // TOGETHER)) for i in range(DEVICES)]
 
 
+def figures_of(late_ms: Sequence[float]) -> dict[str, float]:
+    """Return quantiles and the greatest, ms."""
+    found = sorted(late_ms)
+    at = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+    return {k: round(found[math.ceil(q * len(found)) - 1], 2) for k, q in at.items()}
+
+
 class Lateness:
-    """Seconds by which things were late."""
+    """By how much things were late since somebody asked."""
 
     def __init__(self) -> None:
         self.all = array("d")
 
-    def figures(self) -> dict[str, float]:
-        """Return quantiles and the greatest, ms."""
-        found = sorted(self.all)
-        at = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
-        ms = {k: 1e3 * found[min(math.ceil(q * len(found)), len(found)) - 1] for k, q in at.items()}
-        return {k: round(v, 2) for k, v in (ms | {"max": 1e3 * found[-1]}).items()}
+    def taken(self) -> list[float]:
+        """Return all of it, ms, and begin anew."""
+        found, self.all = self.all, array("d")
+        return [round(1e3 * late, 2) for late in found]
 
 
 def serve(path: Path, pipe: Connection) -> None:
-    """Be the devices until somebody speaks, then tell the CPU time."""
+    """Be the devices, and tell whoever asks the CPU time so far."""
 
     async def main() -> None:
         async with served(load_plant(path)):
@@ -68,35 +74,52 @@ def serve(path: Path, pipe: Connection) -> None:
             gc.freeze()
             pipe.send(None)
             before = _cpu()
-            await asyncio.to_thread(pipe.recv)
-            pipe.send(_cpu() - before)
+            while True:
+                await asyncio.to_thread(pipe.recv)
+                pipe.send(_cpu() - before)
 
     asyncio.run(main())
 
 
 def sleep_only(pipe: Connection) -> None:
     """Wake at the same moments as the scan asks its devices, and tell how late that was."""
-    stop = threading.Event()
-    threading.Thread(target=lambda: (pipe.recv(), stop.set()), daemon=True).start()
+
+    def answer() -> None:
+        while True:
+            pipe.recv()
+            pipe.send(late.taken())
 
     async def main() -> None:
         due, moments = monotonic() + 1.0, sorted(set(OFFSETS))
-        while not stop.is_set():
+        while True:
             for offset in moments:
                 await asyncio.sleep(due + offset - monotonic())
                 late.all.append(monotonic() - due - offset)
             due += 1.0
 
     late = Lateness()
+    threading.Thread(target=answer, daemon=True).start()
     scan_first()
     gc.freeze()
     asyncio.run(main())
-    pipe.send(late.figures())
 
 
 def _cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+class Far(NamedTuple):
+    """The processes beside the controller's, each with the pipe that it answers on."""
+
+    devices: tuple[SpawnProcess, Connection]
+    bare: tuple[SpawnProcess, Connection]
+
+    def asked(self) -> Row:
+        """Return what they know of the part that ends."""
+        for _, pipe in self:
+            pipe.send(None)
+        return {"far_end_cpu_s": self.devices[1].recv(), "bare_ms": self.bare[1].recv()}
 
 
 class Watch:
@@ -108,6 +131,7 @@ class Watch:
         self._scan = control.scan
         self._once = control.scan.once
         self._began, self._cpu = monotonic(), _cpu()
+        self._counted = 0, 0
         control.scan.once = self.once
 
     async def once(self, now: float) -> None:
@@ -119,23 +143,27 @@ class Watch:
             self.values.all.append(sample.time - due - offset)
             self.not_good += sample.quality is not Quality.GOOD or sample.time < now
 
-    def figures(self) -> dict[str, Any]:
-        took = monotonic() - self._began
-        return {
-            "seconds": round(took, 1),
-            "cpu_share": round((_cpu() - self._cpu) / took, 4),
-            "scan_late_ms": self.scans.figures(),
-            "value_late_ms": self.values.figures(),  # from the moment it was to be asked
-            "scans": self._scan.counts.scans,
-            "scans_missed": self._scan.counts.missed,
+    def part(self) -> Row:
+        """Return what was seen since the last part."""
+        now, cpu = monotonic(), _cpu()
+        row = {
+            "seconds": now - self._began,
+            "cpu_s": cpu - self._cpu,
+            "scan_late_ms": self.scans.taken(),
+            "value_late_ms": self.values.taken(),  # from the moment it was to be asked
+            "scans": self._scan.counts.scans - self._counted[0],
+            "scans_missed": self._scan.counts.missed - self._counted[1],
             "values_not_of_their_scan": self.not_good,
             "resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "load": os.getloadavg()[0],
         }
+        self._began, self._cpu, self.not_good = now, cpu, 0
+        self._counted = self._scan.counts.scans, self._scan.counts.missed
+        return row
 
 
-async def run(plant: Plant, seconds: float, results: Path | None) -> dict[str, Any]:
-    """Control the plant for so long and return the figures."""
+async def run(plant: Plant, parts: Sequence[int], part_s: float, kept: Results, far: Far) -> None:
+    """Control the plant for so many parts and keep what was seen in each."""
     scan_first()
     store = SqliteStore(plant.store)
     async with controller_of(plant, store) as control:
@@ -147,21 +175,33 @@ async def run(plant: Plant, seconds: float, results: Path | None) -> dict[str, A
         gc.freeze()
         watch = Watch(control)
         task = asyncio.create_task(control.run())
-        end = monotonic() + seconds
-        while (left := end - monotonic()) > 0:
-            await asyncio.sleep(min(REPORT_S, left))
-            if results is not None:
-                _append(results, watch.figures())
+        for part in parts:
+            await asyncio.sleep(part_s)
+            asked = await asyncio.to_thread(far.asked)
+            row = {"part": part, "began_s": wall() - part_s, **watch.part(), **asked}
+            kept.append(row | {"samples_lost": store.lost, "samples_stored": store.stored})
         control.scan.stopping = True
         await task
     store.close()
-    figures = watch.figures()
-    return figures | {"samples_lost": store.lost, "samples_stored": store.stored}
 
 
-def _append(results: Path, figures: Mapping[str, Any]) -> None:
-    with results.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(figures) + "\n")
+def figures(parts: Sequence[Row]) -> dict[str, Any]:
+    """Return what all parts together have shown."""
+
+    def total(key: str) -> float:
+        return sum(part[key] for part in parts)
+
+    def pooled(key: str) -> dict[str, float]:
+        return figures_of([late for part in parts for late in part[key]])
+
+    return {
+        "parts": len(parts),
+        "seconds": round(total("seconds"), 1),
+        "cpu_share": round(total("cpu_s") / total("seconds"), 4),
+        **{key: pooled(key) for key in ("scan_late_ms", "value_late_ms", "bare_ms")},
+        **{k: total(k) for k in ("scans", "scans_missed", "values_not_of_their_scan")},
+        **{k: max(p[k] for p in parts) for k in ("resident_mb", "load", "samples_lost")},
+    }
 
 
 def _start(target: Any, *args: Any) -> tuple[SpawnProcess, Connection]:
@@ -176,25 +216,31 @@ def _start(target: Any, *args: Any) -> tuple[SpawnProcess, Connection]:
 def main() -> int:
     """Run it, print the figures and return whether a limit was exceeded."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    results = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    began = time.strftime("%H:%M:%S", time.gmtime(wall()))
+    parts = range(math.ceil(seconds / PART_S))
     with tempfile.TemporaryDirectory() as folder:
-        plant = write_plant(Path(folder), [free_port() for _ in range(DEVICES)])
-        assert len(plant.tags) == DEVICES * TAGS
-        devices, far = _start(serve, plant.path)
-        far.recv()
-        control, bare = _start(sleep_only)
-        figures = asyncio.run(run(plant, seconds, results))
-        figures["began_utc"] = began
-        for name, pipe, process in (("bare_ms", bare, control), ("far_end_cpu_s", far, devices)):
-            pipe.send(None)
-            figures[name] = pipe.recv()
+        path = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(folder) / "results.jsonl"
+        with Results(path, lambda row: row["part"]) as kept:
+            missing = [part for part in parts if part not in kept.rows]
+            if missing:
+                measure(Path(folder), missing, min(seconds, PART_S), kept)
+            found = figures([kept.rows[part] for part in parts])
+    print(json.dumps(found, indent=1))
+    late = max(found["scan_late_ms"]["p99.9"], found["value_late_ms"]["p99.9"]) / 1e3
+    return int(found["cpu_share"] > MOST_CPU or late > MOST_LATE_S or found["scans_missed"] > 0)
+
+
+def measure(folder: Path, parts: Sequence[int], part_s: float, kept: Results) -> None:
+    """Start devices and bare loop, run the controller for these parts, and end them."""
+    plant = write_plant(folder, [free_port() for _ in range(DEVICES)])
+    assert len(plant.tags) == DEVICES * TAGS
+    far = Far(_start(serve, plant.path), _start(sleep_only))
+    far.devices[1].recv()
+    try:
+        asyncio.run(run(plant, parts, part_s, kept, far))
+    finally:
+        for process, _ in far:
+            process.kill()
             process.join()
-    print(json.dumps(figures, indent=1))
-    if results is not None:
-        _append(results, figures)
-    late = max(figures["scan_late_ms"]["p99.9"], figures["value_late_ms"]["p99.9"]) / 1e3
-    return int(figures["cpu_share"] > MOST_CPU or late > MOST_LATE_S or figures["scans_missed"] > 0)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def test_five_hundred_seeds_go_together_as_the_table_says() -> None:
         ("yeast", "300l", ("qSmax", "qOmax")),
         ("penicillin", "100m3", ("Y", "m")),
         ("ecoli", "300l", ("Yem", "qm")),
-        ("penicillin_structured", "100m3", ("muP", "Y")),
+        ("penicillin_structured", "100m3", ("muP", "Y")),  # the twins, too
+        ("ecoli_twin", "5l", ("qOmax", "qAmax")),
+        ("yeast_twin", "300l", ("qSmax", "qOmax")),
     ],
 )
 def test_batches_have_the_spreads_and_correlations_of_the_table(
