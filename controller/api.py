@@ -58,6 +58,10 @@ class Commands(Protocol):
         """Start, hold, resume or abort a batch; ``recipe_path`` may be empty."""
         ...
 
+    def acknowledge(self, name: str, comment: str, who: str) -> str:
+        """Acknowledge an alarm by its id, or all of a reactor."""
+        ...
+
     def optimiser(self, reactor: str, mode: str, who: str) -> str:
         """Switch the optimiser ``off``, to ``shadow`` or ``on``."""
         ...
@@ -139,5 +143,10 @@ def routes(to: Commands) -> "list[Route]":
         command("/interlock/{name}/bypass", bypass, lambda n, b: to.bypass_interlock(n, **b)),
         command("/interlock/{name}/end", said, lambda n, b: to.end_bypass(n, **b)),
         command("/interlock/{name}/reset", said, lambda n, b: to.reset_interlock(n, **b)),
+        command(
+            "/alarm/{name}/acknowledge",
+            {"comment": (text, ""), "who": _WHO},
+            lambda name, b: to.acknowledge(name, **b),
+        ),
         command("/stop", {"who": _WHO}, lambda _, b: to.stop(b["who"])),
     ]

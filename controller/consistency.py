@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from controller.alarm_consistency import wrong_alarms
 from controller.device_consistency import wrong_keys, wrong_lines, wrong_place
 from controller.device_settings import DeviceSettings, TagSettings
 from controller.gas import GasBalance
@@ -148,6 +149,7 @@ def _reactor(
     for loop_name, loop in reactor.loop.items():
         yield from wrong_loop(f"{key}.loop.{loop_name}", loop, reactor, tags, driven, unknown)
     yield from wrong_protection(key, reactor, tags, plant.bypass_max_min, unknown)
+    yield from wrong_alarms(name, reactor, tags)
     yield from _model(key, reactor)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from controller.advisor import AdvisorMode
+from controller.alarm import State
+from controller.alarm_table import definitions, derived, rules
 from controller.alarms import Alarms
 from controller.devices import Device
 from controller.look import look
@@ -21,6 +23,7 @@ from controller.recipe import Recipe, load_recipe
 from controller.restart import Memory
 from controller.scan import Scan
 from controller.snapshot import reactor_json
+from controller.system_alarms import SystemAlarms
 from drivers.clock import Clock
 from drivers.point import Sample
 from historian.events import Event, Kind
@@ -59,29 +62,39 @@ class Controller:
         self.store = store
         self.devices = tuple(devices)
         self.memory = memory
-        self.alarms = Alarms(store.record)
+        self.alarms = Alarms(definitions(plant), store.record)
         self.reactors = {
-            name: Reactor(name, plant, store.record, planner, lock_step=lock_step)
+            name: Reactor(name, plant, self._told, planner, lock_step=lock_step)
             for name in plant.settings.reactor
         }
+        reactors = tuple(self.reactors.values())
+        self._loops: dict[str, tuple[Reactor, Loop]] = {
+            loop.name: (r, loop) for r in reactors for loop in r.loops.values()
+        }
+        loops = {name: loop for name, (_, loop) in self._loops.items()}
+        self._system = SystemAlarms(self.alarms, devices, reactors, store.record)
         self.scan = Scan(
             plant,
             devices,
-            tuple(self.reactors.values()),
+            reactors,
             clock,
             store,
-            self.alarms,
+            self._system,
+            rules(plant, self.alarms, loops, {d.name: d for d in devices}),
+            derived=derived(plant.settings),
+            judged=self._keep_alarms,
             beat=beat,
             settle=self._settle if isinstance(clock, PlantClock) else None,
         )
-        self._loops: dict[str, tuple[Reactor, Loop]] = {
-            loop.name: (r, loop) for r in self.reactors.values() for loop in r.loops.values()
-        }
 
     # -- life ----------------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """Reach every device, take its pace and what it holds."""
+        if self.memory is not None:
+            for line in self.alarms.restore(self.memory.recall_alarms()):
+                self.note(line)
+            self._system.begin(self.clock.now())
         await self.scan.connect()
         if isinstance(self.clock, PlantClock):
             for reactor in self.reactors.values():
@@ -123,7 +136,8 @@ class Controller:
             except ValueError as error:  # nothing of it has been taken
                 text, waits = f"{name}: begins anew; what was kept is damaged: {error}", True
             self.store.record(Event(now, "system", Kind.NOTE, name, text))
-            self.alarms.set(f"restart {name}", waits, now, name, text)
+            self.alarms.set(f"{name}.restart", False, now)  # this is another one
+            self.alarms.set(f"{name}.restart", waits, now, why=text)
         return any(reactor.under_way for reactor in self.reactors.values())
 
     async def run(self, until: float = float("inf")) -> None:
@@ -139,7 +153,7 @@ class Controller:
 
     def store_alarm(self, text: str, on: bool) -> None:
         """Raise or clear the alarm that samples are being lost or cannot be committed."""
-        self.alarms.set("store", on, self.clock.now(), "store", text)
+        self.alarms.set("store", on, self.clock.now(), error=text)
 
     async def _settle(self, now: float) -> None:
         """In lock-step, wait (bounded by the planner's own deadline) for the plans that are due."""
@@ -173,10 +187,7 @@ class Controller:
             "reactors": {
                 n: reactor_json(r, now, _own(samples, n)) for n, r in self.reactors.items()
             },
-            "alarms": [
-                {"time": a.time, "subject": a.subject, "text": a.text, "active": True}
-                for a in self.alarms.active.values()
-            ],
+            "alarms": [a.as_json() for a in self.alarms.sorted()],
         }
 
     def looks(self) -> Mapping[str, object]:
@@ -299,6 +310,17 @@ class Controller:
         self._interlock(name).reset_interlock(name, self.clock.now())
         return self._audit(who, name, "latch", "tripped", "reset", reason)
 
+    def acknowledge(self, name: str, comment: str, who: str) -> str:
+        """Acknowledge an alarm by its id, or all of a reactor."""
+        now = self.clock.now()
+        states = {n: a.state for n, a in self.alarms.listed.items()}
+        done = self.alarms.acknowledge(name, now, who, comment)
+        for alarm in done:
+            id_ = alarm.definition.id
+            self._audit(who, id_, "alarm", states[id_], State.ACKNOWLEDGED, comment)
+        self._keep_alarms()
+        return f"{name}: acknowledged: {', '.join(a.definition.id for a in done)}"
+
     def stop(self, who: str) -> str:
         """End the scan in order; whoever runs it then writes the safe values."""
         self.scan.stopping = True
@@ -307,7 +329,18 @@ class Controller:
     def _seen(self, reactor: Reactor) -> None:
         """End the alarm of a restart when nothing waits for a person any more."""
         if not reactor.waits:
-            self.alarms.set(f"restart {reactor.name}", False, self.clock.now(), reactor.name, "")
+            self.alarms.set(f"{reactor.name}.restart", False, self.clock.now())
+
+    def _told(self, event: Event) -> None:
+        """Take an event of a reactor: what its recipe is alarmed about is an alarm."""
+        if event.kind is not Kind.ALARM or not self._system.recipe(event):
+            self.store.record(event)
+
+    def _keep_alarms(self) -> None:
+        """Keep the alarms over a restart, if they have changed."""
+        if self.alarms.changed and self.memory is not None:
+            self.memory.keep_alarms(self.alarms.as_state())
+        self.alarms.changed = False
 
     def _audit(
         self, who: str, subject: str, what: str, old: object, new: object, why: str, unit: str = ""

@@ -58,7 +58,6 @@ class Device:
         self.last_good = -math.inf
         self.armed = False
         self.answering = False
-        self.changed = False  # it began or ceased to answer since somebody looked
         self.immediate = immediate
         self.reads = self.failures = 0
         self.latencies: deque[float] = deque(maxlen=LATENCIES)  # of good reads, wall s
@@ -186,7 +185,6 @@ class Device:
 
     async def _feed(self, time: float) -> None:
         armed = await self.driver.heartbeat(self._beats)
-        self.changed = self.changed or armed != self.armed
         self.armed, self._beat_at = armed, time
 
     async def close(self) -> None:
@@ -218,10 +216,9 @@ class Device:
         self._samples = samples
         self.last_good = now
         if not self.answering:
-            self.answering, self.error, self.changed = True, "", True
+            self.answering, self.error = True, ""
 
     def _fail(self, error: DeviceError) -> None:
-        self.changed = self.changed or self.answering
         self.answering, self.armed, self.error = False, False, str(error)
 
 

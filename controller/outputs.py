@@ -1,10 +1,8 @@
 """What a reactor's actuators hold, what its loops want of them, and what the Guard lets through."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 from controller.assemble import build_guard, build_loops
-from controller.dose import HOUR_S
 from controller.guard import Limited
 from controller.interlock import InterlockEvent
 from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
@@ -47,7 +45,7 @@ class Outputs:
         self.unreachable: Mapping[str, str] = {}
         self.waiting: dict[str, Mode] = {}
         self._tell = tell
-        self._capped: dict[str, float] = {}  # when a dose limit was last told of, s, by actuator
+        self.capped: dict[str, str] = {}  # cut by a dose limit in this scan, and why, by tag
         self._unsure: set[str] = set()  # actuators whose last write was not confirmed
 
     def _adopt(self, samples: Mapping[str, Sample]) -> None:
@@ -73,19 +71,20 @@ class Outputs:
             self._take_over(moved)
 
     def _interlocks(self, now: float, samples: Mapping[str, Sample]) -> int:
-        """Evaluate the interlocks, tell what has changed and return how many tripped."""
+        """Evaluate the interlocks, tell of bypasses that ended and return how many tripped."""
         events = self.guard.begin(now, samples)
         for event in events:
-            self._tell(_event(event))
+            if event.what == "bypass ended":  # what trips and clears is an alarm
+                self._tell(_event(event))
         return sum(event.what == "tripped" for event in events)
 
     def reset_interlock(self, name: str, now: float) -> None:
-        """Clear a latched interlock, and tell it.
+        """Clear a latched interlock.
 
         Raises:
             ValueError: it is not tripped, or its reason lasts.
         """
-        self._tell(_event(self.guard.interlocks.reset(name, now)))
+        self.guard.interlocks.reset(name, now)
 
     def _take_over(self, moved: Mapping[str, bool]) -> None:
         """Let the loops of the actuators ``moved`` continue from what these hold."""
@@ -97,6 +96,7 @@ class Outputs:
     def _move(self, now: float, dt: float, samples: Mapping[str, Sample]) -> dict[str, float]:
         """Step every loop, pass each value through the Guard, tell the loops what came of it."""
         values: dict[str, float] = {}
+        self.capped.clear()
         for pid in self.pids:
             pid.step(samples, dt, now)
             if not pid.actuators:
@@ -125,10 +125,8 @@ class Outputs:
         limited = checked.limited
         if limited is Limited.NO:
             return Passed(checked.value)
-        if limited is Limited.DOSE and now - self._capped.get(tag.name, -math.inf) >= HOUR_S:
-            self._capped[tag.name] = now
-            text = f"{tag.name}: {checked.reason} is reached"
-            self._tell(Event(now, "guard", Kind.ALARM, tag.name, text))
+        if limited is Limited.DOSE:
+            self.capped[tag.name] = checked.reason
         return Passed(checked.value, checked.reason, None if limited is Limited.RATE else Mode.LO)
 
     def confirmed(self, held: Mapping[str, Sample]) -> None:
@@ -168,10 +166,9 @@ class Outputs:
 
 
 def _event(event: InterlockEvent) -> Event:
-    """Return what the record keeps of an interlock: an alarm, or the end of a bypass."""
+    """Return what the record keeps of the end of a bypass."""
     data = {"what": event.what, "tripped": event.order > 0, "order": event.order}
-    kind = Kind.AUDIT if event.what == "bypass ended" else Kind.ALARM
-    return Event(event.time, "interlock", kind, event.name, event.text, data)
+    return Event(event.time, "interlock", Kind.AUDIT, event.name, event.text, data)
 
 
 def masters_first(loops: list[PidLoop]) -> list[PidLoop]:

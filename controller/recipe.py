@@ -372,6 +372,6 @@ class RecipeRunner(Progress):
             raise ValueError(f"{facts.reactor}: recipe state: damaged: {error!r}") from None
         if runner.state is State.RUNNING:
             why = "the controller was restarted; resume when the vessel is right"
-            runner._held(now, why, Kind.ALARM)
+            runner._held(now, why, Kind.PHASE)  # its alarm is that of the restart
         runner._report_unfinished(now, "is not given by itself after a restart")
         return runner

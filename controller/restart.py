@@ -1,7 +1,7 @@
 """What a restart needs: kept with the store's commits, recalled when the controller is back."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from drivers.clock import monotonic
 
@@ -44,6 +44,15 @@ class Memory:
         self._kept = time
         for reactor in reactors:
             self._store.put_state(f"reactor.{reactor.name}", reactor.as_state(now))
+
+    def keep_alarms(self, state: Mapping[str, Any]) -> None:
+        """Keep the alarms, at once: each change is one that an operator has been shown."""
+        self._store.put_state("alarms", state)
+
+    def recall_alarms(self) -> Mapping[str, Any]:
+        """Return the last committed alarms; nothing if there are none."""
+        state: Any = self._store.get_state("alarms")
+        return cast("Mapping[str, Any]", state) if isinstance(state, dict) else {}
 
     def recall(self, reactor: str) -> Mapping[str, Any] | None:
         """Return the last committed state of ``reactor``, or ``None``."""

@@ -5,19 +5,19 @@ One scan is one moment of plant time. It never waits for the store, the console,
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.alarms import Alarms
+from controller.alarm_rules import Rules
 from controller.devices import Device, LateError
 from controller.notices import Notices
 from controller.pace import PlantClock
 from controller.plant import Plant
 from controller.reactor import Reactor
+from controller.system_alarms import SystemAlarms
 from drivers.clock import Clock
 from drivers.driver import DeviceError
 from drivers.point import RangeError, Sample
-from historian.events import Event, Kind
 from historian.store import Historian
 
 LEAST_BUDGET_S = 0.05  # wall s that a device may take for its answer before the scan goes on
@@ -47,7 +47,10 @@ class Scan:
         reactors: every reactor.
         clock: plant time.
         store: where rows and events go.
-        alarms: what is wrong now.
+        system: told what is wrong with devices, reactors and the scan.
+        rules: judge the samples.
+        derived: names of the controller's own tags that these look at.
+        judged: called when both have been asked.
         beat: called once a scan; the supervisor listens.
         settle: in lock-step, waits until the plans that are due have come.
     """
@@ -59,8 +62,11 @@ class Scan:
         reactors: Sequence[Reactor],
         clock: Clock,
         store: Historian,
-        alarms: Alarms,
+        system: SystemAlarms,
+        rules: Rules,
         *,
+        derived: Collection[str] = (),
+        judged: Callable[[], None] = lambda: None,
         beat: Callable[[], None] = lambda: None,
         settle: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
@@ -69,12 +75,15 @@ class Scan:
         self.reactors = tuple(reactors)
         self.clock = clock
         self.store = store
-        self.alarms = alarms
+        self.system = system
+        self.rules = rules
         self.notices = Notices(store.record)
         self.counts = Counts()
         self.samples: Mapping[str, Sample] = {}
         self.scan_s = plant.settings.scan_s
         self.stopping = False
+        self._derived = derived
+        self._judged = judged
         self._beat = beat
         self._settle = settle
         self._last = self._due = math.nan  # plant time of the last scan and of the next
@@ -107,8 +116,7 @@ class Scan:
             for device in required:
                 await self._heartbeat(device, now, at_once=True)
                 await device.read(now, RETRY_S)
-                if device.changed:
-                    self._device_alarms(device, self.clock.now())
+                self.system.device(device, self.clock.now())
             if all(d.armed for d in required):
                 self._connected = True
                 return
@@ -121,7 +129,7 @@ class Scan:
             device.answering, device.error = True, ""
         except DeviceError as error:
             device.answering, device.error = False, str(error)
-        self._device_alarms(device, self.clock.now())
+        self.system.device(device, self.clock.now())
 
     async def run(self, until: float = math.inf) -> None:
         """Scan until plant time ``until`` or ``stopping``; skip scans that it is late for."""
@@ -168,8 +176,18 @@ class Scan:
         row = list(samples.values())
         for reactor in self.reactors:
             row += reactor.record(now)
+        self._judge(now, samples, row)
         self.store.append(row)
         self._beat()
+
+    def _judge(self, now: float, samples: Mapping[str, Sample], row: Iterable[Sample]) -> None:
+        """Look for alarms; last, so that none delays a write."""
+        if self._derived:
+            own = {s.tag.name: s for s in row if s.tag.name in self._derived}
+            samples = {**samples, **own}
+        self.system.step(now, samples, self.counts.missed)
+        self.rules.step(now, samples)
+        self._judged()
 
     async def _read(self, now: float) -> None:
         if self._immediate:
@@ -187,8 +205,7 @@ class Scan:
             )
         for device in self.devices:
             self.notices.take(device.name, device.warnings, now)
-            if device.changed:
-                self._device_alarms(device, now)
+            self.system.device(device, now)
 
     async def _ask(self, device: Device, now: float, offset: float) -> None:
         """Read one device, ``offset`` wall s after the first, so that many make no burst.
@@ -247,12 +264,12 @@ class Scan:
                 return
             try:
                 reactor.confirmed(await device.write(outputs, self._budget))
-                self._write_alarm(device, False, now, "")
+                self.system.write(device, False, now)
             except LateError:
                 reactor.unconfirmed(outputs)
             except (DeviceError, RangeError) as error:  # what it cannot take must not end the scan
                 reactor.unconfirmed(outputs)
-                self._write_alarm(device, True, now, str(error))
+                self.system.write(device, True, now, str(error))
 
     async def _heartbeat(self, device: Device, now: float, *, at_once: bool = False) -> None:
         if not device.answering or device.busy:
@@ -263,22 +280,7 @@ class Scan:
             return
         except DeviceError as error:
             device.armed, device.error = False, str(error)
-        key = f"watchdog {device.name}"
-        if not device.armed or key in self.alarms.active:
-            text = f"{device.name}: its watchdog is not armed; it holds its safe values"
-            self.alarms.set(key, not device.armed and self._connected, now, device.name, text)
-
-    def _write_alarm(self, device: Device, on: bool, now: float, text: str) -> None:
-        self.alarms.set(
-            f"write {device.name}", on, now, device.name, f"write not confirmed: {text}"
-        )
-
-    def _device_alarms(self, device: Device, now: float) -> None:
-        device.changed = False
-        down = not device.answering
-        self.alarms.set(f"device {device.name}", down, now, device.name, device.error)
-        if down:  # nobody knows
-            self.alarms.set(f"watchdog {device.name}", False, now, device.name, "")
+        self.system.watchdog(device, not device.armed and self._connected, now)
 
     async def make_safe(self) -> None:
         """Write every actuator's safe value, past all loops, and wait for the confirmation.
@@ -297,7 +299,6 @@ class Scan:
                 try:
                     reactor.confirmed(await device.write(mine))
                 except DeviceError as error:
-                    now = self.clock.now()
-                    text = f"safe values not confirmed: {error}"
-                    self.store.record(Event(now, "system", Kind.ALARM, device.name, text))
+                    self.system.safe(device, self.clock.now(), str(error))
+                    self._judged()
         self._last = self.clock.now()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from controller.alarm_settings import AlarmSettings, PriorityName
 from controller.config import ConfigError, Settings
 from controller.device_settings import DeviceSettings
 from controller.loop_settings import LoopSettings
@@ -37,6 +38,7 @@ class InterlockSettings(Settings):
     at_least: dict[str, float] = Field(default_factory=dict, description="in their unit")
     no_start: tuple[str, ...] = Field((), description="stay at rest if they are")
     on_bad: Literal["trip", "hold"] = "trip"
+    priority: PriorityName = Field("medium", description="of the alarm while it is tripped")
     bad_s: float = Field(30.0, ge=0, description="s without a usable reading before it trips")
     latch: bool = Field(False, description="stays tripped until somebody resets it")
     bypass_max_min: float | None = Field(
@@ -112,6 +114,7 @@ class ReactorSettings(Settings):
         (), description="actuators of which only one is open at a time"
     )
     dose: dict[str, DoseSettings] = Field(default_factory=dict)
+    alarm: dict[Name, AlarmSettings] = Field(default_factory=dict)
     model: ModelSettings | None = None
     optimiser: OptimiserSettings | None = None
 

@@ -61,6 +61,9 @@ class Plant:
     def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
         return f"{reactor}: {action} {recipe_path}".strip()
 
+    def acknowledge(self, name: str, comment: str, who: str) -> str:
+        return f"{name}: acknowledged {comment}".strip()
+
     def optimiser(self, reactor: str, mode: str, who: str) -> str:
         return f"{reactor}: optimiser {mode}"
 
@@ -148,6 +151,8 @@ async def test_every_other_command_arrives(client: httpx.AsyncClient, plant: Pla
     asked = [
         ("/recipe/R1", {"action": "start", "recipe": "/r/ecoli.toml"}, "R1: start /r/ecoli.toml"),
         ("/optimiser/R1", {"mode": "shadow"}, "R1: optimiser shadow"),
+        ("/alarm/R1.t.high/acknowledge", {"comment": "seen"}, "R1.t.high: acknowledged seen"),
+        ("/alarm/R1/acknowledge", {"who": "ana"}, "R1: acknowledged"),
         ("/stop", {"who": "ana"}, "stopping"),
     ]
     for path, body, text in asked:

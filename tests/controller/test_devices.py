@@ -107,27 +107,20 @@ def test_what_was_bad_does_not_become_uncertain_by_age() -> None:
     run_virtual(age())
 
 
-def test_it_says_once_when_it_ceases_to_answer_and_once_when_it_answers_again() -> None:
+def test_it_says_whether_it_answers_and_why_not() -> None:
     async def life() -> None:
         far = Far()
         one = device(far)
         await one.read(0.0, 0.0)
-        assert (one.answering, one.changed) == (True, True)
-        one.changed = False
+        assert one.answering
         far.silent = True
         await one.read(1.0, 0.0)
-        assert (one.answering, one.changed, one.error) == (
-            False,
-            True,
-            "R1-io at far:1: no reply",
-        )
-        one.changed = False
+        assert (one.answering, one.error) == (False, "R1-io at far:1: no reply")
         await one.read(2.0, 0.0)
-        assert not one.changed
         assert not one.writable
         far.silent = False
         await one.read(3.0, 0.0)
-        assert (one.answering, one.changed, one.error) == (True, True, "")
+        assert (one.answering, one.error) == (True, "")
 
     run_virtual(life())
 

@@ -20,7 +20,7 @@ def test_after_a_restart_it_is_held_where_it_was() -> None:
     runner = batch.runner
     assert (runner.state, runner.phase) == (State.HELD, "feed")
     assert out.feeds["feed"] == before
-    assert out.events[0].kind is Kind.ALARM
+    assert out.events[0].kind is Kind.PHASE
     assert "the controller was restarted" in runner.message
     assert runner.phase_age_h(batch.now) == pytest.approx(1.0)
     assert runner.age_h(batch.now) == pytest.approx(4.0 + 30 / 3600)

@@ -9,10 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from controller.alarm_rules import Rules
+from controller.alarm_table import definitions
 from controller.alarms import Alarms
 from controller.device_settings import WatchdogSettings
 from controller.devices import Device
 from controller.scan import LONGEST_STEP_S, TOGETHER, Scan
+from controller.system_alarms import SystemAlarms
 from drivers.driver import Driver, Identity
 from drivers.point import Quality, RangeError, Sample, Tag
 from historian.events import Kind
@@ -144,7 +147,7 @@ def test_a_value_that_the_driver_refuses_is_an_alarm_and_no_end_of_the_scan(
     rig.controller.set_mode("R1.air", "MANUAL", "a test", "ana")
     rig.controller.set_output("R1.air", 4.0, "a test", "ana")
     rig.run(5)
-    assert "R1.air: no such step; 0 or 1" in rig.alarms()["write R1-gas"]
+    assert "R1.air: no such step; 0 or 1" in rig.alarms()["R1-gas.write"]
     assert rig.held()["R1.air"] == 1
     assert rig.samples["R1.air_flow"].time == rig.clock.now()
 
@@ -273,7 +276,9 @@ def test_many_devices_are_asked_a_few_at_a_time_and_their_watchdogs_fed_at_once(
         ]
         for device in devices:
             device.answering = True
-        once = Scan(plant, devices, (), clock, NullHistorian(), Alarms(lambda _: None))
+        alarms = Alarms(definitions(plant), lambda _: None)
+        system = SystemAlarms(alarms, devices, (), lambda _: None)
+        once = Scan(plant, devices, (), clock, NullHistorian(), system, Rules((), ()))
         await once.once(0.0)
         far = [cast(Asked, d.driver) for d in devices]
         at = [f.reads[0] for f in far]

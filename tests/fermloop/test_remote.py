@@ -84,6 +84,9 @@ class Plant:
     def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
         return self._note("recipe", reactor, action, recipe_path, reason)
 
+    def acknowledge(self, name: str, comment: str, who: str) -> str:
+        return self._note("acknowledge", name, comment, who)
+
     def optimiser(self, reactor: str, mode: str, who: str) -> str:
         return self._note("optimiser", reactor, mode, who)
 

@@ -33,7 +33,7 @@ def test_low_do_stops_the_feed_after_its_time_and_lets_it_back_after_another(ste
     assert steady.held()["R1.feed"] == 1  # by its ramp
     assert steady.told(Kind.ALARM) == [
         "R1.do below 12 % for 20 s: R1.feed = 0",
-        "cleared: R1.do below 12 % for 20 s: R1.feed = 0",
+        "over after 61 s: R1.do below 12 % for 20 s: R1.feed = 0",
     ]
 
 
@@ -91,10 +91,8 @@ def test_the_first_out_is_told_first(steady: Rig) -> None:
     steady.run(4)
     steady.faults.shows["R1.temperature"] = 41.0
     steady.run(7)
-    orders = [
-        (e.subject, e.data["order"]) for e in steady.journal.events if e.source == "interlock"
-    ]
-    assert orders == [("R1.ph_window", 1), ("R1.high_temperature", 2)]
+    told = [(e.subject, e.data["first_out"]) for e in steady.journal.events if e.kind is Kind.ALARM]
+    assert told == [("R1.ph_window", True), ("R1.high_temperature", False)]
 
 
 def test_no_hour_gets_more_than_its_dose_whoever_asks(steady: Rig) -> None:
@@ -108,7 +106,8 @@ def test_no_hour_gets_more_than_its_dose_whoever_asks(steady: Rig) -> None:
     steady.run(1800)
     assert steady.held()["R1.base"] == 0
     assert sum(given) + before == pytest.approx(90.0, abs=0.2)
-    assert steady.told(Kind.ALARM) == ["R1.base: at most 90 mL in an hour is reached"]
+    assert steady.told(Kind.ALARM)[0] == "at most 90 mL in an hour is reached"
+    assert len(steady.told(Kind.ALARM, "over after")) == len(steady.told(Kind.ALARM)) // 2 <= 1
     steady.run(3600)
     assert sum(given) + before <= 180
 
@@ -159,7 +158,7 @@ def test_a_valve_behind_opc_ua_that_takes_no_value_is_alarmed_and_taken_up_again
     steady.controller.set_setpoint("R1.air", 4.0, *WHO)
     steady.run(60)
     assert steady.held()["R1.air"] == pytest.approx(1.0)
-    assert list(steady.alarms()) == ["write R1-gas"]
+    assert list(steady.alarms()) == ["R1-gas.write"]
     assert steady.loop("air").output <= 1.21  # what it holds, and one scan's ramp
     steady.faults.stuck.clear()
     before = steady.held()["R1.air"]

@@ -84,7 +84,7 @@ def test_a_device_lost_at_one_reactor_leaves_the_other_alone(pair: Rig) -> None:
         own = {n: v for n, v in before.items() if n.startswith("R1.")}
         assert bump(pair, own, after) <= 0.03
         before = after
-    assert list(pair.alarms()) == ["device R2-io"]
+    assert list(pair.alarms()) == ["R2-io.device"]
     assert pair.held()["R2.heater"] == 0
     assert pair.loop("temperature", "R1").actual.name == "AUTO"
     assert pair.loop("temperature", "R2").actual.name == "MANUAL"

@@ -34,7 +34,7 @@ def test_a_silent_device_is_named_at_once_and_asked_for_ever(grown: Rig) -> None
     grown.wires["R1-gas"].answering = False
     connect_for(grown, 0.4)
     assert grown.alarms() == {
-        "device R1-gas": "R1-gas at virtual: no reply to the server's identification: "
+        "R1-gas.device": "R1-gas at virtual: no reply to the server's identification: "
         "the wire is cut"
     }
     connect_for(grown, 3600.0)
@@ -79,7 +79,7 @@ def test_a_device_lost_while_the_watchdog_is_awaited_is_named(grown: Rig) -> Non
         await asyncio.wait_for(connecting, 5.0)
         return lost
 
-    assert grown.do(lose()) == ["device R1-io"]
+    assert grown.do(lose()) == ["R1-io.device"]
     assert list(grown.alarms()) == []
 
 

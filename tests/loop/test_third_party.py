@@ -224,7 +224,7 @@ async def test_the_feeder_of_the_readme_is_controlled_on_a_real_socket(
 
         await device.cut()
         await controller.run(clock.now() + 0.3)
-        (alarm,) = (a for a in controller.alarms.active.values() if a.subject == "R1-feeder")
+        alarm = controller.alarms.active["R1-feeder.device"]
         assert f"R1-feeder at {device.address}: " in alarm.text
 
         device.weight = 5.1

@@ -86,7 +86,7 @@ async def check_resumed(plant: Site) -> None:
     assert (code, out, err) == (0, "R1 recipe: resume → RUNNING\n", "")
     state = await plant.until("base and feed are dosed", at_work)
     assert batch(state)["state"] == "RUNNING"
-    assert state["alarms"] == []
+    assert not [a for a in state["alarms"] if a["active"]]
 
 
 @pytest.mark.long

@@ -54,7 +54,7 @@ async def test_a_modbus_device_is_lost_and_taken_up_again(
         await mend()
         again = await plant.until("base and feed are dosed again", at_work)
         assert again["scans"] > lost["scans"] > before["scans"]
-        assert again["alarms"] == []
+        assert not [a for a in again["alarms"] if a["active"] and a["code"] == "device"]
         await plant.ask("/stop", {})
         await plant.wait("the end", lambda: plant.processes[0].poll() is not None)
         check_record(plant, before["time"], again["time"])

@@ -47,7 +47,7 @@ async def test_a_killed_and_a_frozen_optimiser_shed_and_come_back(tmp_path: Path
             assert optimiser(back)["sheds"] == optimiser(lost)["sheds"] == sheds
             assert do(back)["actual"] == "OPTIMISER"
         assert back["scans_missed"] == before["scans_missed"]
-        assert back["alarms"] == []
+        assert not [a for a in back["alarms"] if a["active"]]
         await plant.wait("it is on record", lambda: len(plant.told("optimiser good")) == 3)
         assert len(sheds_in(plant)) == 2, plant.told("R1: optimiser ")
         assert max(sheds_in(plant)) <= 2 * PERIOD_S

@@ -56,5 +56,5 @@ async def test_nothing_is_written_before_every_device_has_answered(
 
         await real.open(silent)
         state = await plant.until("it scans", lambda s: s["scans"] > 5)
-        assert state["alarms"] == []
+        assert not [a for a in state["alarms"] if a["active"]]
         assert WRITES & heard.codes

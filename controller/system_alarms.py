@@ -1,0 +1,162 @@
+"""What is wrong with the plant's machinery: devices, writes, interlocks, doses, recipe, scan."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from controller.alarm import Alarm
+from controller.alarm_table import SCAN_SPAN_S
+from controller.alarms import Alarms
+from controller.devices import Device
+from controller.interlock import Interlock
+from controller.interlocks import Interlocks
+from controller.reactor import Reactor
+from controller.recipe import State
+from drivers.point import Sample
+from historian.events import Event, Kind
+
+MISSED = 3  # scans missed within the span are an alarm: now and then one is not
+
+
+class SystemAlarms:
+    """Tells the alarms each scan what devices, reactors and the scan itself say.
+
+    Args:
+        alarms: of the plant.
+        devices: every device.
+        reactors: every reactor.
+        tell: takes what is no alarm.
+    """
+
+    def __init__(
+        self,
+        alarms: Alarms,
+        devices: Sequence[Device],
+        reactors: Sequence[Reactor],
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._alarms = alarms
+        self._tell = tell
+        self._reactors = tuple(reactors)
+        self._device = {d: alarms[f"{d.name}.device"] for d in devices}
+        names = {d: f"{d.name}.watchdog" for d in devices}
+        self._watchdog = {d: alarms[name] for d, name in names.items() if name in alarms}
+        self._recipe = {r.name: alarms[f"{r.name}.recipe"] for r in reactors}
+        self._doses: list[tuple[Reactor, str, Alarm]] = [
+            (r, tag, alarms[f"{tag}.dose"]) for r in reactors for tag in r.settings.dose
+        ]
+        self._answers = {tag: d for d in devices for tag in (t.name for t in d.driver.tags)}
+        self._locks = {
+            lock.name: alarms[f"{lock.name}.interlock"]
+            for r in reactors
+            for lock in r.guard.interlocks.locks
+        }
+        self._tripped: dict[str, tuple[str, ...]] = {}  # when last looked at, by reactor
+        self._blind: set[str] = set()  # interlocks that tripped because their device was lost
+        self._scan = alarms["scan"]
+        self._missed = 0
+        self._late: deque[tuple[float, int]] = deque()  # when, and how many scans were missed
+
+    def device(self, device: Device, now: float) -> None:
+        """Say whether a device answers; one that does not is asked for nothing else."""
+        alarm, down = self._device[device], not device.answering
+        if down is not alarm.active:
+            self._alarms.judge(alarm, down, now, math.nan, {"error": device.error})
+        if down:
+            self.watchdog(device, False, now)
+
+    def watchdog(self, device: Device, on: bool, now: float) -> None:
+        """Say whether the watchdog of a device that answers is not armed."""
+        alarm = self._watchdog.get(device)
+        if alarm is not None and on is not alarm.active:
+            self._alarms.judge(alarm, on, now)
+
+    def write(self, device: Device, on: bool, now: float, error: str = "") -> None:
+        """Say whether a write was not confirmed."""
+        self._alarms.set(f"{device.name}.write", on, now, error=error)
+
+    def safe(self, device: Device, now: float, error: str) -> None:
+        """Say that safe values were not confirmed at the end."""
+        self._alarms.set(f"{device.name}.safe", True, now, error=error)
+
+    def recipe(self, event: Event) -> bool:
+        """Take what a recipe is alarmed about; return whether its alarm begins with it.
+
+        It lasts while the recipe is HELD, else it is over at once and waits to be acknowledged.
+        """
+        alarm = self._recipe[event.subject]
+        if alarm.active:
+            return False
+        params = {"why": event.text, **event.data}
+        self._alarms.judge(alarm, True, event.time, math.nan, params)
+        return True
+
+    def begin(self, now: float) -> None:
+        """End what only the controller before this one knew of: its writes, its store."""
+        for name, alarm in self._alarms.active.items():
+            if alarm.definition.code in ("write", "safe", "store"):
+                self._alarms.set(name, False, now)
+
+    def step(self, now: float, samples: Mapping[str, Sample], missed: int) -> None:
+        """Look at interlocks, doses, recipes and the scan.
+
+        Args:
+            now: s since 1970 UTC.
+            samples: of every device, by tag.
+            missed: scans missed so far.
+        """
+        judge = self._alarms.judge
+        for reactor in self._reactors:
+            locks = reactor.guard.interlocks
+            if (tripped := locks.tripped) or self._tripped.get(reactor.name) != tripped:
+                self._tripped[reactor.name] = tripped
+                self._interlocks(locks, now, samples)
+            recipe = self._recipe[reactor.name]
+            if recipe.active and (reactor.runner is None or reactor.runner.state is not State.HELD):
+                judge(recipe, False, now)
+        for reactor, tag, alarm in self._doses:
+            on = tag in reactor.capped
+            if on is not alarm.active or alarm.differs is not None:
+                judge(alarm, on, now, math.nan, {"why": reactor.capped.get(tag, "")})
+        if missed > self._missed or self._scan.active:
+            self._count(now, missed)
+
+    def _interlocks(self, locks: Interlocks, now: float, samples: Mapping[str, Sample]) -> None:
+        """Say which are tripped, the first out first.
+
+        One that tripped because its device was lost is told in the record only, until its
+        measurement is back and outside: the alarm of the device says why.
+        """
+        status = locks.status()
+        for lock in sorted(locks.locks, key=lambda lock: status[lock.name].order or math.inf):
+            name, now_so = lock.name, status[lock.name]
+            alarm, on, blind = self._locks[name], now_so.tripped, name in self._blind
+            if not on:
+                self._blind.discard(name)
+            elif blind or (self._lost(lock) and not alarm.active):
+                on = bool(lock.condition.holds(samples)[0])
+                if on:
+                    self._blind.discard(name)
+                elif not blind:
+                    self._blind.add(name)
+                    text, data = f"tripped: {now_so.text}", {"order": now_so.order}
+                    self._tell(Event(now, "interlock", Kind.NOTE, name, text, data))
+            bypassed = "" if now_so.bypass is None else " (bypassed: not done)"
+            params = {"why": now_so.text + bypassed, "order": now_so.order}
+            self._alarms.judge(alarm, on, now, math.nan, params)
+
+    def _lost(self, lock: Interlock) -> bool:
+        """Whether something that it looks at comes from a device that does not answer."""
+        devices = (self._answers.get(w.tag.name) for w in lock.condition.windows)
+        return any(device is not None and not device.answering for device in devices)
+
+    def _count(self, now: float, missed: int) -> None:
+        late = self._late
+        if missed > self._missed:
+            late.append((now, missed - self._missed))
+            self._missed = missed
+        while late and late[0][0] < now - SCAN_SPAN_S:
+            late.popleft()
+        count = sum(n for _, n in late)
+        on = count >= MISSED if not self._scan.active else count > 0
+        self._alarms.set("scan", on, now, missed=count)
