@@ -1,32 +1,41 @@
 """Modbus parsers and decoders under bytes that a coverage-guided fuzzer thinks of.
 
     .venv/bin/python -m pip install --no-deps atheris
-    .venv/bin/python tests/bench/fuzz_frames.py -runs=1000000
+    .venv/bin/python tests/bench/fuzz_frames.py FOLDER -runs=1000000
 
 Every input goes to one of the checks of ``tests/drivers/modbus``: frames of Modbus TCP, frames of
-RTU, or replies behind the real driver; each must say what an independent reading says. Options are
-libFuzzer's; a failing input is left in ``crash-*``, and that file as the argument repeats it.
+RTU, or replies behind the real driver; each must say what an independent reading says. FOLDER keeps
+what the fuzzer has learned and a row for each part of 100 000 inputs: interrupted, the same command
+runs the parts that are missing. More options are libFuzzer's; a failing input is left in
+``crash-*``, and that file in place of the folder repeats it.
 """
 
+import argparse
 import asyncio
 import importlib
+import json
 import os
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
+from controller.worker import die_with
+from fermloop.campaign.results import Results, Row
+from tests.bench.long_run import rows
+
 REQUESTS = [bytes.fromhex(r) for r in (
     "03 0000 0003", "01 0000 000A", "02 0000 0008", "04 0000 0003", "05 0001 FF00", "06 0001 1234",
     "0F 0001 0002 01 03", "10 0001 0001 02 0007", "17 0000 0002 0001 0001 02 0007",
 )]  # fmt: skip
 LATE: Sequence[dict[int, int]] = ({}, {1: 9}, {1: 10}, {1: 9, 0: 9})
-MILESTONES = [10**n for n in range(3, 10)]
+PART = 100_000  # inputs
+TOLD = 1000  # inputs between two words to who keeps the parts
 OWING = ((), (10,), (10, 11), (9,))
 
 
@@ -45,14 +54,15 @@ def instrumented() -> Any:
 class Fuzz:
     """One input after another; the first byte says what it is for.
 
-    Attributes:
-        count: what became of the inputs.
+    Args:
+        tell: gets what became of the inputs so far, now and then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Counter[str]], None] = lambda _: None) -> None:
         from tests.drivers.modbus import decoding, parsing  # after the instrumentation
 
-        self.count: Counter[str] = Counter()
+        self._count: Counter[str] = Counter()
+        self._tell = tell
         self._parsing = parsing
         self._make, self._benches = decoding.Bench, dict[int, decoding.Bench]()
         self._loop = asyncio.new_event_loop()
@@ -64,9 +74,9 @@ class Fuzz:
         kind, work = (("tcp", self._tcp), ("rtu", self._rtu), ("decode", self._decode))[head[0] % 3]
         outcome = self._loop.run_until_complete(work(head, rest))
         assert not self._unhandled, self._unhandled
-        self.count[f"{kind} {outcome}"] += 1
-        if (done := self.count.total()) in MILESTONES:
-            print(f"{done} inputs: {dict(sorted(self.count.items()))}", flush=True)
+        self._count[f"{kind} {outcome}"] += 1
+        if self._count.total() % TOLD == 0:
+            self._tell(self._count)
 
     async def _tcp(self, head: bytes, rest: bytes) -> str:
         if head[1] & 4:  # a right head
@@ -143,19 +153,65 @@ def examples() -> list[bytes]:
     return found
 
 
+class FoundError(Exception):
+    """An input fails; libFuzzer has said which."""
+
+
+def fuzz(arguments: Sequence[str], tell: Callable[[Counter[str]], None]) -> int:
+    """Run libFuzzer to its end in a process of its own, which it ends; return the exit code."""
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    die_with(parent)
+    atheris = instrumented()
+    atheris.Setup([sys.argv[0], "-max_len=300", *arguments], Fuzz(tell))
+    atheris.Fuzz()
+    os._exit(0)
+
+
+def parts(folder: Path, numbers: Sequence[int], options: Sequence[str]) -> Iterator[Row]:
+    """Yield what became of the inputs of each part.
+
+    Raises:
+        FoundError: an input fails.
+    """
+    corpus, told = folder / "corpus", folder / "told.json"
+    corpus.mkdir(exist_ok=True)
+    for number, data in enumerate(examples()):
+        (corpus / f"{number}").write_bytes(data)
+    for number in numbers:
+        how = [f"-runs={PART}", f"-seed={number + 1}", *options, str(corpus)]
+        code = fuzz(how, partial(_write, told))
+        if code:
+            raise FoundError
+        count: dict[str, int] = json.loads(told.read_text())
+        yield {"part": number, "inputs": sum(count.values()), "became": count}
+
+
+def _write(path: Path, count: Counter[str]) -> None:
+    path.write_text(json.dumps(count))
+
+
 def main() -> int:
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, data in enumerate(examples()):
-            (Path(corpus) / f"{number}").write_bytes(data)
-        again = any(not a.startswith("-") for a in sys.argv[1:])
-        options = ["-max_len=300", "-seed=1", *sys.argv[1:], *(() if again else (corpus,))]
-        child = os.fork()  # libFuzzer ends the process that it runs in
-        if child:
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        atheris = instrumented()
-        atheris.Setup([sys.argv[0], *options], Fuzz())
-        atheris.Fuzz()
-        return 0
+    """Fuzz, or repeat one input."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("at", type=Path, metavar="FOLDER", help="or a failing input")
+    parser.add_argument("-runs", type=int, default=PART)
+    given, options = parser.parse_known_args()
+    if given.at.is_file():
+        return fuzz([*options, str(given.at)], lambda _: None)
+    numbers = range(-(-given.runs // PART))
+    with Results(given.at / "parts.jsonl", lambda row: row["part"]) as kept:
+        try:
+            found = rows(kept, numbers, int, lambda missing: parts(given.at, missing, options))
+        except FoundError:
+            return 1
+    became: Counter[str] = Counter()
+    for row in found:
+        became.update(row["became"])
+    print(f"{became.total()} inputs: {dict(sorted(became.items()))}")
+    return 0
 
 
 if __name__ == "__main__":
