@@ -257,6 +257,14 @@ def keys_of(table: dict[str, Any], path: str = "") -> Iterator[str]:
 # The public CI
 
 
+def test_make_test_leaves_out_only_what_pytest_by_hand_leaves_out() -> None:
+    normal = re.search(r"^NORMAL := (.+)$", text("Makefile"), flags=re.MULTILINE)
+    assert normal
+    assert f"-m '{normal[1]}'" in PROJECT["tool"]["pytest"]["ini_options"]["addopts"]
+    runs = re.findall(r'pytest .*-m "\$\(NORMAL\) and (.+)"', text("Makefile"))
+    assert sorted(runs) == ["not real_time", "real_time"]
+
+
 def test_the_public_ci_runs_make_test_on_the_oldest_and_a_newer_python() -> None:
     jobs = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]
     assert jobs["test"]["steps"][-1]["run"] == "make test"

@@ -21,6 +21,8 @@ from controller.body import BadRequestError, dumps, parse
 from controller.registry import AlreadyRunningError, SocketError, running
 from drivers.point import RangeError, Tag
 
+pytestmark = pytest.mark.real_time
+
 
 class Plant:
     """One loop, one reactor: enough to obey and to refuse."""

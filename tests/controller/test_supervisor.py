@@ -14,6 +14,8 @@ import pytest
 from controller.supervisor import Child, Supervisor
 from drivers.clock import monotonic
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 FOREVER = "import signal\nsignal.pause()\n"
 # writes its pid, then beats: what a controller does

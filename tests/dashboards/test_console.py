@@ -19,6 +19,8 @@ from dashboards.console.app import STATIC, create_app
 from dashboards.console.live import Live, TooManyError
 from tests.dashboards.far_end import START, FarEnd, fill, state
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 NOW = START + 8 * 3600
 

@@ -16,6 +16,8 @@ from drivers.driver import DeviceError, Driver, Identity, Setup
 from drivers.point import Quality, RangeError, Sample, Tag
 from sim.clock import SimClock, run_virtual
 
+pytestmark = pytest.mark.real_time
+
 WEIGHT = Tag("R1.weight", "kg", 0, 10)
 PUMP = Tag("R1.pump", "%", 0, 100, safe=0)
 NOW = 1_000.0

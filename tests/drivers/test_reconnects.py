@@ -21,6 +21,8 @@ from tests.drivers.ledger import Ledger, as_node, modbus_device, tag_tables
 from tests.drivers.proxy import Proxy
 from tests.system.plant_processes import free_port
 
+pytestmark = pytest.mark.real_time
+
 WARM = 60  # reconnects after which every cache is full
 MOST_OBJECTS = 50  # that may be more than before, however often it has reconnected
 MOST_BYTES = 6_000_000

@@ -17,6 +17,8 @@ from fermloop.commands import report
 from fermloop.commands.demo import derived
 from fermloop.commands.run import busy
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 

@@ -17,6 +17,8 @@ from tests.drivers.proxy import Proxy
 from tests.system.plant_processes import PLANT, free_port
 from tests.system.served_plant import undisturbed
 
+pytestmark = pytest.mark.real_time
+
 TIMEOUT_S = 0.5
 
 

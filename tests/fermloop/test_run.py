@@ -20,6 +20,12 @@ from fermloop.commands.demo import derived
 from fermloop.commands.run import free_address
 from fermloop.failure import FailureError
 
+pytestmark = [
+    pytest.mark.real_time,
+    # httpcore leaves a socket to the collector when the controller is not there yet
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"

@@ -12,6 +12,8 @@ from drivers.point import Tag
 from fermloop.testing import RULES, Bench, BrokenRuleError, Rule, broken, check
 from tests.drivers.examples import FakeFeeder, example
 
+pytestmark = pytest.mark.real_time
+
 TAGS = (Tag("R1.weight", "kg", 0, 10), Tag("R1.pump", "%", 0, 100, safe=0))
 TIMEOUT_S = 0.8
 LETTERS = {"R1.weight": {"letter": "W"}, "R1.pump": {"letter": "P"}}

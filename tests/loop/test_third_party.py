@@ -199,6 +199,7 @@ def test_a_hostile_driver_hurts_nobody_else(
         assert any(f"R1-hostile at next door: {says}" in text for text in alarms), alarms
 
 
+@pytest.mark.real_time
 async def test_the_feeder_of_the_readme_is_controlled_on_a_real_socket(
     tmp_path: Path, module: str
 ) -> None:

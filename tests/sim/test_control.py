@@ -20,6 +20,8 @@ from sim.server import PlantServer
 from sim.vessel import Vessel
 from tests.drivers.opcua.served import free_port
 
+pytestmark = pytest.mark.real_time
+
 PAST_S = 1e6
 
 

@@ -29,8 +29,8 @@ LOOK_S = 0.02  # wall, between two looks at the world
 State = Mapping[str, Any]
 
 # Below the ports that the kernel gives to clients: nobody takes one while its server is away, and
-# no client can connect to itself there.
-_ports = itertools.count(12_000 + os.getpid() % 1_500 * 12)
+# no client can connect to itself there. Processes that were started together begin far apart.
+_ports = itertools.count(12_000 + os.getpid() * 769 % 18_000)
 
 # Feeds and doses from the first minute, so that there is something to lose.
 FEEDING = """

@@ -9,12 +9,15 @@ import pytest
 
 from drivers.clock import wall
 from drivers.point import Quality
-from fermloop.commands.simulated import vessels, wires
+from fermloop.commands.simulated import wires
 from sim.control import Control
 from sim.faults import Faults
 from sim.server import PlantServer
+from tests.sim.bioreactors import bioreactors
 from tests.system.plant_processes import Site, State, site
 from tests.system.served_plant import undisturbed
+
+pytestmark = pytest.mark.real_time
 
 LONG_S = 60.0
 LOOKS = 40  # of 20 ms or more: eight scans would be made
@@ -56,7 +59,7 @@ class Served:
 async def served(folder: Path, speed: float) -> AsyncGenerator[Served]:
     """Serve a plant; its controller has fed for five plant minutes."""
     async with site(folder) as of:
-        made = vessels(of.plant, 1, wall() - 1e5)
+        made = bioreactors(of.plant, 1, wall() - 1e5)
         made["R1"].set_state(X=8.0)
         async with PlantServer(of.plant.settings.device, made, speed, folder, wires(made)) as it:
             with undisturbed():

@@ -17,6 +17,8 @@ import pytest
 from drivers.clock import monotonic
 from fermloop.commands import report
 
+pytestmark = pytest.mark.real_time
+
 FIRST_VALUE_S = 10.0  # wall
 
 

@@ -19,6 +19,8 @@ from sim.faults import Faults
 from sim.server import PlantServer
 from tests.system.plant_processes import Site, site
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 5.0
 
 

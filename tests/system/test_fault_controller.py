@@ -12,6 +12,8 @@ from drivers.clock import monotonic
 from tests.system.plant_processes import Site, State, site
 from tests.system.served_plant import Wires, wires
 
+pytestmark = pytest.mark.real_time
+
 SAFE_S = 3.0  # wall: the device's watchdog; half a second more for a busy machine to look
 AGAIN_S = 5.0  # wall: from a death to the first scan of the next controller
 

@@ -5,9 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.system.influx_server import InfluxServer
 from tests.system.plant_processes import Site, site
 from tests.system.served_plant import wires
+
+pytestmark = pytest.mark.real_time
 
 
 def influx_table(server: InfluxServer, token: Path) -> dict[str, str]:

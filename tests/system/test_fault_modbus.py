@@ -11,6 +11,8 @@ from drivers.point import Quality, Sample
 from tests.system.plant_processes import Site, State, site
 from tests.system.served_plant import breakable, wires
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 10.0  # the 3 wall s of the watchdog are 30 plant s: the loops see all of their holds
 DOSING = ("R1.acid", "R1.base", "R1.feed", "R1.antifoam", "R1.inducer")
 

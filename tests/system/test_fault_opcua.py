@@ -13,6 +13,8 @@ from drivers.point import Quality
 from tests.system.plant_processes import Site, State, site
 from tests.system.served_plant import breakable, wires
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 5.0  # a scan is 0.2 wall s, of which a silent device may take half, once
 
 

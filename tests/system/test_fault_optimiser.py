@@ -4,8 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.system.plant_processes import Site, State, alive, children, site
 from tests.system.served_plant import wires
+
+pytestmark = pytest.mark.real_time
 
 SPEED = 4.0  # a device may then be more than a wall second late before its values are BAD
 # A plan takes 0.15 s of CPU and has 2 wall s; a frozen worker is replaced after 5, two plans later.

@@ -10,6 +10,8 @@ from tests.drivers.proxy import MODBUS_TCP, Frame, Piece
 from tests.system.plant_processes import State, site
 from tests.system.served_plant import wire_to, wires
 
+pytestmark = pytest.mark.real_time
+
 WRITES = {5, 6, 15, 16, 22, 23}  # the function codes of Modbus that change something
 
 

@@ -20,6 +20,8 @@ from historian.progress import load_cursor, load_status
 from historian.sqlite import SqliteReader, SqliteStore
 from tests.system.influx_server import InfluxServer, program
 
+pytestmark = pytest.mark.real_time
+
 T0 = 1_790_000_000
 TAGS = [Tag(f"R1.t{i}", "%", 0, 1e9) for i in range(20)]
 

@@ -13,6 +13,8 @@ from fermloop.commands.simulated import vessels
 from sim.server import PlantServer
 from tests.drivers.opcua.served import free_port
 
+pytestmark = pytest.mark.real_time
+
 KINDS = {"R1": ("ecoli", "5l"), "R2": ("yeast", "300l"), "R3": ("penicillin", "100m3")}
 
 

@@ -19,6 +19,8 @@ from tests.drivers.modbus.certificates import Authority
 from tests.system.plant_processes import free_port
 from tests.system.test_wires import START, tables, vessel
 
+pytestmark = pytest.mark.real_time
+
 WIRES = ("modbus_tcp", "modbus_tls", "modbus_rtu_over_tcp", "modbus_rtu")
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 PLANT, RECIPE = ROOT / "sim/plants/ecoli_5l.toml", ROOT / "sim/recipes/ecoli.toml"
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.system.plant_processes import Site, State, site
 
+pytestmark = pytest.mark.real_time
+
 
 def age_s(state: State) -> float:
     """Return how old the batch is, plant s; 0 before it begins."""

@@ -14,6 +14,8 @@ import pytest
 from drivers.clock import monotonic
 from fermloop.commands.demo import derived
 
+pytestmark = pytest.mark.real_time
+
 SIM = Path(__file__).parents[2] / "sim"
 PATIENCE_S = 120.0
 

@@ -19,6 +19,8 @@ from sim.vessel import Vessel
 from tests.drivers.opcua.served import free_port
 from tests.system.plant_processes import site
 
+pytestmark = pytest.mark.real_time
+
 NODE = "nsu=urn:fermloop:plant;s="
 
 

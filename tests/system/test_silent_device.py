@@ -27,6 +27,8 @@ from tests.system.many_devices import controller_of, served, write_plant
 from tests.system.plant_processes import free_port
 from tests.system.served_plant import undisturbed
 
+pytestmark = pytest.mark.real_time
+
 Way = Literal["killed", "restarted", "frozen", "deaf"]
 LOOK_S = 0.005
 

@@ -24,7 +24,7 @@ from sim.motion import Device
 from sim.server import PlantServer
 from sim.vessel import Vessel
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 
 PLANT = Path(__file__).parents[2] / "sim" / "plants" / "ecoli_5l.toml"
 START = 1_767_225_600.0

@@ -16,6 +16,8 @@ from sim.image import RegisterImage
 from sim.links import answer
 from tests.drivers.modbus.test_cells import ORDERS
 
+pytestmark = pytest.mark.real_time
+
 
 class Outlet:
     """A TCP port into which one device or another is plugged."""

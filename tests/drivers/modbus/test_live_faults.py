@@ -47,6 +47,8 @@ from tests.drivers.mutations import (
 from tests.drivers.proxy import MODBUS_TCP, RTU, Framing, Proxy
 from tests.system.plant_processes import free_port
 
+pytestmark = pytest.mark.real_time
+
 TIMEOUT_S = 0.05  # dropped frames cost it; a late answer of a busy machine is only one more fault
 READS = (1, 2, 3, 4)
 

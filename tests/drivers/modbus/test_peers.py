@@ -21,6 +21,8 @@ from tests.drivers.modbus.far_ends import NoFence
 from tests.drivers.modbus.libmodbus_server import UNIT
 from tests.system.plant_processes import free_port
 
+pytestmark = pytest.mark.real_time
+
 SERVER = Path(__file__).with_name("libmodbus_server.py")
 
 

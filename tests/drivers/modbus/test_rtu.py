@@ -12,6 +12,8 @@ from drivers.modbus.bus import Bus, BusLink
 from drivers.modbus.rtu import RtuConnection, SerialLine, rtu_tcp_bus, serial_bus
 from tests.drivers.modbus.far_ends import Answer, FarEnd, NoFence, rtu, serial_far_end, tcp_far_end
 
+pytestmark = pytest.mark.real_time
+
 READ = bytes.fromhex("03 0000 0002")
 DATA = bytes.fromhex("03 04 0007 0008")
 LINE = SerialLine(9600, "N")

@@ -11,6 +11,8 @@ from drivers.clock import monotonic
 from drivers.modbus import LinkError
 from drivers.modbus.tcp import ModbusTcpLink, TcpConnection
 
+pytestmark = pytest.mark.real_time
+
 REQUEST = bytes.fromhex("03 0000 0001")
 REPLY = bytes.fromhex("03 02 0007")
 Answer = Callable[[bytes], bytes | None]  # one request frame to what is sent; None closes

@@ -26,6 +26,8 @@ from drivers.point import Tag
 from tests.drivers.modbus.certificates import Authority
 from tests.system.plant_processes import free_port
 
+pytestmark = pytest.mark.real_time
+
 DO = Register(Tag("R1.do", "%", 0, 100), "holding", 0, "float32")
 
 

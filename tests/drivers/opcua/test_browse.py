@@ -13,7 +13,7 @@ from drivers.opcua.link import OpcUaLink
 from drivers.opcua.units import Description
 from tests.drivers.opcua.served import URI, Plant, double, free_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

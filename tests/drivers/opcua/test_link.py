@@ -19,7 +19,7 @@ from drivers.point import Quality
 from tests.drivers.opcua.served import Plant, double, node, saying, through
 from tests.drivers.proxy import Proxy, untouched
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

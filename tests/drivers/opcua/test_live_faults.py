@@ -30,6 +30,8 @@ from tests.drivers.opcua.test_security import SERVER, Files
 from tests.drivers.proxy import OPCUA, Proxy
 from tests.system.plant_processes import free_port
 
+pytestmark = pytest.mark.real_time
+
 HEAD = 24  # bytes of a MSG chunk before the encoded answer
 
 

@@ -23,7 +23,7 @@ from drivers.opcua.security import Login, Security
 from drivers.point import Quality, Tag
 from tests.drivers.opcua.served import free_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 
 PEER = Path(__file__).parent / "peer"
 # Node.js came with pyright, so a machine needs none of its own.

@@ -19,7 +19,7 @@ from drivers.opcua.link import OpcUaLink
 from drivers.opcua.security import Login, Security
 from tests.drivers.opcua.served import Plant, node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 
 ENCRYPTED = (
     ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,

@@ -4,6 +4,8 @@ import pytest
 
 from tests.bench.bench_opcua import measure, ratio
 
+pytestmark = pytest.mark.real_time
+
 
 @pytest.mark.long
 async def test_nine_tenths_of_bare_asyncuas_values_per_second() -> None:

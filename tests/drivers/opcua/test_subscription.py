@@ -18,7 +18,7 @@ from drivers.point import Quality, Sample
 from tests.drivers.opcua.served import Plant, double, node, saying, through
 from tests.drivers.proxy import Proxy, untouched
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 INTERVAL_S = 0.05
 NODES = [node("d"), node("f"), node("i", safe=0), node("x")]  # the last one does not exist
 

@@ -16,6 +16,8 @@ from drivers.opcua.link import OpcUaLink
 from drivers.point import Quality
 from tests.drivers.opcua.served import free_port, node
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[3]
 BACK_S = 2.0  # wall: the first value after a device has returned
 TIMEOUT_S = 1.0
