@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from fermloop.campaign import page
 from tests.fermloop.made_campaign import batch, finished, lost, plants
-from tests.system.test_console_browser import CHROMIUM, FLAGS
+from tests.system.pages import CHROMIUM, FLAGS
 
 PHONE, DESK = (390, 844), (1280, 900)
 ERROR = "FloatingPointError: <b>R1</b> at 3600 s & later"

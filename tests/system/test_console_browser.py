@@ -1,148 +1,10 @@
-"""The console in a real headless Chromium: its own process, a real store, a real command socket."""
+"""What the console shows, in a real headless Chromium, and on what screens."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
-from pathlib import Path
-from urllib.parse import urlsplit
-
-import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.dashboards.far_end import START, FarEnd, fill, state
-
-ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
-    "--disable-component-update --disable-quic"
-)
-NOW = START + 10.4 * 3600
-expect.set_options(timeout=20_000)  # ms; a limit on a busy machine, not a wait
-PHONE, DESK, WALL = (390, 844), (1280, 800), (1600, 1000)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Generator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing: install the Debian package chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("console") / "store.sqlite"
-    fill(path, NOW - 9 * 3600, NOW, 3.0, gap=(NOW - 2400, NOW - 1500))
-    return path
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Generator[FarEnd]:
-    with FarEnd(tmp_path_factory.mktemp("wire") / "control.sock") as end:
-        yield end
-
-
-@pytest.fixture
-def far_end(wire: FarEnd) -> FarEnd:
-    """The command socket, with all well again after the test before."""
-    wire.state = state(NOW)
-    wire.stop()
-    wire.start()
-    return wire
-
-
-@contextmanager
-def console(far_end: FarEnd, store: Path, port: int = 0) -> Generator[str]:
-    """Run the console's process and give its address; at the end kill it, as a crash would."""
-    command = [sys.executable, "-m", "dashboards.console", "--address", f"127.0.0.1:{port}"]
-    command += ["--socket", str(far_end.path), "--store", str(store)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().removeprefix("console: ").strip()
-        finally:
-            process.kill()
-
-
-@pytest.fixture(scope="module")
-def served(wire: FarEnd, store: Path) -> Generator[str]:
-    with console(wire, store) as address:
-        yield address
-
-
-@pytest.fixture
-def url(far_end: FarEnd, served: str) -> str:
-    """The console's address, when it has heard that all is well again."""
-    asked = far_end.asked
-    with httpx.Client(base_url=served) as client, client.stream("GET", "/events") as stream:
-        for line in stream.iter_lines():
-            fresh = far_end.asked > asked and line.startswith("data: ")
-            if fresh and json.loads(line[6:])["state"] == far_end.state:
-                break
-    return served
-
-
-@dataclass
-class Watched:
-    """A page and what it did that a person would not see."""
-
-    page: Page
-    errors: list[str] = field(default_factory=list[str])
-    hosts: set[str | None] = field(default_factory=set[str | None])
-
-    def heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.errors.append(f"{message.text} at {message.location}")
-
-    def asked(self, request: Request) -> None:
-        if not request.url.startswith(("data:", "blob:")):
-            self.hosts.add(urlsplit(request.url).hostname)
-
-    def check(self) -> None:
-        assert self.errors == []
-        assert self.hosts == {"127.0.0.1"}
-
-
-@contextmanager
-def watch(
-    chromium: Browser,
-    url: str,
-    size: tuple[int, int] = WALL,
-    locale: str = "en-GB",
-    *,
-    quiet: bool = True,
-) -> Generator[Watched]:
-    """Open the page as a person's browser would, and check at the end that it was quiet."""
-    context = chromium.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        locale=locale,
-        timezone_id="Asia/Shanghai",
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    watched = Watched(page)
-    page.on("console", watched.heard)
-    page.on("pageerror", lambda error: watched.errors.append(str(error)))
-    page.on("request", watched.asked)
-    page.goto(url)
-    page.wait_for_selector("[data-chart=do][data-points]")
-    yield watched
-    context.close()
-    if quiet:
-        watched.check()
-
-
-def plate(page: Page, loop: str) -> str:
-    return page.locator(f"[data-loop={loop}]").inner_text()
+from tests.dashboards.far_end import FarEnd, state
+from tests.system.pages import DESK, NOW, PHONE, WALL, plate, watch
 
 
 def test_values_are_shown_in_english_with_their_units(chromium: Browser, url: str) -> None:
@@ -218,43 +80,6 @@ def test_values_follow_the_controller(chromium: Browser, url: str, far_end: FarE
         legend = w.page.locator("[data-chart=temperature] .legend")
         expect(legend).to_contain_text("36.42")
         expect(legend).to_contain_text("36.50")
-
-
-def test_a_silent_controller_looks_silent_and_comes_back(
-    chromium: Browser, url: str, far_end: FarEnd
-) -> None:
-    with watch(chromium, url) as w:
-        page = w.page
-        value = page.locator("[data-loop=do] .value")
-        expect(value).to_have_css("text-decoration-line", "none")
-        far_end.stop()
-        expect(page.locator("#banner")).to_contain_text("The controller does not answer")
-        expect(page.locator("#banner")).to_contain_text("s old")
-        expect(page.locator("#link")).to_have_text("Controller silent")
-        expect(value).to_have_css("text-decoration-line", "line-through")
-        expect(page.locator("[data-loop=do] .quality")).to_have_text("stale", use_inner_text=True)
-        expect(value).to_have_text("31.1")  # the last value stays readable
-        far_end.start()
-        expect(page.locator("#banner")).to_be_hidden()
-        expect(value).to_have_css("text-decoration-line", "none")
-
-
-def test_a_lost_console_is_told_and_the_page_connects_again_by_itself(
-    chromium: Browser, far_end: FarEnd, store: Path
-) -> None:
-    with ExitStack() as first:
-        url = first.enter_context(console(far_end, store))
-        port = urlsplit(url).port or 0
-        with watch(chromium, url, quiet=False) as w:
-            first.close()
-            expect(w.page.locator("#banner")).to_contain_text("Connection to the console lost")
-            expect(w.page.locator("#link")).to_have_text("Connection lost")
-            value = w.page.locator("[data-loop=do] .value")
-            expect(value).to_have_css("text-decoration-line", "line-through")
-            with console(far_end, store, port):
-                expect(w.page.locator("#link")).to_have_text("Controller answers")
-                expect(w.page.locator("#banner")).to_be_hidden()
-            assert w.hosts == {"127.0.0.1"}
 
 
 def test_what_is_abnormal_stands_out_with_shape_and_words(
@@ -347,78 +172,6 @@ def test_text_from_the_plant_is_never_markup(chromium: Browser, url: str, far_en
         assert w.page.locator("main img, main script").count() == 0
 
 
-# where in the width of a chart (0 to 1) something is drawn in the blue of measured values
-PIXELS = """
-(figure) => {
-  const canvas = figure.querySelector("canvas");
-  const { width, height } = canvas;
-  const copy = new OffscreenCanvas(width, height).getContext("2d");
-  copy.drawImage(canvas, 0, 0);
-  const { data } = copy.getImageData(0, 0, width, height);
-  const columns = [];
-  for (let x = 0; x < width; x++)
-    for (let y = 0; y < height; y++) {
-      const i = 4 * (y * width + x);
-      if (data[i + 2] - data[i] > 40 && data[i + 3] > 90) { columns.push(x / width); break; }
-    }
-  return columns;
-}
-"""
-
-
-def test_trends_are_drawn_with_gaps_and_with_what_is_foreseen(chromium: Browser, url: str) -> None:
-    with watch(chromium, url) as w:
-        page = w.page
-        for chart in ("do", "ph", "temperature", "air_agitation", "feed", "biomass", "product"):
-            columns = page.locator(f"[data-chart={chart}]").evaluate(PIXELS)
-            assert len(columns) > 200, chart
-        # DO: one hour before now and 18 min of plan beyond it; nothing was stored from -40 to -25
-        columns = page.locator("[data-chart=do]").evaluate(PIXELS)
-        holes = [(a, b) for a, b in pairwise(columns) if b - a > 0.05]
-        assert len(holes) == 1
-        assert holes[0] == pytest.approx((0.295, 0.461), abs=0.02)  # of 78 min between the axes
-        assert max(columns) > 0.85  # the future
-        without = page.locator("[data-chart=ph]").evaluate(PIXELS)
-        assert max(without) < 0.8  # nothing is foreseen of pH
-        expect(page.locator("[data-chart=do] .legend")).to_contain_text("foreseen")
-
-
-def test_the_window_is_chosen_by_keyboard(chromium: Browser, url: str) -> None:
-    with watch(chromium, url) as w:
-        page = w.page
-        hour = page.get_by_role("button", name="1 h", exact=True)
-        shift = page.get_by_role("button", name="8 h", exact=True)
-        expect(hour).to_have_attribute("aria-pressed", "true")
-        hour.focus()
-        page.keyboard.press("Tab")
-        with page.expect_response(lambda r: "hours=8.000" in r.url) as asked:
-            page.keyboard.press("Enter")
-        assert asked.value.status == 200
-        expect(shift).to_have_attribute("aria-pressed", "true")
-        expect(shift).to_be_focused()
-        charts = page.locator("#charts")
-        expect(charts).to_have_attribute("data-phases", "feed")  # it began 2.9 h ago
-        hour.click()
-        expect(charts).to_have_attribute("data-phases", "")
-        page.get_by_role("button", name="Clock").click()
-        expect(page.get_by_role("button", name="Clock")).to_have_attribute("aria-pressed", "true")
-
-
-def test_all_charts_share_one_cursor(chromium: Browser, url: str) -> None:
-    with watch(chromium, url) as w:
-        page = w.page
-        now = page.locator("[data-chart=biomass] .legend b").first.inner_text()
-        box = page.locator("[data-chart=do] .u-over").bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] / 2)
-        first = page.locator("[data-chart=biomass] .legend b").first
-        expect(first).not_to_have_text(now)
-        assert float(first.inner_text()) < float(now)
-        expect(page.locator("[data-chart=offgas] .u-cursor-x")).to_be_visible()
-        page.mouse.move(5, 5)
-        expect(first).to_have_text(now)
-
-
 def test_shadow_says_that_it_does_not_act(chromium: Browser, url: str, far_end: FarEnd) -> None:
     with watch(chromium, url) as w:
         shadow = state(NOW + 10)
@@ -468,22 +221,6 @@ def test_two_vessels_are_chosen_between(chromium: Browser, url: str, far_end: Fa
         expect(w.page.locator("#batch")).to_contain_text("R2-20261122-0007")
         w.page.reload()
         expect(w.page.locator("#batch")).to_contain_text("R2-20261122-0007")
-
-
-def test_without_a_store_the_page_says_that_there_is_no_history(
-    chromium: Browser, far_end: FarEnd, tmp_path: Path
-) -> None:
-    with console(far_end, tmp_path / "none.sqlite") as url, watch(chromium, url) as w:
-        expect(w.page.locator("#trend-note")).to_have_text("No history yet")
-        # and is drawn from what comes in, which the next empty answer does not take away
-        chart = w.page.locator("[data-chart=do]")
-        expect(chart).to_have_attribute("data-points", "1")
-        far_end.state = state(NOW + 20)
-        expect(chart).to_have_attribute("data-points", "2")
-        w.page.wait_for_event("response", lambda r: "/api/series" in r.url)
-        far_end.state = state(NOW + 40)
-        expect(chart).to_have_attribute("data-points", "3")
-        assert "°C" in plate(w.page, "temperature")
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK, WALL])
