@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.clock import monotonic
 from fermloop.campaign.files import Files, placed, unpack
 from fermloop.campaign.results import Row
-from fermloop.campaign.software import software
+from fermloop.campaign.software import own_code, software
 from fermloop.failure import FailureError, explained
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Job:
         hours: plant hours.
         optimiser: off, shadow or on.
         software: what must run it, as ``software()``.
+        own: the code of the classes that the plant file simulates, as ``own_code``.
     """
 
     files: Files
@@ -43,6 +44,7 @@ class Job:
     hours: float
     optimiser: "AdvisorMode"
     software: str
+    own: str = ""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -81,6 +83,11 @@ def run(job: Job) -> Row:
                 raise FailureError(
                     f"this worker runs fermloop {software()}, the campaign was begun with "
                     f"{job.software}"
+                )
+            if own_code(job.files[job.plant]) != job.own:
+                raise FailureError(
+                    f"the model that {job.plant_file} names is another one here than where the "
+                    "campaign was begun"
                 )
             report = _report(job)
         except Exception as error:  # noqa: BLE001 (a user's model may raise anything)

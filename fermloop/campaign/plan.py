@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fermloop.campaign.batch import Job
 from fermloop.campaign.files import digest, gather
-from fermloop.campaign.software import software
+from fermloop.campaign.software import own_code, software
 from fermloop.failure import USAGE, FailureError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Plan:
     def jobs(self) -> list[Job]:
         """Return every batch, seed by seed: where it is interrupted, whole pairs are done."""
         plant, program = self.plant_file, software()
+        own = own_code(plant.read_text(encoding="utf-8"))
         files = {recipe: gather(plant, recipe) for recipe in self.recipe_files}
         return [
             Job(
@@ -58,6 +59,7 @@ class Plan:
                 self.hours,
                 self.optimiser,
                 program,
+                own,
             )
             for seed in self.seeds
             for recipe in self.recipe_files
@@ -65,9 +67,10 @@ class Plan:
 
     def manifest(self) -> dict[str, Any]:
         """Return what the results are made with."""
+        own = own_code(self.plant_file.read_text(encoding="utf-8"))
         return {
             "fermloop": software(),
-            "plant": {"file": str(self.plant_file), "hash": digest(self.plant_file)},
+            "plant": {"file": str(self.plant_file), "hash": digest(self.plant_file), "own": own},
             "recipes": {
                 file.stem: {"file": str(file), "hash": digest(file)} for file in self.recipe_files
             },
@@ -163,6 +166,9 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     if before["plant"]["hash"] != now["plant"]["hash"]:
         file = now["plant"]["file"]
         lines.append(f"its results were made with another plant file than {file} as it is now")
+    if before["plant"].get("own", "") != now["plant"]["own"]:
+        file = now["plant"]["file"]
+        lines.append(f"its results were made with another version of the model that {file} names")
     for name, recipe in now["recipes"].items():
         if name in before["recipes"] and before["recipes"][name]["hash"] != recipe["hash"]:
             file = recipe["file"]

@@ -84,6 +84,15 @@ class Ending(Plain):
         return (-fn.sqrt(1.0 - t),)
 
 
+class Spent(Plain):
+    """It has no numbers left when a drawn store is spent, of the usual size after 18 min."""
+
+    inputs = (Variable("feed", "%", 0.0),)
+
+    def rhs(self, t, x, u, p, fn):
+        return (-fn.sqrt(0.31 * p[0] - t),)
+
+
 class Culture(Plain):
     """Monod growth, as in a textbook: it knows product and volume, but no energy."""
 
