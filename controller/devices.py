@@ -80,7 +80,8 @@ class Device:
     @property
     def writable(self) -> bool:
         """Whether what is written now would arrive and stay: it answers in time and is armed."""
-        return self.answering and self.armed and not self.busy
+        idle = self._reading is None and self._late is None
+        return self.answering and self.armed and idle
 
     @property
     def safe_by_now(self) -> bool:

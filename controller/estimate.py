@@ -25,6 +25,7 @@ NAMES = (
 )
 N_STATES = 18  # the named, then O2 and CO2 in the gas (%), dissolved CO2 (mmol/L), the analyser's
 X, S, A, P, E, V, LQ, LY, LP, LS, LK, YO, YC, DIC, SO, SC, BO, BC = range(N_STATES)
+_PLACE = {name: i for i, name in enumerate(NAMES)}
 LOGARITHMS = frozenset((LQ, LY, LP, LS, LK))
 
 
@@ -131,12 +132,12 @@ class Estimate:
 
     def value(self, name: str) -> float:
         """Return the mean of ``name``, in the unit that its name ends with; a factor has none."""
-        i = NAMES.index(name)
+        i = _PLACE[name]
         return math.exp(self.mean[i]) if i in LOGARITHMS else self.mean[i]
 
     def sd(self, name: str) -> float:
         """Return the standard deviation of ``name``, in the unit of ``value``."""
-        i = NAMES.index(name)
+        i = _PLACE[name]
         spread = math.sqrt(max(self.cov[i * N_STATES + i], 0.0))
         return spread * math.exp(self.mean[i]) if i in LOGARITHMS else spread
 

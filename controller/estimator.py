@@ -79,6 +79,7 @@ class Estimator:
         self._aeration = Aeration(self._organism, VESSELS[settings.vessel])
         self._filter: Compiled = _compiled_filter(self._organism)
         self._p = [v.default for v in self._organism.parameters]
+        self._wander = self._wandering()
         self.reset()
 
     def reset(self) -> None:
@@ -193,7 +194,7 @@ class Estimator:
             if self._surprise > 1.0:
                 self._widen(min(FADE * (self._surprise - 1.0), FADE_MAX))
             call()
-            if not all(map(math.isfinite, (*call.results[0], *call.results[1]))):
+            if not math.isfinite(sum(call.results[0]) + sum(call.results[1])):  # then one is not
                 self._cov = self._prior()
                 rejected = ("the filter left the numbers; the last good values were kept",)
                 break
@@ -254,13 +255,15 @@ class Estimator:
 
     def _noise(self, induced: bool) -> list[float]:
         """Return the variance that each state gains an hour."""
-        q = [0.0] * N_STATES
-        x = self._x
+        q, x = list(self._wander), self._x
         q[X] = (0.01 * x[X]) ** 2
-        q[S] = 0.02**2
-        q[A] = 0.03**2
         q[P] = (0.01 * x[P]) ** 2 if induced else 0.0
-        q[V] = 0.003**2
+        return q
+
+    def _wandering(self) -> list[float]:
+        """Return what of it is always the same."""
+        q = [0.0] * N_STATES
+        q[S], q[A], q[V] = 0.02**2, 0.03**2, 0.003**2
         q[YO], q[YC], q[DIC] = 0.05**2, 0.05**2, 0.1**2
         q[SO] = q[SC] = 0.02**2
         q[BO] = self.settings.offgas_offset_percent**2 / 24.0

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, Sample, Tag, quick
 from models.fn import SCALARS
 from models.offgas import uptake_from_gas
 from models.oxygen import AIR_O2, saturation
@@ -47,6 +47,7 @@ class GasBalance:
     ) -> None:
         self._calibration_bar = calibration_bar
         self._of = {m: tags[t] for m, t in measured.items() if t in tags}
+        self._names = [(meaning, tag.name) for meaning, tag in self._of.items()]
         self.tags: dict[str, Tag] = {}
         if not all(meaning in self._of for meaning in NEEDED):
             return
@@ -69,17 +70,19 @@ class GasBalance:
         for key, tag in self.tags.items():
             value = values.get(key, math.nan)
             good = quality if value in tag else Quality.BAD  # NaN is in no range
-            found[tag.name] = Sample(tag, now, value if good else math.nan, good)
+            found[tag.name] = quick(Sample, (tag, now, value if good else math.nan, good))
         return found
 
     def _balance(self, samples: Mapping[str, Sample]) -> tuple[dict[str, float], Quality]:
         """Return each value that can be calculated, and the worst quality of what it is made of."""
         read: dict[str, float] = {}
-        worst = Quality.GOOD
-        for meaning, tag in self._of.items():
-            sample = samples.get(tag.name)
-            if sample is not None and sample.quality is not Quality.BAD:
-                read[meaning] = sample.value
+        worst, bad = Quality.GOOD, Quality.BAD
+        for meaning, name in self._names:
+            sample = samples.get(name)
+            if sample is None or sample.quality is bad:
+                continue
+            read[meaning] = sample.value
+            if sample.quality is not worst:
                 worst = min(worst, sample.quality)
         if any(meaning not in read for meaning in NEEDED):
             return {}, Quality.BAD

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from controller.dose import HOUR_S, ML_PER_S, Dose
 from controller.interlock import InterlockEvent
 from controller.interlocks import Interlocks
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, Sample, Tag, quick
 
 CREDIT_S = 5.0  # a longer pause does not allow a larger step
 FRESH_S = 5.0  # interlocks evaluated longer ago than this are not trusted
@@ -31,6 +31,9 @@ class Limited(IntEnum):
     RATE = 3
     INTERLOCK = 4
     DOSE = 5
+
+
+_NO, _RANGE, _RATE = Limited.NO, Limited.RANGE, Limited.RATE
 
 
 class Checked(NamedTuple):
@@ -104,7 +107,6 @@ class _Seat:
         if rule.max_ml_per_h is not None:
             self.dose = Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
         self.texts = {
-            Limited.NO: "",
             Limited.NOT_FINITE: "asked for no number; safe value",
             Limited.RANGE: f"range {tag.low:g} to {tag.high:g} {tag.unit}",
             Limited.RATE: f"at most {self.rate:g} {tag.unit} per s",
@@ -173,7 +175,7 @@ class Guard:
         if seat is None:
             raise ValueError(f"{tag.name}: no actuator of this guard; {', '.join(self._seats)}")
         name = tag.name
-        limited = Limited.NO
+        limited = _NO
         reason = None
         if type(value) is not float:
             value = _number(value)
@@ -181,15 +183,16 @@ class Guard:
             value, limited = seat.safe, Limited.NOT_FINITE
         else:
             if value < seat.low:
-                value, limited = seat.low, Limited.RANGE
+                value, limited = seat.low, _RANGE
             elif value > seat.high:
-                value, limited = seat.high, Limited.RANGE
+                value, limited = seat.high, _RANGE
             if seat.rate != math.inf:
-                step = seat.rate * min(max(now - seat.time, 0.0), CREDIT_S)
+                dt = now - seat.time
+                step = seat.rate * (CREDIT_S if dt > CREDIT_S else dt if dt > 0.0 else 0.0)
                 if value > seat.last + step:
-                    value, limited = seat.last + step, Limited.RATE
+                    value, limited = seat.last + step, _RATE
                 elif value < seat.last - step:
-                    value, limited = seat.last - step, Limited.RATE
+                    value, limited = seat.last - step, _RATE
         if now - self._begun > FRESH_S:
             value, limited = seat.safe, Limited.INTERLOCK
         demand = self.interlocks.demands.get(name)
@@ -198,19 +201,22 @@ class Guard:
                 value, limited, reason = demand.high, Limited.INTERLOCK, demand.why_high
             elif value < demand.low:
                 value, limited, reason = demand.low, Limited.INTERLOCK, demand.why_low
-        if value > seat.rest and (why := self._closed(seat, name)):
+        opens = value > seat.rest and (seat.excludes or seat.last <= seat.rest)
+        if opens and (why := self._closed(seat, name)):
             value, limited, reason = seat.low, Limited.INTERLOCK, why
         dose = seat.dose
         if dose is not None:
             dose.count(now)
-            flow = max(value, 0.0) * dose.ml_per_s
+            flow = value * dose.ml_per_s if value > 0.0 else 0.0
             most = dose.allowed(flow, now, self._scan_s)
             if most < flow:
                 value = max(most / dose.ml_per_s, seat.low)
                 limited, reason, flow = Limited.DOSE, None, value * dose.ml_per_s
             dose.flow = flow
         seat.last, seat.time = value, now
-        return Checked(value, seat.texts[limited] if reason is None else reason, limited)
+        if reason is None:
+            reason = "" if limited is _NO else seat.texts[limited]
+        return quick(Checked, (value, reason, limited))
 
     def _closed(self, seat: _Seat, name: str) -> str:
         """Return why an actuator must not open now, or an empty string."""

@@ -8,8 +8,10 @@ from controller.interlock import InterlockEvent
 from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
 from controller.on_off import OnOffLoop
 from controller.plant import Plant
-from drivers.point import Quality, Sample, Tag
+from drivers.point import Quality, Sample, Tag, quick
 from historian.events import Event, Kind
+
+_NO = Limited.NO
 
 
 class Outputs:
@@ -46,20 +48,23 @@ class Outputs:
         self.waiting: dict[str, Mode] = {}
         self._tell = tell
         self.capped: dict[str, str] = {}  # cut by a dose limit in this scan, and why, by tag
+        # how far a readback may be from what was written, in the actuator's unit
+        self._near = {n: 1e-3 * (t.high - t.low) for n, t in self.actuators.items()}
         self._unsure: set[str] = set()  # actuators whose last write was not confirmed
 
     def _adopt(self, samples: Mapping[str, Sample]) -> None:
         """Start from what the devices really hold where it is not what was written."""
         moved: dict[str, bool] = {}  # whether the device has changed it by itself
-        for name, tag in self.actuators.items():
+        good, now_held, unsure = Quality.GOOD, self.held, self._unsure
+        for name, most in self._near.items():
             sample = samples.get(name)
-            if sample is None or sample.quality is not Quality.GOOD:
+            if sample is None or sample.quality is not good:
                 continue
-            held = self.held.get(name)
-            sure = name not in self._unsure or name in self.unreachable
-            near = held is not None and abs(sample.value - held) <= 1e-3 * (tag.high - tag.low)
-            if near and sure:
+            held = now_held.get(name)
+            near = held is not None and abs(sample.value - held) <= most
+            if near and (not unsure or name not in unsure or name in self.unreachable):
                 continue
+            tag = self.actuators[name]
             moved[name] = not near
             self._unsure.discard(name)
             self.held[name] = sample.value
@@ -123,8 +128,8 @@ class Outputs:
             self.guard.adopt(tag, held)
             return Passed(held, self.unreachable[tag.name], Mode.IMAN)
         limited = checked.limited
-        if limited is Limited.NO:
-            return Passed(checked.value)
+        if limited is _NO:
+            return quick(Passed, (checked.value, "", None))
         if limited is Limited.DOSE:
             self.capped[tag.name] = checked.reason
         return Passed(checked.value, checked.reason, None if limited is Limited.RATE else Mode.LO)

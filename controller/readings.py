@@ -36,8 +36,7 @@ def flow(value: float) -> float:
 
 def put(buffer: "array[float]", values: Sequence[float]) -> None:
     """Write ``values`` into ``buffer`` from its beginning."""
-    for i, value in enumerate(values):
-        buffer[i] = value
+    buffer[: len(values)] = array("d", values)
 
 
 def fill(buffer: "array[float]", value: float) -> None:

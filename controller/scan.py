@@ -88,7 +88,7 @@ class Scan:
         self._settle = settle
         self._last = self._due = math.nan  # plant time of the last scan and of the next
         self._device = {t: d for d in devices for t in d.actuators}
-        self._span = {n: t.high - t.low for n, t in plant.tags.items()}
+        self._least = {n: 1e-4 * (t.high - t.low) for n, t in plant.tags.items()}
         self._immediate = all(d.immediate for d in devices)
         self._budget: float | None = None
         self._connected = False
@@ -252,8 +252,11 @@ class Scan:
         held = reactor.held
         due: dict[Device, dict[str, float]] = {}
         for name, value in values.items():
-            off = value - held.get(name, math.inf)
-            if abs(off) > 1e-4 * self._span[name] or (off and value == 0.0):  # nothing is nothing
+            known = held.get(name, math.inf)
+            if value == known:
+                continue
+            off = value - known
+            if abs(off) > self._least[name] or (off and value == 0.0):  # nothing is nothing
                 due.setdefault(self._device[name], {})[name] = value
         return due
 

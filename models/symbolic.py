@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -288,18 +289,11 @@ class Compiled:
         call = handle[self.name]
         self._keep = (handle, tables, integers, work)
         arguments = (*(ctypes.c_void_p(ctypes.addressof(t)) for t in tables), integers, work, 0)
-        self._call = _bind(call, arguments)
+        self._call = partial(call, *arguments)
 
     def __call__(self) -> None:
         """Compute ``results`` from ``arguments``."""
         self._call()
-
-
-def _bind(call: Any, arguments: tuple[Any, ...]) -> Any:
-    def run() -> None:
-        call(*arguments)
-
-    return run
 
 
 def cache_dir() -> Path:

@@ -1,7 +1,8 @@
 """What is wanted of the actuators of one simulated plant, and what is safe for each."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 
 class Actuators:
@@ -46,6 +47,14 @@ class Actuators:
             ValueError: there is no such actuator.
         """
         return self.wanted[self._place(tag)]
+
+    def reader(self, tag: str) -> Callable[[], float]:
+        """Return what says what is wanted of an actuator, again and again.
+
+        Raises:
+            ValueError: there is no such actuator.
+        """
+        return partial(self.wanted.__getitem__, self._place(tag))
 
     def to_safe(self) -> None:
         """Want the safe value of every actuator."""

@@ -124,6 +124,12 @@ class BarePlant:
         value = self._shown.get(name)
         return self.actual(name) if value is None else value
 
+    def reader(self, name: str) -> Callable[[], float]:
+        """Return what reads a tag as ``read`` does, again and again."""
+        if name in self._shown:
+            return partial(self._shown.__getitem__, name)
+        return self._actuators.reader(name)
+
     def write(self, name: str, value: float) -> None:
         """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
         self._actuators.want(name, value)

@@ -227,9 +227,8 @@ def device_image(
     writers: dict[str, Callable[[float], None]] = {}
     for r in registers:
         vessel = plant.vessel(r.tag)
-        readers[r.tag.name] = partial(vessel.read, r.tag.name)
+        readers[r.tag.name] = vessel.reader(r.tag.name)
         if r.tag.safe is not None:
-            readers[r.tag.name] = partial(vessel.actual, r.tag.name)
             writers[r.tag.name] = partial(_write, vessel.write, r.tag.name, watchdog)
     extra: list[Register] = []
     if watchdog is not None:

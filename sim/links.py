@@ -9,7 +9,6 @@ import asyncio
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -236,7 +235,7 @@ class VesselOpcUaLink(opcua.Link):
         self._plant = plant
         self._nodes = {n.node: n for n in nodes}
         self._readers: dict[str, Callable[[], float]] = {
-            n.node: partial(plant.vessel(n.tag).read, n.tag.name) for n in nodes
+            n.node: plant.vessel(n.tag).reader(n.tag.name) for n in nodes
         }
         self._readers[opcua.SPEED] = lambda: plant.speed
         self._readers[opcua.PLANT_TIME] = lambda: plant.time
@@ -258,15 +257,13 @@ class VesselOpcUaLink(opcua.Link):
         return found._replace(status=found.status or UNCERTAIN) if wire.uncertain else found
 
     def _read(self, nodes: Sequence[str]) -> list[DataValue]:
-        time = self._plant.time
-        readers = self._readers
+        time, readers = self._plant.time, self._readers
         found: list[DataValue] = []
         for node in nodes:
-            reader = readers.get(node)
-            if reader is None:
+            if node not in readers:
                 found.append(DataValue(None, BAD_UNKNOWN))
                 continue
-            value = reader()
+            value = readers[node]()
             status = GOOD if value == value else BAD_SENSOR
             found.append(quick(DataValue, (value, status, time)))
         return found

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.clock import Clock
@@ -25,6 +26,10 @@ class Device(Protocol):
     def read(self, name: str) -> float:
         """Return what a tag's instrument shows, or what is wanted of its actuator, in its unit."""
         ...
+
+    def reader(self, name: str) -> Callable[[], float]:
+        """Return what reads a tag as ``read`` does, again and again."""
+        return partial(self.read, name)
 
     def write(self, name: str, value: float) -> None:
         """Want ``value`` of an actuator from now on, in the tag's unit."""

@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from models.bioreactor import Bioreactor
@@ -189,6 +189,12 @@ class Vessel:
         value = self._shown.get(name)
         return self.actual(name) if value is None else value
 
+    def reader(self, name: str) -> Callable[[], float]:
+        """Return what reads a tag as ``read`` does, again and again."""
+        if name in self._shown:
+            return partial(self._shown.__getitem__, name)
+        return self._actuators.reader(name)
+
     def write(self, name: str, value: float) -> None:
         """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
         self._actuators.want(name, value)
@@ -225,9 +231,9 @@ class Vessel:
         if self.faults.due <= self.time:
             self.faults.turn()
         age = self.time - self._start
-        u, wanted = self._u, self._wanted
-        for k, (at, drive) in enumerate(self._moves):
-            u[at] = drive.move(wanted[k], age, dt)
+        u = self._u
+        for (at, drive), wanted in zip(self._moves, self._wanted, strict=True):
+            u[at] = drive.move(wanted, age, dt)
         if self._bottle.empty:
             u[self._feed] = 0.0
         if self._wandering.on:

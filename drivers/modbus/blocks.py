@@ -43,6 +43,8 @@ class Block:
         self.size = size
         self.request = struct.pack(">BHH", code, self.start, self.count)
         self.head = bytes((code, size & 0xFF))
+        self._span = struct.pack(">HHB", self.start, self.count, size & 0xFF)
+        self._write_head = bytes((WRITE_CODE.get(self.table, 0),)) + self._span
         self.length = 2 + size
         simple = [r for r in self.registers if r.simple]
         self._others = [r for r in self.registers if not r.simple]
@@ -90,10 +92,9 @@ class Block:
         if self.bits:
             number = sum(bit << i for i, bit in enumerate(data))
             data = number.to_bytes(self.size, "little")
-        write = struct.pack(">HHB", self.start, self.count, self.size) + data
         if code == READ_WRITE:
-            return struct.pack(">BHH", code, self.start, self.count) + write
-        return bytes((code or WRITE_CODE[self.table],)) + write
+            return struct.pack(">BHH", code, self.start, self.count) + self._span + data
+        return self._write_head + data
 
     def part(self, reply: bytes, cell: Register | Cell) -> bytes:
         """Return the bytes of one register out of a checked read reply; a bit as one byte."""

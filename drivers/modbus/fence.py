@@ -10,7 +10,7 @@ SIMULATOR_UNIT = 247  # speed in holding 0-3, plant time 4-7, target 8-11: float
 ADVANCE = struct.pack(">BHHB", 16, 8, 4, 8)  # how the request begins that moves a simulated plant
 
 _MULTIPLE, _SINGLE, _READ_WRITE = (15, 16), (5, 6), 23
-_COILS = (5, 15)
+_COILS, _READS = (5, 15), (1, 2, 3, 4)
 
 
 class LinkError(Exception):
@@ -77,7 +77,7 @@ class Fence:
             LinkError: one may not; none of them must be sent.
         """
         for index, pdu in enumerate(requests):
-            if len(pdu) == 5 and 1 <= pdu[0] <= 4:
+            if len(pdu) == 5 and pdu[0] in _READS:
                 continue
             if len(pdu) == 4 and pdu.startswith(b"\x2b\x0e"):
                 continue

@@ -4,9 +4,10 @@ import zlib
 from typing import Any
 
 from controller.device_settings import DeviceSettings
+from sim.motion import Device
 
 
-class Ledger:
+class Ledger(Device):
     """A device for ``sim.server.PlantServer``: a tag's value is made of its name and the epoch.
 
     What was written to an actuator stays in it; all else changes whenever the test moves

@@ -28,6 +28,7 @@ from historian.events import Event, Kind
 from historian.store import Historian, NullHistorian
 from sim.clock import SimClock, VirtualLoop
 from sim.links import VesselModbusLink, VesselOpcUaLink, vessel_link
+from sim.motion import Device as Behind
 from sim.truth import Truth
 from sim.vessel import Vessel
 from tests.sim.bioreactors import bioreactors
@@ -90,7 +91,7 @@ until = { batch_h = 6.0 }
 """
 
 
-class Tampered:
+class Tampered(Behind):
     """A vessel whose instruments and pumps can be made to fail; everything else is the vessel's.
 
     Attributes:

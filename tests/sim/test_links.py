@@ -20,12 +20,12 @@ from drivers.point import Quality, Tag
 from sim.clock import SimClock, run_virtual
 from sim.image import Refused, RegisterImage, device_image
 from sim.links import VesselOpcUaLink, answer, modbus_link, vessel_link
-from sim.motion import DeviceWatchdog, SimulatedPlant
+from sim.motion import Device, DeviceWatchdog, SimulatedPlant
 
 PLANT = Path(__file__).parents[2] / "sim" / "plants" / "ecoli_5l.toml"
 
 
-class Tank:
+class Tank(Device):
     """A tank whose level rises by its pump's flow: 1 L/s at most, safe is 0."""
 
     def __init__(self, time: float = 0.0) -> None:

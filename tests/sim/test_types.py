@@ -16,13 +16,14 @@ from drivers.modbus.cells import Order
 from drivers.point import Quality, Sample
 from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
+from sim.motion import Device
 from sim.server import PlantServer
 
 TYPES = ["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 ORDERS: list[Order] = ["big", "little"]
 
 
-class Panel:
+class Panel(Device):
     """Instruments that show what the test says, by tag name."""
 
     def __init__(self) -> None:

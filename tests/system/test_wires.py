@@ -304,7 +304,7 @@ async def test_one_device_can_be_cut_off_while_the_plant_goes_on() -> None:
         assert after > before
 
 
-class Panel:
+class Panel(Device):
     """A device of bits: two lamps that show two switches."""
 
     time = 0.0
