@@ -16,6 +16,7 @@ from controller.devices import Device
 from controller.look import look
 from controller.loops import Loop, Mode, PidLoop, RefusedError
 from controller.pace import PlantClock
+from controller.pid import Tuning
 from controller.planning import Planner
 from controller.plant import Plant
 from controller.reactor import Reactor
@@ -24,8 +25,9 @@ from controller.restart import Memory
 from controller.scan import Scan
 from controller.snapshot import reactor_json
 from controller.system_alarms import SystemAlarms
+from controller.tuner import Session, Tuner, Wish
 from drivers.clock import Clock
-from drivers.point import Sample
+from drivers.point import RangeError, Sample
 from historian.events import Event, Kind
 from historian.store import Historian
 
@@ -86,6 +88,7 @@ class Controller:
             beat=beat,
             settle=self._settle if isinstance(clock, PlantClock) else None,
         )
+        self.tuner = Tuner(self._alarms_of, plant.device_of, self._experiment_over)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -293,6 +296,42 @@ class Controller:
         chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
         return self._audit(who, chosen.name, "optimiser", old, mode, "")
 
+    def tune(self, loop: str, wish: Wish, reason: str, who: str) -> str:
+        """Begin an experiment on a loop, to find its tuning."""
+        reactor, chosen = self._loop(loop)
+        session = self.tuner.begin(reactor, chosen, wish, who)
+        return self._audit(who, loop, "experiment", "none", session.asked, reason)
+
+    def end_tuning(self, loop: str, reason: str, who: str) -> str:
+        """End the experiment on a loop."""
+        self._loop(loop)
+        session = self.tuner.sessions.get(loop)
+        if session is None or session.over:
+            raise RefusedError(f"{loop}: no experiment is under way")
+        session.stop(f"ended by {who}")
+        return self._audit(who, loop, "experiment", "under way", "ended", reason)
+
+    def tuning(self, loop: str) -> Mapping[str, object]:
+        """Return how the last experiment on a loop stands, with its record when it is over."""
+        self._loop(loop)
+        session = self.tuner.sessions.get(loop)
+        if session is None:
+            raise LookupError(f"{loop}: no experiment since the controller began")
+        return session.report(whole=session.over)
+
+    def retune(self, loop: str, tuning: Tuning, reason: str, who: str) -> str:
+        """Change a loop's tuning without a bump; restarts keep it."""
+        _, chosen = self._loop(loop)
+        if not isinstance(chosen, PidLoop):
+            raise RefusedError(f"{loop}: has no PID to be tuned")
+        if chosen.trial is not None:
+            raise RefusedError(f"{loop}: an experiment is under way")
+        if tuning.kp <= 0:
+            raise RangeError(f"{loop}: kp {tuning.kp:g} is not allowed; it must be > 0")
+        old = chosen.pid.tuning
+        chosen.retune(tuning)
+        return self._audit(who, loop, "tuning", told(old), told(tuning), reason)
+
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
         """Let an interlock demand nothing for so many minutes."""
         locks, now = self._interlock(name).guard.interlocks, self.clock.now()
@@ -325,6 +364,19 @@ class Controller:
         """End the scan in order; whoever runs it then writes the safe values."""
         self.scan.stopping = True
         return self._audit(who, self.plant.settings.site, "controller", "running", "stopping", "")
+
+    def _alarms_of(self, reactor: str, devices: frozenset[str]) -> str:
+        """Return the first active alarm of a reactor or of these devices, empty without."""
+        for alarm in self.alarms.active.values():
+            if alarm.definition.reactor == reactor or alarm.definition.source in devices:
+                return alarm.text
+        return ""
+
+    def _experiment_over(self, session: Session) -> None:
+        """Put the end of an experiment into the record."""
+        name, now = session.loop.name, self.clock.now()
+        text = f"experiment on {name}: {session.experiment.text}"
+        self.store.record(Event(now, "system", Kind.NOTE, name, text))
 
     def _seen(self, reactor: Reactor) -> None:
         """End the alarm of a restart when nothing waits for a person any more."""
@@ -374,6 +426,12 @@ class Controller:
         if name not in self.reactors:
             raise LookupError(f"{name}: no such reactor; {', '.join(self.reactors)}")
         return self.reactors[name]
+
+
+def told(t: Tuning) -> str:
+    """Return a tuning in the words of the plant file."""
+    found = f"kp {t.kp:.4g}, ti_s {t.ti_s:.4g}, td_s {t.td_s:g}, filter_s {t.filter_s:g}"
+    return found if not t.deadband else f"{found}, deadband {t.deadband:g}"
 
 
 def _own(samples: Mapping[str, Sample], reactor: str) -> dict[str, Sample]:

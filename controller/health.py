@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.loop import Mode
+from controller.loop import WORKING, Mode
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -135,7 +135,7 @@ def health(trace: Trace) -> Health:
     weights = np.minimum(np.diff(t, append=t[-1] + dt), GAP * dt)  # s that each sample stands for
     total = float(weights.sum())
     bad = np.isnan(trace.measured)
-    automatic = trace.mode >= Mode.AUTO
+    automatic = np.isin(trace.mode, [m.value for m in WORKING])
     used = automatic & ~bad
     error = np.where(used, trace.setpoint - trace.measured, 0.0)
     used_s, automatic_s = float(weights[used].sum()), float(weights[automatic].sum())

@@ -8,18 +8,39 @@ winds up and no transfer bumps.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from controller.curve import Curve
 from controller.feedforward import Feedforward
 from controller.loop import WORKING, Loop, Mode, Passed, RefusedError
 from controller.loop_settings import LoopSettings
-from controller.pid import Pid
+from controller.pid import Pid, Tuning
 from controller.pulses import Pulses
 from controller.split import Output
 from controller.station import Station
 from drivers.point import Quality, Sample, Tag
 
 __all__ = ["WORKING", "Loop", "Mode", "Output", "Passed", "PidLoop", "RefusedError", "Station"]
+
+
+class Trial(Protocol):
+    """An experiment that moves a loop's output in place of its PID, see ``controller.tuner``."""
+
+    text: str
+
+    @property
+    def over(self) -> bool:
+        """Whether it decides nothing any more."""
+        ...
+
+    def step(self, now: float, measured: float) -> float | None:
+        """Return the output of this scan; ``None``: where it is."""
+        ...
+
+    def abort(self, reason: str) -> None:
+        """End it: somebody else decides."""
+        ...
+
 
 AT_REST = 0.01  # % of a loop's output: nearer to the beginning of a stretch is at it
 
@@ -67,6 +88,8 @@ class PidLoop(Loop):
             filter_s=settings.filter_s,
             derivative_filter_s=settings.derivative_filter_s,
         )
+        self._planned = self.pid.tuning  # what the plant file says
+        self.trial: Trial | None = None
         self._gain = None
         if settings.gain is not None:
             self._gain = (settings.gain.tag, Curve(settings.gain.table))
@@ -107,6 +130,8 @@ class PidLoop(Loop):
             self._bad_since, self._fallen = math.nan, False
         pv = self._pv = sample.value
         self._adapt(samples, dt)
+        if self.trial is not None and self._try(self.trial, pv, now):
+            return
         if self.target is Mode.OFF or self.target is Mode.MANUAL:
             self._rest_or_by_hand(pv)
         else:
@@ -121,6 +146,22 @@ class PidLoop(Loop):
                 self.pid.scale(curve(sample.value))
         if self._ahead:
             self._feedforward = sum(term.step(samples, dt) for term in self._ahead)
+
+    def _try(self, trial: Trial, pv: float, now: float) -> bool:
+        """Let an experiment move the output; return whether it goes on.
+
+        To the PID it is a hand: afterwards it continues from where the output is.
+        """
+        output = trial.step(now, pv)
+        self.pid.pause()
+        self.actual, self.reason = Mode.MANUAL, trial.text
+        if output is not None:
+            self.output = output
+        if self.slaves and not trial.over and not self._lead():
+            trial.abort("nothing that it leads listens")
+        if trial.over:
+            self.trial = None
+        return not trial.over
 
     def _rest_or_by_hand(self, pv: float) -> None:
         self.actual, self.reason, self._fallen = self.target, "", self.target is Mode.OFF
@@ -167,6 +208,9 @@ class PidLoop(Loop):
     def _without_measurement(self, now: float) -> None:
         """Leave AUTO at once; dosing stops in this scan, the rest holds for a while."""
         self.pid.pause()
+        if self.trial is not None:
+            self.trial.abort(f"{self.measured.name} is BAD")
+            self.trial = None
         if math.isnan(self._bad_since):
             self._bad_since = now
         self.actual = Mode.OFF if self.target is Mode.OFF else Mode.MANUAL
@@ -297,7 +341,10 @@ class PidLoop(Loop):
         if self.actual in WORKING:
             self.blocked = 1 if self.setpoint > self._pv else -1
             self.pid.track(self.setpoint, self._pv, self.output - self._feedforward)
-        self._overruled(next((p.actual for p in passed if p.actual is not None), None))
+        by = next((p.actual for p in passed if p.actual is not None), None)
+        if by is not None and self.trial is not None:
+            self.trial.abort(self.reason)
+        self._overruled(by)
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = self._position(held)
@@ -305,6 +352,46 @@ class PidLoop(Loop):
             self.hand = None
         if self.actual is not Mode.OFF:
             self.actual = Mode.MANUAL  # so that the next step continues from here
+
+    # -- tuning --------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> tuple[float, float]:
+        """The least and the greatest output of an experiment; it doses on one side of rest only."""
+        if not self.settings.dosing and not self.settings.changeover_s:
+            return self.output_low, self.output_high
+        if self.output > self._resting:
+            return self._resting, self.output_high
+        return self.output_low, self._resting
+
+    def stretches(self, output: float, size: float) -> int:
+        """Return how many actuators or loops an output within ``size`` of ``output`` moves."""
+        outs = [out for out, _ in self.actuators] + [out for out, _ in self.slaves]
+        spans = [sorted((out.start, out.end)) for out in outs]
+        return sum(low < output + size and output - size < high for low, high in spans)
+
+    def retune(self, tuning: Tuning) -> None:
+        """Change the tuning without a bump; restarts keep it until the plant file has another."""
+        t = tuning
+        self.pid.retune(t.kp, t.ti_s, t.td_s, t.deadband, t.filter_s, t.derivative_filter_s)
+
+    def as_state(self) -> dict[str, Any]:
+        state, tuning = super().as_state(), self.pid.tuning
+        if tuning != self._planned:
+            state["tuning"] = tuning.as_json()
+            state["in_place_of"] = self._planned.as_json()
+        return state
+
+    def keep_tuning(self, tuning: Tuning, before: Tuning) -> str:
+        """Take up a tuning made in place of ``before``, and return a line about it.
+
+        The plant file wins where it is no longer what it was then.
+        """
+        told = f"kp {tuning.kp:.4g}, ti_s {tuning.ti_s:.4g}"
+        if before != self._planned:
+            return f"{self.name} has the plant file's new tuning, not {told}"
+        self.retune(tuning)
+        return f"{self.name} keeps {told}; put it into the plant file"
 
     @property
     def tags(self) -> frozenset[str]:
@@ -327,6 +414,13 @@ class PidLoop(Loop):
             if moved and abs(at - self._resting) > abs(found - self._resting):
                 found = at
         return found
+
+
+def kept_tuning(state: Mapping[str, Any]) -> tuple[Tuning, Tuning] | None:
+    """Return the tuning in a loop's ``as_state`` and what it replaced, ``None``: there is none."""
+    if "tuning" not in state:
+        return None
+    return Tuning.of_json(state["tuning"]), Tuning.of_json(state["in_place_of"])
 
 
 def _why(slave: Loop) -> str:

@@ -1,7 +1,9 @@
 """A PID without clock, thread or I/O: simple-pid's arithmetic and what a plant needs beside it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from simple_pid import PID
 
@@ -38,6 +40,28 @@ class Tuning:
             value: float | None = getattr(self, name)
             if value is not None and not 0 <= value <= LONGEST_S:
                 raise ValueError(f"{name}: {value:g} is not allowed; it must be >= 0")
+
+    def as_json(self) -> dict[str, float | None]:
+        """Return it as JSON; an integral time without end is ``None``."""
+        found: dict[str, float | None] = {name: getattr(self, name) for name in self.__slots__}
+        return found | {"ti_s": self.ti_s if math.isfinite(self.ti_s) else None}
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> "Tuning":
+        """Return what ``as_json`` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it did not make it.
+        """
+        lag = found["derivative_filter_s"]
+        return cls(
+            kp=float(found["kp"]),
+            ti_s=math.inf if found["ti_s"] is None else float(found["ti_s"]),
+            td_s=float(found["td_s"]),
+            deadband=float(found["deadband"]),
+            filter_s=float(found["filter_s"]),
+            derivative_filter_s=None if lag is None else float(lag),
+        )
 
 
 class Pid:
@@ -84,6 +108,11 @@ class Pid:
     def tuning(self) -> Tuning:
         """What it is tuned to."""
         return self._tuning
+
+    @property
+    def factor(self) -> float:
+        """What a gain schedule makes of kp now."""
+        return self._factor
 
     @property
     def terms(self) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from controller.assemble import build_guard
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import ML_PER_H, facts_of
 from controller.kpi import SETTLING_H, LoopKpi
-from controller.loops import Loop, Mode, PidLoop, RefusedError, Station
+from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
 from controller.plan import Plan, Situation
 from controller.planning import Planner
@@ -319,6 +319,7 @@ class Reactor(Outputs):
         if state["estimate"] is not None and (estimator := self._new_estimator()) is not None:
             estimator.resume(state["estimate"], now)
         loops = {n: (Mode[s["mode"]], float(s["setpoint"])) for n, s in state["loops"].items()}
+        tunings = {n: kept_tuning(s) for n, s in state["loops"].items()}
         started = -math.inf if state["started"] is None else float(state["started"])
         fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
         # Everything could be read: now take it.
@@ -333,6 +334,12 @@ class Reactor(Outputs):
             text += f": waiting for an operator: {', '.join(self.waiting)}"
         else:
             text += ": loops back in their modes"
+        kept = [
+            loop.keep_tuning(*tuned)
+            for name, tuned in tunings.items()
+            if tuned is not None and isinstance(loop := self.loops.get(name), PidLoop)
+        ]
+        text = "; ".join([text, *kept])
         if runner is None or runner.state is not State.HELD:
             return f"{text}; no batch under way"
         if self.advisor is not None and state["optimiser"] != "off":

@@ -128,6 +128,11 @@ class RecipeRunner(Progress):
             self._feed_by(loop, Constant(0.0))
         self._tell(now, Kind.PHASE, f"aborted in phase {self.phase}: {reason}")
 
+    @property
+    def ramping(self) -> bool:
+        """Whether a setpoint is being ramped."""
+        return bool(self._ramps)
+
     def release(self, loop: str) -> None:
         """Let go of a setpoint that somebody else has taken: its ramp ends."""
         self._ramps.pop(loop, None)

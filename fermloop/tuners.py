@@ -1,13 +1,29 @@
 """``fermloop loops`` and ``tune``: the arguments."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fermloop.options import WITHOUT, Json
+from fermloop.options import ASK, WITHOUT, Json, Loop, Seed, Which, duration
 
 app = typer.Typer()
+HOUR_S = 3600.0
+
+
+class Method(StrEnum):
+    """The experiment."""
+
+    RELAY = "relay"
+    STEP = "step"
+
+
+class Rule(StrEnum):
+    """The tuning rule."""
+
+    SIMC = "simc"
+    TL = "tl"
 
 
 @app.command(
@@ -43,3 +59,79 @@ def loops(
     from fermloop.commands import loops as command
 
     command.run(source, loop or [], hours, plant, as_json)
+
+
+@app.command(short_help="Find a loop's tuning by an experiment.", rich_help_panel=ASK)
+def tune(
+    loop: Loop,
+    plant: Which = None,
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="relay: small jumps both ways until it oscillates; step: there and back."
+        ),
+    ] = Method.RELAY,
+    size: Annotated[
+        float | None,
+        typer.Option(
+            help="How far the output moves, % of the loop's output; 5. A step may be < 0."
+        ),
+    ] = None,
+    deviation: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9, help="How far the measurement may go before it is aborted; three bands."
+        ),
+    ] = None,
+    longest: Annotated[
+        float | None,
+        typer.Option("--longest", parser=duration, metavar="TIME", help="Then it is given up; 1h."),
+    ] = None,
+    rule: Annotated[
+        Rule, typer.Option(help="simc: fast or as --tau-c says; tl: Tyreus-Luyben, calm.")
+    ] = Rule.SIMC,
+    tau_c: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="SIMC: time constant of the closed loop, s; the fastest with Ms <= 1.7."
+        ),
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulate", help="On the simulated plant, in virtual time.")
+    ] = False,
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", metavar="RECIPE.toml", help="With --simulate: run it before."),
+    ] = None,
+    after: Annotated[
+        float | None,
+        typer.Option(
+            "--after", parser=duration, metavar="TIME", help="With --simulate: begin then; 1h."
+        ),
+    ] = None,
+    seed: Seed = 1,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", metavar="FILE.svg", help="Else LOOP-tuning.svg in this folder."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Do an experiment on a loop and propose a tuning, with margins and predicted responses.
+
+    The loop must be in AUTO or MANUAL and the plant steady. The experiment stays within --size and
+    --deviation and ends, with the output where it began, at any alarm, interlock, BAD measurement,
+    change by a person or step of the recipe. Nothing is applied unless you say so.
+
+    Example: fermloop tune R1.temperature --plant plant.toml --simulate --size 10
+    """
+    from controller.tuner import Wish
+    from fermloop.commands import tune as command
+    from fermloop.failure import USAGE, FailureError
+
+    wish = Wish(method.value, size, deviation, longest or HOUR_S)
+    shown = command.Shown(rule.value, tau_c, picture, as_json)
+    if not simulated:
+        raise FailureError("--simulate is required", USAGE)
+    if plant is None:
+        raise FailureError("--plant: is required with --simulate", USAGE)
+    command.simulate(plant, loop, wish, shown, recipe, (after or HOUR_S) / HOUR_S, seed)

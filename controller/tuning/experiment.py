@@ -65,6 +65,8 @@ class Experiment:
         ValueError: the move does not fit between the output's limits.
     """
 
+    kind = ""  # relay or step
+
     def __init__(self, output: float, move: float, limits: Limits) -> None:
         if not 0.0 < abs(move) < math.inf:
             raise ValueError(f"move: {move:g} is not allowed; it must be finite and not 0")
@@ -210,6 +212,11 @@ class Relay(Experiment):
         self._extremes = (math.inf, -math.inf)
         self._counted = False  # the first half oscillation is none
 
+    @property
+    def equal_cycles(self) -> list[Cycle]:
+        """The last ones, as many as are wanted."""
+        return self.cycles[-self.wanted_cycles :]
+
     def _require(self, output: float) -> None:
         reach = abs(self.move)
         low, high = self.limits.output_low, self.limits.output_high
@@ -265,7 +272,7 @@ class Relay(Experiment):
         return False
 
     def _equal(self) -> bool:
-        last = self.cycles[-self.wanted_cycles :]
+        last = self.equal_cycles
         if len(last) < self.wanted_cycles:
             return False
         for values in ([c.period_s for c in last], [c.amplitude for c in last]):

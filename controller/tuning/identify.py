@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.tuning.experiment import Record, Relay, State
+from controller.tuning.experiment import Cycle, Record
 from controller.tuning.process import Process
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,8 @@ class Fit:
         residual: standard deviation of what is left, y.
         slope_sd: standard deviation of the slope, relative.
         dead_sd: standard deviation of dead time and second lag together, s.
-        drift: of the measurement beside it, y/s.
+        level: of the measurement without any move, in the middle of the record, y.
+        drift: of that, y/s.
         notes: what a person should know.
     """
 
@@ -53,32 +54,44 @@ class Fit:
     residual: float
     slope_sd: float
     dead_sd: float
+    level: float
     drift: float
     notes: tuple[str, ...] = ()
 
+    def modelled(self, record: Record) -> Floats:
+        """Return what the model makes of the outputs of a record, y, shape (n,)."""
+        t, u = np.asarray(record.times), np.asarray(record.outputs)
+        dt = float(np.median(np.diff(t)))
+        made = self.process.sampled(dt).outputs(u - u[0])
+        return made + self.level + self.drift * (t - float(t[0] + t[-1]) / 2)
 
-def ultimate_point(relay: Relay) -> UltimatePoint:
+
+def ultimate_point(cycles: Sequence[Cycle], move: float, hysteresis: float) -> UltimatePoint:
     """Return the ultimate point by the describing function of a relay with hysteresis.
 
     ``Ku = 4 d / (pi sqrt(a² - e²))``. The true gain of a lag with dead time is within about -20 to
     +10 % of it, for the oscillation is no sine.
 
+    Args:
+        cycles: the last, equal ones of a `Relay`.
+        move: d, u.
+        hysteresis: e, y.
+
     Raises:
-        UnidentifiedError: the relay did not end, or its oscillation is within the hysteresis.
+        UnidentifiedError: there is no oscillation, or it is within the hysteresis.
 
     Source: K. J. Åström, T. Hägglund, Automatica 20 (1984) 645-651.
     """
-    if relay.state is not State.DONE:
-        raise UnidentifiedError(f"the relay experiment did not end: {relay.reason or relay.text}")
-    last = relay.cycles[-relay.wanted_cycles :]
-    height = median(c.amplitude for c in last)
-    if height <= 1.05 * relay.hysteresis:
+    if not cycles:
+        raise UnidentifiedError("no oscillation was seen")
+    height = median(c.amplitude for c in cycles)
+    if height <= 1.05 * hysteresis:
         raise UnidentifiedError(
-            f"the oscillation (± {height:.3g}) is within the hysteresis "
-            f"({relay.hysteresis:.3g}); make the move larger"
+            f"the oscillation (± {height:.3g}) is within the hysteresis ({hysteresis:.3g}); make "
+            "the move larger"
         )
-    gain = 4.0 * relay.move / (math.pi * math.sqrt(height**2 - relay.hysteresis**2))
-    return UltimatePoint(gain, median(c.period_s for c in last))
+    gain = 4.0 * move / (math.pi * math.sqrt(height**2 - hysteresis**2))
+    return UltimatePoint(gain, median(c.period_s for c in cycles))
 
 
 def fit(record: Record, probe_s: float = 0.0) -> Fit:
@@ -255,7 +268,8 @@ def _judged(data: _Data, found: _Fitted, effective: float) -> Fit:
     if slow < data.dt:
         notes.append("dead time and second lag are shorter than a scan: the scan limits the loop")
     residual = math.sqrt(found.squares / max(1, len(found.residuals) - 5))
-    return Fit(process, explained, residual, slope_sd, dead_sd, drift, tuple(notes))
+    level = float(found.coefficients[1])
+    return Fit(process, explained, residual, slope_sd, dead_sd, level, drift, tuple(notes))
 
 
 def _deviations(data: _Data, found: _Fitted, effective: float) -> tuple[float, float]:

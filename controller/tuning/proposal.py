@@ -125,8 +125,9 @@ def responses(
 
 
 def _of_model(process: Process, now: Tuning, dt: float) -> UltimatePoint:
-    late = replace(process, dead_s=process.dead_s + now.filter_s + dt / 2)
-    return UltimatePoint(*late.ultimate())
+    """Return the ultimate point with every small lag as dead time, so that it means something."""
+    model = first_order(process, now.filter_s)
+    return UltimatePoint(*replace(model, dead_s=model.dead_s + dt / 2).ultimate())
 
 
 def _robust_simc(process: Process, now: Tuning, dt: float) -> tuple[Proposal, bool]:

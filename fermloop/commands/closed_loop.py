@@ -88,7 +88,7 @@ def run_batch(
         controller = Controller(
             plant, devices, clock, keeper, planner, lock_step=True, beat=lambda: follow(controller)
         )
-        await _connect(controller)
+        await connect(controller)
         controller.begin(recipe, str(recipe_path), optimiser, next(iter(controller.reactors)))
         begun, done = clock.now(), 0.0
         while done < hours:
@@ -147,7 +147,7 @@ def virtual_devices(
     return found
 
 
-async def _connect(controller: Controller) -> None:
+async def connect(controller: Controller) -> None:
     """Reach every device; a plant would be asked for ever, in virtual time that ends nowhere."""
     try:
         async with asyncio.timeout(PATIENCE_S):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.pid import Tuning
-from controller.tuning.experiment import Experiment, Limits, Record, Relay, State, StepTest
-from controller.tuning.identify import UnidentifiedError, fit, ultimate_point
+from controller.tuning.experiment import Cycle, Experiment, Limits, Record, Relay, State, StepTest
+from controller.tuning.identify import UltimatePoint, UnidentifiedError, fit, ultimate_point
 from controller.tuning.margins import margins
 from controller.tuning.process import Process
 from controller.tuning.proposal import advise
@@ -18,6 +18,10 @@ from tests.controller.tuning.plants import run
 
 HEATING = Process.lag(2.0, 100.0, 10.0)
 HEATING_OFF = Process.lag(1e-4, 100.0, 10.0)
+
+
+def point_of(done: Relay) -> UltimatePoint:
+    return ultimate_point(done.equal_cycles, done.move, done.hysteresis)
 
 
 def limits(deviation: float = 5.0, longest_s: float = 5000.0) -> Limits:
@@ -42,7 +46,7 @@ def test_a_relay_finds_the_ultimate_point_within_the_error_of_its_describing_fun
         gain, period = process.ultimate()
         done = run(Relay(40.0, 10.0, limits(50.0, 40_000.0)), process)
         assert isinstance(done, Relay)
-        found = ultimate_point(done)
+        found = point_of(done)
         assert found.period_s == pytest.approx(period, rel=0.08)
         assert 0.75 * gain < found.gain < 1.1 * gain
         height = 10.0 * (1 - math.exp(-100.0 / process.lag_s))
@@ -65,6 +69,8 @@ def test_both_experiments_find_lags_and_integrators(
     assert found.process.integrating == process.integrating
     assert found.explained > 0.9
     assert found.residual == pytest.approx(noise, rel=0.15, abs=1e-6)
+    left = found.modelled(done.record) - np.asarray(done.record.measured)
+    assert float(np.std(left)) == pytest.approx(found.residual, rel=0.05, abs=1e-6)
 
 
 def test_a_probe_that_is_known_is_no_dead_time() -> None:
@@ -83,7 +89,7 @@ def test_a_load_makes_the_halves_unequal_and_the_bias_makes_them_equal_again() -
     assert done.bias == pytest.approx(-4.0, abs=1.0)
     last = done.cycles[-1]
     assert last.up_s == pytest.approx(last.down_s, rel=0.4)
-    assert ultimate_point(done).period_s == pytest.approx(process.ultimate()[1], rel=0.1)
+    assert point_of(done).period_s == pytest.approx(process.ultimate()[1], rel=0.1)
     assert fit(done.record).process.slope == pytest.approx(0.01, rel=0.3)
 
 
@@ -189,5 +195,8 @@ def test_data_that_tell_nothing_are_refused_with_the_reason() -> None:
     del record.times[50:60], record.measured[50:60], record.outputs[50:60]
     with pytest.raises(UnidentifiedError, match="scans are missing"):
         fit(record)
-    with pytest.raises(UnidentifiedError, match="the relay experiment did not end: watching"):
-        ultimate_point(relay())
+    with pytest.raises(UnidentifiedError, match="no oscillation was seen"):
+        point_of(relay())
+    within = [Cycle(10.0, 10.0, 0.2)] * 4
+    with pytest.raises(UnidentifiedError, match=r"is within the hysteresis \(0.2\)"):
+        ultimate_point(within, 5.0, 0.2)

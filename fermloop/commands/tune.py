@@ -1,0 +1,173 @@
+"""``fermloop tune``: an experiment on a loop, what follows from it, and applying that."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from controller.controller import Controller
+from controller.loops import Mode
+from controller.plant import load_plant
+from controller.recipe import load_recipe
+from controller.third_party import require_virtual
+from controller.tuner import Wish
+from controller.tuning.proposal import RuleName
+from drivers.point import RangeError
+from fermloop.commands.check import recipe_for
+from fermloop.commands.closed_loop import EPOCH, connect, virtual_devices
+from fermloop.commands.simulated import vessels
+from fermloop.commands.tune_picture import svg, terminal
+from fermloop.commands.tune_study import Study, lines, plant_lines, study
+from fermloop.failure import USAGE, FailureError
+from historian.store import NullHistorian
+from sim.clock import SimClock, run_virtual
+
+LOOK_S = 60.0  # plant s between two lines of progress in virtual time
+
+
+class Shown(NamedTuple):
+    """How the result is made and shown.
+
+    Attributes:
+        rule: simc or tl.
+        tau_c_s: of simc, s; ``None``: the fastest that is robust.
+        picture: where the picture goes; ``None``: LOOP-tuning.svg in this folder.
+        as_json: print JSON.
+    """
+
+    rule: RuleName
+    tau_c_s: float | None
+    picture: Path | None
+    as_json: bool
+
+
+def simulate(
+    plant_file: Path,
+    loop: str,
+    wish: Wish,
+    shown: Shown,
+    recipe_file: Path | None,
+    after_h: float,
+    seed: int,
+) -> None:
+    """Do the experiment on a simulated plant in virtual time, and show what follows from it.
+
+    Raises:
+        FailureError: it was refused or aborted, or its data do not tell.
+    """
+    report = _simulated(plant_file, loop, wish, recipe_file, after_h, seed, _progress(shown))
+    s = show(report, shown)
+    if not shown.as_json:
+        print("\nfor the plant file:", *plant_lines(s), sep="\n")
+
+
+def show(report: Mapping[str, Any], shown: Shown) -> Study:
+    """Print what an experiment says, write its picture and return the study."""
+    s = study(report, shown.rule, shown.tau_c_s)
+    picture = shown.picture or Path(f"{report['loop']}-tuning.svg")
+    try:
+        picture.write_text(svg(s), encoding="utf-8")
+    except OSError as error:
+        raise FailureError(f"{picture}: cannot be written: {error.strerror}") from None
+    if shown.as_json:
+        print(json.dumps(as_json(s, picture), ensure_ascii=False))
+        return s
+    print("\n".join([*lines(s), "", *terminal(s), "", f"picture    {picture}"]))
+    return s
+
+
+def as_json(s: Study, picture: Path) -> dict[str, Any]:
+    """Return everything as JSON; what is infinite or does not apply is null."""
+    process = s.fit.process
+    candidates = {
+        "now": s.advice.now,
+        "proposed": s.advice.proposed,
+        **{c.rule: c for c in s.advice.others},
+    }
+    found: dict[str, Any] = {
+        "loop": s.report["loop"],
+        "method": s.report["method"],
+        "unit": s.report["unit"],
+        "rule": s.advice.proposed.rule,
+        "process": {**asdict(process), "gain": process.gain, "lag_s": process.lag_s},
+        "fit": {
+            "explained_share": s.fit.explained,
+            "residual": s.fit.residual,
+            "slope_sd_share": s.fit.slope_sd,
+            "dead_sd_s": s.fit.dead_sd,
+        },
+        "ultimate": None if s.point is None else asdict(s.point),
+        "gain_schedule": s.report["gain"],
+        "tunings": {
+            name: {**c.tuning.as_json(), **asdict(c.margins)} for name, c in candidates.items()
+        },
+        "apply": {"kp": s.tuning.kp, "ti_s": s.tuning.ti_s, "td_s": s.tuning.td_s},
+        "notes": [*s.fit.notes, *s.advice.notes],
+        "picture": str(picture),
+    }
+    return json.loads(json.dumps(found), parse_constant=lambda _: None)
+
+
+def _simulated(
+    plant_file: Path,
+    loop: str,
+    wish: Wish,
+    recipe_file: Path | None,
+    after_h: float,
+    seed: int,
+    progress: Callable[[Mapping[str, Any]], None],
+) -> dict[str, Any]:
+    plant = load_plant(plant_file)
+    recipe = None if recipe_file is None else recipe_for(plant, recipe_file)
+    require_virtual(plant)
+    plants = vessels(plant, seed, EPOCH)
+
+    async def experiment() -> dict[str, Any]:
+        clock = SimClock(EPOCH)
+        devices = virtual_devices(plant, plants, clock, seed)
+        controller = Controller(plant, devices, clock, NullHistorian(), None, lock_step=True)
+        await connect(controller)
+        if recipe is not None and recipe_file is not None:
+            reactor = loop.partition(".")[0]
+            controller.begin(load_recipe(recipe_file), str(recipe_file), "off", reactor)
+        else:
+            _hold(controller)
+        await controller.run(EPOCH + after_h * 3600.0)
+        try:
+            controller.tune(loop, wish, "", "local")
+        except LookupError as error:
+            raise FailureError(str(error.args[0]), USAGE) from None
+        except (ValueError, RangeError) as error:
+            raise FailureError(str(error)) from None
+        at = clock.now()
+        while (report := controller.tuning(loop))["state"] in ("baseline", "running"):
+            at += LOOK_S
+            await controller.run(at)
+            progress(report)
+        await controller.shut(safe=False)
+        return dict(report)
+
+    return run_virtual(experiment())
+
+
+def _hold(controller: Controller) -> None:
+    """Put every loop to work at the plant file's setpoints, without a recipe."""
+    for reactor in controller.reactors.values():
+        led = {slave for pid in reactor.pids for _, slave in pid.slaves}
+        for loop in reactor.loops.values():
+            loop.set_mode(Mode.CASCADE if loop in led else Mode.AUTO)
+
+
+def _progress(shown: Shown) -> Callable[[Mapping[str, Any]], None]:
+    """Return what shows each new word of an experiment on stderr."""
+    last = [""]
+
+    def told(report: Mapping[str, Any]) -> None:
+        text = f"{report['elapsed_s'] / 60:5.1f} min  {report['state']}: {report['text']}"
+        if report["text"] != last[0] and not shown.as_json:
+            last[0] = report["text"]
+            print(text, file=sys.stderr, flush=True)
+
+    return told
