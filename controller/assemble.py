@@ -10,6 +10,7 @@ from controller.facts import ML_PER_H
 from controller.guard import ActuatorRule, Guard
 from controller.interlock import Interlock
 from controller.interlocks import Interlocks
+from controller.local import Switches
 from controller.loop_settings import OutputSettings
 from controller.loops import Loop, Output, PidLoop, Station
 from controller.on_off import OnOffLoop
@@ -111,6 +112,13 @@ def build_guard(
     return Guard.from_state(
         rules, Interlocks(locks), state, now, scan_s=scan_s, ran_on_s=max(dogs) + scan_s
     )
+
+
+def build_switches(name: str, plant: Plant) -> Switches:
+    """Return the local/remote switches of the actuators of reactor ``name``."""
+    tags = [t for device in plant.settings.device.values() for t in device.tags]
+    own = [t for t in tags if plant.tags[t.name].reactor == name]
+    return Switches({t.name: t.remote for t in own if t.remote is not None})
 
 
 def build_interlocks(name: str, plant: Plant) -> list[Interlock]:

@@ -91,8 +91,27 @@ def inconsistencies(plant: PlantSettings) -> Iterator[str]:
     driven: dict[str, str] = {}
     for name, reactor in plant.reactor.items():
         yield from _reactor(name, reactor, plant, tags, actuators, driven)
+    yield from _switches(tags)
     for actuator in sorted(actuators - driven.keys()):
         yield f"{actuator}: no loop drives it; one loop's outputs must name every actuator"
+
+
+def _switches(tags: Mapping[str, TagSettings]) -> Iterator[str]:
+    """Yield what is wrong with local/remote switches."""
+    for name, tag in tags.items():
+        if tag.remote is None:
+            continue
+        where = f"{name}.remote"
+        switch, reactor = tags.get(tag.remote), name.partition(".")[0]
+        if tag.safe is None:
+            yield f"{where}: is not allowed; {name} is no actuator (safe is missing)"
+        if switch is None or switch.safe is not None or not switch.name.startswith(f"{reactor}."):
+            yield f"{where}: {tag.remote} is not allowed; a measurement of the same reactor"
+        elif (switch.low, switch.high) != (0, 1):
+            yield (
+                f"{where}: {tag.remote} from {switch.low:g} to {switch.high:g} is not allowed; "
+                "low = 0 (local) and high = 1 (remote)"
+            )
 
 
 def _device(

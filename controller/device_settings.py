@@ -74,6 +74,9 @@ class TagSettings(Coding):
     low: float
     high: float
     safe: float | None = Field(None, description="in unit; makes the tag an actuator")
+    remote: str | None = Field(
+        None, description="of an actuator: the tag of its local/remote switch, 1 = remote"
+    )
     scale: float = Field(1.0, description="unit per count, not 0")
     offset: float = Field(0.0, description="unit")
     states: dict[int, str] = Field(default_factory=dict[int, str], description="names of values")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from controller.assemble import build_guard, build_loops
+from controller.assemble import build_guard, build_loops, build_switches
 from controller.guard import Limited
 from controller.interlock import InterlockEvent
 from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
@@ -27,6 +27,7 @@ class Outputs:
         actuators: by tag name.
         held: what each actuator holds, as the device confirmed, by tag name.
         unreachable: actuators that cannot be moved now, and why, by tag name.
+        switches: which of them a hand at the device has taken (local/remote).
         waiting: modes that loops come back to when a person resumes, by full name.
     """
 
@@ -45,6 +46,7 @@ class Outputs:
         self.guard = build_guard(name, plant)
         self.held: dict[str, float] = {}
         self.unreachable: Mapping[str, str] = {}
+        self.switches = build_switches(name, plant)
         self.waiting: dict[str, Mode] = {}
         self._tell = tell
         self.capped: dict[str, str] = {}  # cut by a dose limit in this scan, and why, by tag
@@ -54,6 +56,10 @@ class Outputs:
 
     def _adopt(self, samples: Mapping[str, Sample]) -> None:
         """Start from what the devices really hold where it is not what was written."""
+        for name, text in self.switches.see(samples):
+            self._tell(Event(samples[name].time, "device", Kind.NOTE, name, text))
+        if self.switches.local:
+            self.unreachable = {**self.unreachable, **self.switches.local}
         moved: dict[str, bool] = {}  # whether the device has changed it by itself
         good, now_held, unsure = Quality.GOOD, self.held, self._unsure
         for name, most in self._near.items():
@@ -69,7 +75,7 @@ class Outputs:
             self._unsure.discard(name)
             self.held[name] = sample.value
             self.guard.adopt(tag, sample.value)
-            if held is not None and not near:
+            if held is not None and not near and name not in self.switches.local:
                 text = f"{name} holds {sample.value:g} {tag.unit}, not {held:g}; continuing from it"
                 self._tell(Event(sample.time, "device", Kind.NOTE, name, text))
         if moved:
@@ -148,7 +154,7 @@ class Outputs:
         """Take the safe values as held: the device's own watchdog has seen to it."""
         for name in names:
             tag = self.actuators.get(name)
-            if tag is not None and tag.safe is not None:
+            if tag is not None and tag.safe is not None and name not in self.switches.local:
                 self.held[name] = tag.safe
 
     def _restore_loop(self, loop: Loop, mode: Mode, setpoint: float, *, short: bool) -> None:

@@ -294,7 +294,12 @@ class Scan:
             reactor.safe_stop()
             if not self._connected:
                 continue
-            safe = {n: t.safe for n, t in reactor.actuators.items() if t.safe is not None}
+            local = reactor.switches.local
+            safe = {
+                n: t.safe
+                for n, t in reactor.actuators.items()
+                if t.safe is not None and n not in local
+            }
             for device in self.devices:
                 mine = {n: v for n, v in safe.items() if n in device.actuators}
                 if not mine:

@@ -20,6 +20,7 @@ def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) ->
             name.partition(".")[2]: _interlock(status, now)
             for name, status in reactor.guard.interlocks.status().items()
         },
+        "local": list(reactor.switches.local),
         "estimate": _estimate(reactor),
         "optimiser": _optimiser(reactor, now),
     }

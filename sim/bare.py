@@ -138,6 +138,10 @@ class BarePlant:
         """Return what is wanted of an actuator, as its device reads it back."""
         return self._actuators.actual(name)
 
+    def by_hand(self, name: str, value: float) -> Callable[[], None]:
+        """Let a hand at the panel of a drive decide; return what switches it back to remote."""
+        return self._actuators.by_hand(f"{self.prefix}.{name}", value)
+
     def to_safe(self) -> None:
         """Move every actuator to its safe value, as a device does that has lost its master."""
         self._actuators.to_safe()

@@ -11,6 +11,7 @@ from drivers.third_party import LoadError
 from models.model import Model, ModelError, Variable
 from models.plain import named, started
 from models.symbolic import autonomous, plant_step, trace
+from sim.actuators import SWITCH
 from sim.bare_settings import BareSettings, Moving, Number, Reading
 from sim.fittings import Sheet, units
 from sim.reactors import own_model
@@ -94,8 +95,12 @@ def wired(reactor: str, settings: BareSettings, tags: Sequence[Tag]) -> Wired:
         made = judged(settings.model, found.numbers())
     except ModelError as error:
         lines += _of_model(at, error)
-    sheets = {n: found.sheet(t) for n, t in found.tags.items() if t.safe is None}
     leads = {n: found.lead(t) for n, t in found.tags.items() if t.safe is not None}
+    sheets = {
+        n: found.sheet(t)
+        for n, t in found.tags.items()
+        if t.safe is None and n.removesuffix(SWITCH) not in leads
+    }
     words = {w: found.word(w, v) for w, v in settings.report if v is not None}
     lines += [*found.wrong_numbers(), *found.wrong_names()]
     lines += [p for p in (*sheets.values(), *leads.values(), *words.values()) if isinstance(p, str)]

@@ -3,10 +3,23 @@
 Sources of the failure modes: the usual ones; sizes are ours where a table gives none.
 """
 
+import math
 from collections.abc import Callable
 from typing import Final
 
-from sim.fault_kinds import GAS, PUMP, STIRRER, VALVE, Begin, Case, Kind, each, percent
+from sim.fault_kinds import (
+    GAS,
+    PUMP,
+    STIRRER,
+    VALVE,
+    Begin,
+    Case,
+    End,
+    Kind,
+    Size,
+    each,
+    percent,
+)
 from sim.faulty import FaultyDrive, Mover, StuckDrive, insert, slugs, stiction
 
 
@@ -41,6 +54,13 @@ def _air(case: Case, part: str) -> Callable[[Mover], Mover]:
     return lambda inner: FaultyDrive(inner, gives=gives)
 
 
+def _by_hand(case: Case, part: str) -> End:
+    now = case.vessel.actual(f"{case.vessel.prefix}.{part}")
+    held = now if math.isnan(case.size) else case.size / 100.0 * case.usual(part)
+    return case.vessel.by_hand(part, held)
+
+
+LOCAL: Final = Size("what its panel sets (else what it holds)", "%", math.nan, 0.0, 100.0)
 DRIVE_FAULTS: Final = (
     Kind("blocked", PUMP, "gives less than it should, or nothing", moving(_less_flow),
          percent("flow lost", 100.0)),
@@ -54,6 +74,11 @@ DRIVE_FAULTS: Final = (
          percent("of its range", 5.0)),
     *(
         Kind("stuck", sort, "stays where it is", moving(_held), alone=True)
+        for sort in (PUMP, VALVE, GAS, STIRRER)
+    ),
+    *(
+        Kind("local", sort, "is switched to local: a hand at its panel decides, its switch "
+             "`NAME_remote` shows 0", each(_by_hand), LOCAL, alone=True)
         for sort in (PUMP, VALVE, GAS, STIRRER)
     ),
     Kind("off", VALVE, "closes, whatever is wanted", moving(off), alone=True),

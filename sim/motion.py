@@ -77,6 +77,10 @@ class Simulated(Device, Protocol):
         """Return what a drive, named without prefix, really gave in the last step."""
         ...
 
+    def by_hand(self, name: str, value: float) -> Callable[[], None]:
+        """Let a hand at the panel of a drive decide; return what switches it back to remote."""
+        ...
+
     def watch(self, look: Callable[[], None]) -> None:
         """Call ``look`` after each step, from now on."""
         ...

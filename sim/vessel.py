@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from models.bioreactor import Bioreactor
 from models.symbolic import Compiled, compiled, plant_step
-from sim.actuators import Actuators
+from sim.actuators import SWITCH, Actuators
 from sim.calibration import DRIVES, PROBES, drives
 from sim.failing import failure
 from sim.fault_parts import VesselParts
@@ -150,7 +150,8 @@ class Vessel:
         self._h[0] = 0.0
         self._step()  # outputs of the start
         wanted = dict.fromkeys(PROBES, "") if instruments is None else instruments
-        wanted = {n: unit for n, unit in wanted.items() if n not in made}  # drives read back
+        # drives read back, and so do their local/remote switches
+        wanted = {n: unit for n, unit in wanted.items() if n.removesuffix(SWITCH) not in made}
         self.panel = panel(view, self._bottle, draw, self.seed, prefix, wanted)
         self._shown = self.panel.shown
         self.panel.look(0.0, 1.0)
@@ -202,6 +203,15 @@ class Vessel:
     def actual(self, name: str) -> float:
         """Return what is wanted of an actuator, as its device reads it back."""
         return self._actuators.actual(name)
+
+    def by_hand(self, name: str, value: float) -> Callable[[], None]:
+        """Let a hand at the panel of a drive decide; return what switches it back to remote.
+
+        Args:
+            name: of the drive, without prefix.
+            value: what the hand sets, in the drive's unit.
+        """
+        return self._actuators.by_hand(f"{self.prefix}.{name}", value)
 
     def to_safe(self) -> None:
         """Move every actuator to its safe value, as a device does that has lost its master."""

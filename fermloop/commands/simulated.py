@@ -15,6 +15,7 @@ from fermloop.failure import USAGE, FailureError
 from models.bioreactor import Bioreactor
 from models.model import ModelError
 from models.vessels import VESSELS
+from sim.actuators import SWITCH
 from sim.bare import BarePlant
 from sim.bare_record import BareRecord
 from sim.bare_settings import BareSettings
@@ -203,7 +204,8 @@ def _without_instrument(
         if tag.reactor != name:
             continue
         if tag.safe is None:
-            why = wrong(sheets, own, tag.unit) if own not in actuators else ""
+            switch_or_drive = own.removesuffix(SWITCH) in actuators
+            why = "" if switch_or_drive else wrong(sheets, own, tag.unit)
         elif own not in actuators:
             why = f"no actuator of this vessel; it has {', '.join(actuators)}"
         else:

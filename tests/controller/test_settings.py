@@ -144,6 +144,67 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
             "plant.toml: reactor.R1.interlock.high_temperature.force.R1.heater: 200 is not",
         ),
         (
+            'force = { "R1.heater" = 0 }',
+            'at_least = { "R1.heater" = 200 }',
+            "plant.toml: reactor.R1.interlock.high_temperature.at_least.R1.heater: 200 is not",
+        ),
+        (
+            'force = { "R1.heater" = 0 }',
+            'no_start = ["R1.ph"]',
+            "plant.toml: reactor.R1.interlock.high_temperature.no_start: R1.ph is not allowed; "
+            "a known actuator of R1: R1.acid,",
+        ),
+        (
+            'force = { "R1.heater" = 0 }',
+            "",
+            "plant.toml: reactor.R1.interlock.high_temperature: one of force, at_most, at_least",
+        ),
+        (
+            'measured = "R1.temperature"\nabove = 40.0',
+            "above = 40.0",
+            "plant.toml: reactor.R1.interlock.high_temperature: one of measured, any and all is",
+        ),
+        (
+            'measured = "R1.temperature"\nabove = 40.0',
+            'any = [{ measured = "R1.temperature", above = 40.0 }]\nabove = 3.0',
+            "plant.toml: reactor.R1.interlock.high_temperature: above and below belong into each",
+        ),
+        (
+            'measured = "R1.temperature"\nabove = 40.0',
+            'all = [{ measured = "R1.temperature" }]',
+            "plant.toml: reactor.R1.interlock.high_temperature: missing; above or below",
+        ),
+        (
+            "below = 6.0\nabove = 8.0",
+            "below = 8.0\nabove = 6.0",
+            "plant.toml: reactor.R1.interlock.ph_window.below: 8 is not allowed; less than above",
+        ),
+        (
+            "below = 6.0\nabove = 8.0",
+            "below = 6.0\nabove = 8.0\nbypass_max_min = 481",
+            "plant.toml: reactor.R1.interlock.ph_window.bypass_max_min: 481 is not allowed; 0 to",
+        ),
+        (
+            "volume_max_l = 4.5",
+            'exclusive = [["R1.heater", "R1.heater"]]\nvolume_max_l = 4.5',
+            "plant.toml: reactor.R1.exclusive.0: R1.heater, R1.heater; two or more different",
+        ),
+        (
+            "volume_max_l = 4.5",
+            'exclusive = [["R1.stirrer", "R1.air"]]\nvolume_max_l = 4.5',
+            "plant.toml: reactor.R1.exclusive.0: R1.stirrer and R1.air are open at their safe",
+        ),
+        (
+            "scale = 1,    safe = 300",
+            'scale = 1,    safe = 300, remote = "R1.stirrer_remote"',
+            "plant.toml: R1.stirrer.remote: R1.stirrer_remote is not allowed; a measurement of",
+        ),
+        (
+            "scale = 1,    safe = 300",
+            'scale = 1,    safe = 300, remote = "R1.do"',
+            "plant.toml: R1.stirrer.remote: R1.do from -5 to 200 is not allowed; low = 0 (local)",
+        ),
+        (
             "do_min = 25.0",
             "do_min = nan",
             "plant.toml: reactor.R1.optimiser.do_min: nan is not allowed;",

@@ -167,6 +167,16 @@ def flows(name: str, low: float, high: float) -> Check:
     return check
 
 
+def by_hand(name: str, value: float) -> Check:
+    """What its panel sets; the device says so, whatever was written."""
+
+    def check(before: View, now: View) -> None:
+        assert now.shows(name) == pytest.approx(value, rel=1e-6)
+        assert now.true[name] == pytest.approx(value, rel=0.1)
+
+    return check
+
+
 def stuck(before: View, now: View) -> None:
     assert now.shows("do") == pytest.approx(before.shows("do"), abs=1e-6)
     assert abs(now.true["DO"] - before.true["DO"]) > 3.0
@@ -296,6 +306,10 @@ CASES: dict[str, Case] = {
     "stirrer.stuck": Case(None, still("stirrer")),
     "heater.off": Case(None, flows("heater", 0.0, 0.0)),
     "air.zero": Case(None, flows("air", 0.0, 0.0)),
+    "feed.local": Case(50.0, by_hand("feed", 100.0)),
+    "heater.local": Case(None, by_hand("heater", 8.0)),
+    "air.local": Case(None, by_hand("air", 4.0)),
+    "stirrer.local": Case(None, by_hand("stirrer", 700.0)),
     "stirrer.stopped": Case(None, flows("stirrer", 0.0, 0.0)),
     "vessel.cooling": Case(None, warm),
     "vessel.coolant": Case(60.0, warm),

@@ -88,6 +88,7 @@ function troubles(state, reactor) {
   for (const [name, i] of Object.entries(reactor.interlocks ?? {}))
     if (i.bypass) found.push(["interlock", t("attention.bypass"), word("interlock", name), bypassed(i.bypass) + (i.tripped ? `: ${i.text}` : "")]);
     else if (i.tripped) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
+  for (const name of reactor.local ?? []) found.push(["held", t("attention.local"), word("tag", name.split(".")[1]), ""]);
   const said = silent.map(([name]) => name); // their alarms would say the same once more
   for (const a of state.alarms ?? [])
     if (a.active && !said.includes(a.subject) && !standing(a, state.devices)) found.push(["alarm", t("attention.alarm"), a.subject, a.text]);
