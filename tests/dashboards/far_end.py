@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from controller.alarm import Alarm, Definition, Priority
 from drivers.point import Quality, Sample, Tag
 from historian.sqlite import SqliteStore
 
@@ -125,6 +126,13 @@ def _plan(time: float) -> dict[str, Any]:
         "acetate_g_per_l": [v["est.acetate"] for v in then],
         "product_g": [v["est.product"] * v["est.volume"] for v in then],
     }
+
+
+def alarm(name: str, **more: Any) -> dict[str, Any]:
+    """Return an alarm of the state, active and not yet acknowledged unless ``more`` says so."""
+    kind = Definition(name, name, "bad", Priority.LOW, "R1", "R1")
+    made = Alarm(kind, active=True, acknowledged=False, count=1, began=START + 10.4 * 3600)
+    return {**made.as_json(), **more}
 
 
 def state(time: float = START + 10.4 * 3600) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller.alarm import Priority, State
 from controller.consistency import UNITS
 from dashboards.console.app import LANGUAGES, STATIC, catalogue
 from drivers.point import Quality
@@ -45,6 +46,8 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "optimiser_mode": words("off shadow on"),
         "optimiser_state": words("off waiting good late infeasible shed latched dead"),
         "estimate": words(ESTIMATES),
+        "alarm_priority": {priority.name.lower() for priority in Priority},
+        "alarm_state": {state.value for state in State},
     }
 
 

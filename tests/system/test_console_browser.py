@@ -1,9 +1,11 @@
 """What the console shows, in a real headless Chromium, and on what screens."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.dashboards.far_end import FarEnd, state
+from tests.dashboards.far_end import FarEnd, alarm, state
 from tests.system.pages import DESK, NOW, PHONE, WALL, plate, watch
 
 
@@ -97,16 +99,14 @@ def test_what_is_abnormal_stands_out_with_shape_and_words(
         reactor["batch"] |= {"state": "HELD", "message": "held by ana: probe cleaned"}
         reactor["optimiser"] |= {"state": "shed", "reason": "R1.ph is BAD", "sheds": 1}
         wrong["devices"]["R1-gas"] |= {"answering": False, "error": "timed out"}
-        wrong["alarms"] = [
-            {"time": NOW, "subject": "R1.feed", "text": "dose limit reached", "active": True}
-        ]
+        wrong["alarms"] = [alarm("R1.feed.dose", subject="R1.feed", text="dose limit reached")]
         far_end.state = wrong
         attention = page.locator("#attention")
         for text in (
             "INTERLOCK",
             "Low DO",
             "R1.do below 12 % for 20 s: R1.feed = 0",
-            "ALARM",
+            "LOW",
             "dose limit reached",
             "NO ANSWER",
             "R1-gas at opc.tcp://127.0.0.1:4840/fermloop does not answer",
@@ -114,7 +114,8 @@ def test_what_is_abnormal_stands_out_with_shape_and_words(
             "held by ana: probe cleaned",
         ):
             expect(attention).to_contain_text(text)
-        expect(attention.locator(".shape")).to_have_count(4)
+        expect(attention.locator(".shape")).to_have_count(3)
+        expect(attention.locator(".priority.low")).to_have_text("4")
         assert "bad, last good 30 s ago" in plate(page, "ph")
         value = page.locator("[data-loop=ph] .value")
         expect(value).to_have_text("7.01")
@@ -126,6 +127,38 @@ def test_what_is_abnormal_stands_out_with_shape_and_words(
         expect(page.locator("#optimiser")).to_contain_text("shed: the recipe’s profile runs")
         expect(page.locator("#interlocks .tripped")).to_contain_text("TRIPPED")
         assert page.title().startswith("(4) R1")
+
+
+@pytest.mark.parametrize(("locale", "language"), [("en-GB", "en"), ("zh-CN", "zh")])
+def test_alarms_are_told_apart_by_shape_word_and_state(
+    chromium: Browser, url: str, far_end: FarEnd, locale: str, language: str
+) -> None:
+    words = {
+        "en": ("2 to be acknowledged", "CRITICAL", "active, unacknowledged", "first out", "30 s"),
+        "zh": ("2 条待确认", "紧急", "报警中，未确认", "首出", "30 秒前"),
+    }[language]
+    seen = {"en": "Acknowledged by ana: valve opened", "zh": "ana 已确认： valve opened"}[language]
+    with watch(chromium, url, locale=locale) as w:
+        wrong = state(NOW + 30)
+        high = {"text": "high: 39.1 above 39 °C", "text_zh": "高：39.1，超过 39 °C"}
+        done: dict[str, Any] = {"state": "acknowledged", "who": "ana", "comment": "valve opened"}
+        wrong["alarms"] = [
+            alarm("R1.t.high_high", priority="critical", first_out=True, **high),
+            alarm("R1.do.low", priority="medium", state="returned", active=False, count=3),
+            alarm("R1.drive.residual", priority="high", **done),
+        ]
+        far_end.state = wrong
+        panel = w.page.locator("#alarms")
+        expect(panel.locator("li")).to_have_count(3)
+        for text in (*words, high["text" if language == "en" else "text_zh"], seen):
+            expect(panel).to_contain_text(text)
+        shapes = panel.locator(".priority")
+        assert shapes.all_inner_texts() == ["1", "3", "2"]
+        # only what is active and nobody has acknowledged stands above everything else
+        attention = w.page.locator("#attention .trouble")
+        expect(attention).to_have_count(1)
+        expect(attention).to_contain_text(words[1])
+        assert w.page.title().startswith("(1) R1")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +196,7 @@ def test_text_from_the_plant_is_never_markup(chromium: Browser, url: str, far_en
     with watch(chromium, url) as w:
         wrong = state(NOW + 30)
         wrong["site"] = evil
-        wrong["alarms"] = [{"time": NOW, "subject": evil, "text": evil, "active": True}]
+        wrong["alarms"] = [alarm(evil, subject=evil, text=evil, who=evil, comment=evil)]
         wrong["reactors"]["R1"]["batch"] |= {"id": evil, "recipe": evil, "message": evil}
         wrong["reactors"]["R1"]["loops"]["do"]["reason"] = evil
         far_end.state = wrong

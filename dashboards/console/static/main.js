@@ -1,5 +1,6 @@
 // Puts the page together: language, live values, trends, and what is said when they are not live.
 
+import { alarms } from "./alarms.js";
 import { say, shape, show } from "./dom.js";
 import { faceplates } from "./faceplates.js";
 import { LOST_S, watch } from "./live.js";
@@ -34,7 +35,7 @@ function render() {
   panels.optimiser(reactor.optimiser, state);
   panels.estimate(reactor.estimate);
   panels.interlocks(reactor.interlocks);
-  panels.alarms(state);
+  alarms(state);
   panels.devices(state.devices);
   panels.tags(reactor.tags, state.time);
   panels.footer(state);

@@ -1,5 +1,6 @@
 // Header, batch strip and the panels beside the trends.
 
+import { priorityMark, said } from "./alarms.js";
 import { el, say, shape, show } from "./dom.js";
 import { faded, qualityText } from "./faceplates.js";
 import { age, count, dateTime, language, number, quantity, t, unitOf, word } from "./text.js";
@@ -78,6 +79,8 @@ function phases(b) {
   return el("ol", { "aria-label": t("batch.phases") }, ...steps);
 }
 
+const SAID = ["device", "interlock"]; // alarms of what the strip shows by itself
+
 function troubles(state, reactor) {
   const found = [];
   const silent = Object.entries(state.devices ?? {}).filter(([, d]) => !d.answering);
@@ -89,9 +92,9 @@ function troubles(state, reactor) {
     if (i.bypass) found.push(["interlock", t("attention.bypass"), word("interlock", name), bypassed(i.bypass) + (i.tripped ? `: ${i.text}` : "")]);
     else if (i.tripped) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
   for (const name of reactor.local ?? []) found.push(["held", t("attention.local"), word("tag", name.split(".")[1]), ""]);
-  const said = silent.map(([name]) => name); // their alarms would say the same once more
+  // an alarm that a person has acknowledged stands in its panel; what is said here already is not said twice
   for (const a of state.alarms ?? [])
-    if (a.active && !said.includes(a.subject) && !standing(a, state.devices)) found.push(["alarm", t("attention.alarm"), a.subject, a.text]);
+    if (a.state === "unacknowledged" && !SAID.includes(a.code)) found.push([`alarm ${a.priority}`, word("alarm_priority", a.priority), a.subject, said(a)]);
   const b = reactor.batch ?? {};
   if (b.state === "HELD") found.push(["held", t("attention.held"), b.id, b.message]);
   if (b.state === "ABORTED") found.push(["held", t("attention.aborted"), b.id, b.message]);
@@ -99,40 +102,16 @@ function troubles(state, reactor) {
   return found;
 }
 
-/** Whether an alarm only says what the header already does, for as long as the plant file says so. */
-const standing = (a, devices) => devices?.[a.subject]?.insecure && a.text.includes("insecure = true");
-
 /** Everything abnormal, worst first, in one strip that is not there when there is nothing. */
 export function attention(state, reactor) {
   const found = troubles(state, reactor);
   node("attention").hidden = found.length === 0;
   show(node("attention"), found, () =>
     found.map(([kind, what, subject, text]) =>
-      el("div", { class: `trouble ${kind}` }, shape(kind), el("strong", {}, what), el("b", {}, subject), text ? el("span", { lang: "en" }, text) : null),
+      el("div", { class: `trouble ${kind}` }, kind.startsWith("alarm ") ? priorityMark(kind.slice(6)) : shape(kind), el("strong", {}, what), el("b", {}, subject), text ? el("span", { lang: "en" }, text) : null),
     ),
   );
   return found.length;
-}
-
-/** Active alarms first, then those that have ended. */
-export function alarms({ alarms: list, devices }) {
-  const all = (list ?? []).map((a) => ({ ...a, standing: standing(a, devices) }));
-  const sorted = all.sort((a, b) => b.active - a.active || a.standing - b.standing || b.time - a.time).slice(0, 12);
-  show(node("alarms"), [sorted, language()], () => [
-    title("alarms.title"),
-    sorted.some((a) => a.active && !a.standing) ? null : el("p", { class: "quiet" }, t("alarms.none")),
-    ...sorted.map((a) =>
-      el(
-        "div",
-        { class: a.active ? "alarm" : "alarm ended" },
-        a.active ? shape(a.standing ? "warn" : "alarm") : null,
-        el("small", {}, dateTime(a.time)),
-        el("b", {}, a.subject),
-        el("span", { lang: "en" }, a.text),
-        a.active ? null : el("small", {}, t("alarms.ended")),
-      ),
-    ),
-  ]);
 }
 
 /** Who bypassed an interlock, why, and how long it will be. */
