@@ -45,11 +45,11 @@ def build_loops(name: str, plant: Plant) -> dict[str, Loop]:
                 s,
                 plant.quantity(s.measured),
                 [
-                    (Output(o, tag.low, tag.high), tag)
+                    (_stretch(o, tag.low, tag.high), tag)
                     for o in s.outputs
                     if (tag := plant.tags.get(o.actuator or "")) is not None
                 ],
-                [_stretch(o, loop(o.loop)) for o in s.outputs if o.loop is not None],
+                [_slave(o, loop(o.loop)) for o in s.outputs if o.loop is not None],
                 led=key in led,
                 planned=key in planned,
             )
@@ -63,9 +63,15 @@ def build_loops(name: str, plant: Plant) -> dict[str, Loop]:
     return loops
 
 
-def _stretch(settings: OutputSettings, slave: Loop) -> tuple[Output, Loop]:
+def _slave(settings: OutputSettings, slave: Loop) -> tuple[Output, Loop]:
     s = slave.settings
-    return Output(settings, s.setpoint_low, s.setpoint_high), slave
+    return _stretch(settings, s.setpoint_low, s.setpoint_high), slave
+
+
+def _stretch(settings: OutputSettings, low: float, high: float) -> Output:
+    """Return a stretch over the range that it is given, or the whole one."""
+    low = low if settings.low is None else settings.low
+    return Output(settings, low, high if settings.high is None else settings.high)
 
 
 def build_guard(

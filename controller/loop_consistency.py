@@ -104,8 +104,21 @@ def _leads(where: str, key: str, out: OutputSettings, reactor: ReactorSettings) 
     masters = [n for n, s in reactor.loop.items() for o in s.outputs if o.loop == name]
     if len(masters) > 1 and own != masters[0]:
         yield f"{where}.loop: {name} is not allowed; {masters[0]} leads it"
-    if out.characteristic == "equal_percentage" and target.setpoint_low <= 0:
-        yield f"{where}: equal_percentage needs setpoint_low > 0 of {name}"
+    yield from _range(where, out, target.setpoint_low, target.setpoint_high, f"{name}'s setpoint")
+
+
+def _range(where: str, out: OutputSettings, low: float, high: float, what: str) -> Iterator[str]:
+    """Yield what is wrong with the range of a stretch, which ``what`` has from low to high."""
+    for word in ("low", "high"):
+        value: float | None = getattr(out, word)
+        if value is not None and not low <= value <= high:
+            yield f"{where}.{word}: {value:g} is not allowed; {what} is {low:g} to {high:g}"
+    low = low if out.low is None else out.low
+    high = high if out.high is None else out.high
+    if not low < high:
+        yield f"{where}.low: {low:g} is not allowed; below high, {high:g}"
+    if out.characteristic == "equal_percentage" and low <= 0:
+        yield f"{where}.low: {low:g} is not allowed; equal_percentage needs more than 0"
 
 
 def _reaches(start: str, wanted: str, reactor: ReactorSettings) -> bool:
@@ -143,6 +156,7 @@ def _moves(
         yield f"{where}.actuator: {actuator} is not allowed; {driven[actuator]} drives it"
     driven[actuator] = key
     t = tags[actuator]
+    yield from _range(where, out, t.low, t.high, actuator)
     if out.least is not None and not out.least < t.high:
         yield f"{where}.least: {out.least:g} is not allowed; below {t.high:g} {t.unit}"
     if loop.pulse is not None and not t.low <= loop.pulse.flow <= t.high:

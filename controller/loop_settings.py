@@ -17,6 +17,8 @@ class OutputSettings(Settings):
     loop: str | None = None
     start: float = Field(0.0, alias="from", description="% of the loop's output", ge=-100, le=100)
     end: float = Field(100.0, alias="to", description="% of the loop's output", ge=-100, le=100)
+    low: float | None = Field(None, description="of what it moves, at from; its own if not given")
+    high: float | None = Field(None, description="of what it moves, at to; its own if not given")
     characteristic: Literal["linear", "equal_percentage"] = "linear"
     least: float | None = Field(
         None, gt=0, description="less than this is given in pulses, in the actuator's unit"

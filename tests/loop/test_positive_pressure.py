@@ -43,6 +43,7 @@ def lose_air(rig: Rig, minutes: float) -> list[float]:
     rig.controller.set_setpoint("R1.harvest", rig.plant.tags["R1.harvest"].high, "test", "eve")
     rig.run(30)
     rig.vessel.faults.inject("air.zero")
+    rig.controller.set_mode("R1.pressure", "AUTO", "test", "eve")  # from what leads it
     rig.controller.set_setpoint("R1.pressure", 1.3, "test", "eve")
     return [rig.vessel.truth["head_bar"] for _ in rig.scans(round(60 * minutes))]
 
