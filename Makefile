@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 APT_TEST := influxdb nginx-light chromium libmodbus5
 
-.PHONY: demo install test test-long accept bench-devices lint lock clean system-tests \
+.PHONY: demo install test test-long accept interlock-tables bench-devices lint lock clean system-tests \
   unhurried-tests real-time-tests
 demo: install
 	$(BIN)/fermloop demo
@@ -61,6 +61,10 @@ accept: install
 	$(BIN)/fermloop campaign sim/plants/$$plant.toml --recipe sim/recipes/$$recipe.toml --hours $$hours \
 	--seeds $${seeds/-/:} --report data/accept/$$plant --accept || { code=$$?; worst=$$((code > worst ? code : worst)); }; \
 	done; exit $$worst
+
+# Every interlock and limit of the shipped plants, in the controller's README.
+interlock-tables: install
+	$(BIN)/python -m fermloop.commands.check_interlocks controller/README.md
 
 # 100 devices at 1 Hz for 20 minutes, going on where it was stopped; without that file it begins anew.
 bench-devices: install

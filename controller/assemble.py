@@ -85,6 +85,18 @@ def build_guard(
         state: doses and latches of an earlier controller, as ``Guard.as_state``.
         now: s since 1970 UTC, for ``state``.
     """
+    rules, locks = build_rules(name, plant), build_interlocks(name, plant)
+    scan_s = plant.settings.scan_s
+    if state is None:
+        return Guard(rules, Interlocks(locks), scan_s=scan_s)
+    dogs = [d.watchdog.within_s if d.watchdog else math.inf for d in plant.settings.device.values()]
+    return Guard.from_state(
+        rules, Interlocks(locks), state, now, scan_s=scan_s, ran_on_s=max(dogs) + scan_s
+    )
+
+
+def build_rules(name: str, plant: Plant) -> list[ActuatorRule]:
+    """Return what the actuators of reactor ``name`` may be told, in the order of the plant file."""
     reactor = plant.settings.reactor[name]
     rates = {
         out.actuator: s.rate_per_s
@@ -92,7 +104,7 @@ def build_guard(
         for out in s.outputs
         if out.actuator is not None and not s.dosing
     }
-    rules = [
+    return [
         ActuatorRule(
             tag,
             rate_per_s=rates.get(tag.name),
@@ -110,14 +122,6 @@ def build_guard(
         for tag in plant.tags.values()
         if tag.reactor == name and tag.safe is not None
     ]
-    locks = build_interlocks(name, plant)
-    scan_s = plant.settings.scan_s
-    if state is None:
-        return Guard(rules, Interlocks(locks), scan_s=scan_s)
-    dogs = [d.watchdog.within_s if d.watchdog else math.inf for d in plant.settings.device.values()]
-    return Guard.from_state(
-        rules, Interlocks(locks), state, now, scan_s=scan_s, ran_on_s=max(dogs) + scan_s
-    )
 
 
 def build_switches(name: str, plant: Plant) -> Switches:

@@ -77,6 +77,7 @@ class TagSettings(Coding):
     remote: str | None = Field(
         None, description="of an actuator: the tag of its local/remote switch, 1 = remote"
     )
+    safe_zero: bool = Field(False, description="air or a stirrer may stand still to be safe")
     scale: float = Field(1.0, description="unit per count, not 0")
     offset: float = Field(0.0, description="unit")
     states: dict[int, str] = Field(default_factory=dict[int, str], description="names of values")

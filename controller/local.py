@@ -15,11 +15,12 @@ class Switches:
         of: the switch's tag by actuator.
 
     Attributes:
+        switches: the switch's tag by actuator.
         local: actuators that are local now, and why, by tag name.
     """
 
     def __init__(self, of: Mapping[str, str]) -> None:
-        self._of = dict(of)
+        self.switches = dict(of)
         self._remote: dict[str, bool] = {}  # by actuator, as seen last
         self.local: dict[str, str] = {
             name: f"{name} is local: {switch} has not been read" for name, switch in of.items()
@@ -28,7 +29,7 @@ class Switches:
     def see(self, samples: Mapping[str, Sample]) -> list[tuple[str, str]]:
         """Look at the switches of this scan; return what changed: actuators, with a line each."""
         changed: list[tuple[str, str]] = []
-        for name, switch in self._of.items():
+        for name, switch in self.switches.items():
             sample = samples.get(switch)
             if sample is None or sample.quality is Quality.BAD:
                 continue

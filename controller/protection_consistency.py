@@ -45,12 +45,41 @@ def wrong_protection(
         open_ = [n for n in group if n in actuators and (tags[n].safe or 0.0) > tags[n].low]
         if len(open_) > 1:
             yield f"{where}: {' and '.join(open_)} are open at their safe values; one at most"
+    yield from _unsafe(key, reactor, tags)
     for actuator in reactor.dose:
         wrong = list(unknown(f"{key}.dose", actuator, actuators))
         yield from wrong
         if not wrong and tags[actuator].unit not in LIQUID:
             unit = tags[actuator].unit
             yield f"{key}.dose.{actuator}: {unit} is no liquid flow; {', '.join(LIQUID)}"
+
+
+def _unsafe(key: str, reactor: ReactorSettings, tags: Mapping[str, TagSettings]) -> Iterator[str]:
+    """Yield safe values and interlocks that no process would want (RELIABILITY 1).
+
+    What doses, heats or enriches with oxygen is safe at 0; air and agitation hold a minimum.
+    """
+    for name, loop in reactor.loop.items():
+        measured = tags.get(loop.measured or "")
+        for out in loop.outputs:
+            tag = tags.get(out.actuator or "")
+            if tag is None or tag.safe is None:
+                continue
+            where = f"{tag.name}.safe: {tag.safe:g} is not allowed"
+            heats = measured is not None and measured.unit == "Cel" and out.end > out.start
+            still = max(tag.low, 0.0)
+            if (loop.dosing or heats or name == "oxygen") and tag.safe > still:
+                what = "doses" if loop.dosing else "heats" if heats else "gives oxygen"
+                yield f"{where}; {still:g}: {key}.loop.{name} {what}"
+            moves = name in ("air", "agitation") or tag.unit == "{r}/min"
+            if moves and tag.safe <= still and not tag.safe_zero:
+                yield f"{where}; air and agitation hold a minimum (or safe_zero = true)"
+    dosing = {o.actuator for s in reactor.loop.values() if s.dosing for o in s.outputs}
+    for name, lock in reactor.interlock.items():
+        for each, actuator, value in lock.values:
+            if actuator in dosing and each != "at_most" and value > 0.0:
+                where = f"{key}.interlock.{name}.{each}.{actuator}"
+                yield f"{where}: {value:g} is not allowed; 0: no interlock doses"
 
 
 def _interlock(

@@ -1,5 +1,6 @@
 """``fermloop check`` and ``profiles``, which read files and touch no device: their arguments."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,18 +22,34 @@ def check(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what each device is asked in a scan instead.")
     ] = False,
+    interlocks: Annotated[
+        bool, typer.Option("--interlocks", help="Show every interlock and limit instead.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --interlocks: as tables for a document.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a plant file, and a recipe against it, without touching a device.
 
     Each mistake is one line: file, key, value and what is allowed; the exit code is then 2.
     --plan shows the read plan of every device: each request with function code, first address
-    (from 0 and from 1), count, unused registers and tags.
+    (from 0 and from 1), count, unused registers and tags. --interlocks shows what stands between
+    a loop and its actuators: interlocks, ranges, rates, doses, safe values, bypasses.
     """
     from fermloop.commands import check as command
     from fermloop.commands.simulated import require_simulation
 
-    command.run(plant, recipe, as_json, plan, (require_simulation,))
+    instead = None
+    if plan:
+        from fermloop.commands import check_plan
+
+        instead = partial(check_plan.show, as_json=as_json)
+    elif interlocks:
+        from fermloop.commands import check_interlocks
+
+        instead = partial(check_interlocks.show, as_json=as_json, as_markdown=markdown)
+    command.run(plant, recipe, as_json, instead, (require_simulation,))
 
 
 @app.command(

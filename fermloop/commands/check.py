@@ -23,10 +23,10 @@ def run(
     plant_file: Path,
     recipe_file: Path | None,
     as_json: bool,
-    plan: bool = False,
+    instead: Callable[[Plant], None] | None = None,
     also: Sequence[Callable[[Plant], None]] = (),
 ) -> None:
-    """Print what the files hold, or with ``plan`` what each device is asked in a scan.
+    """Print what the files hold, or with ``instead`` something else about the plant.
 
     ``also`` is what else the plant is held to: ``run`` shares this file and cannot reach what
     only the simulator needs.
@@ -50,10 +50,8 @@ def run(
             lines += error.lines
     if lines or plant is None:
         raise ConfigError(lines)
-    if plan:
-        from fermloop.commands import check_plan
-
-        check_plan.show(plant, as_json)
+    if instead is not None:
+        instead(plant)
         return
     summary = describe(plant, recipe)
     if as_json:

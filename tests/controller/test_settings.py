@@ -185,6 +185,36 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
             "plant.toml: reactor.R1.interlock.ph_window.bypass_max_min: 481 is not allowed; 0 to",
         ),
         (
+            'holding = 4,  type = "float32", safe = 0',
+            'holding = 4,  type = "float32", safe = 1',
+            "plant.toml: R1.acid.safe: 1 is not allowed; 0: reactor.R1.loop.ph doses",
+        ),
+        (
+            'holding = 1,  type = "uint16",  scale = 0.01, safe = 0',
+            'holding = 1,  type = "uint16",  scale = 0.01, safe = 5',
+            "plant.toml: R1.heater.safe: 5 is not allowed; 0: reactor.R1.loop.temperature heats",
+        ),
+        (
+            's=R1.oxygen", safe = 0',
+            's=R1.oxygen", safe = 1',
+            "plant.toml: R1.oxygen.safe: 1 is not allowed; 0: reactor.R1.loop.oxygen gives oxygen",
+        ),
+        (
+            "scale = 1,    safe = 300",
+            "scale = 1,    safe = 0",
+            "plant.toml: R1.stirrer.safe: 0 is not allowed; air and agitation hold a minimum",
+        ),
+        (
+            's=R1.air",    safe = 1',
+            's=R1.air",    safe = 0',
+            "plant.toml: R1.air.safe: 0 is not allowed; air and agitation hold a minimum",
+        ),
+        (
+            'force = { "R1.heater" = 0 }',
+            'at_least = { "R1.base" = 1 }',
+            "plant.toml: reactor.R1.interlock.high_temperature.at_least.R1.base: 1 is not allowed;",
+        ),
+        (
             "volume_max_l = 4.5",
             'exclusive = [["R1.heater", "R1.heater"]]\nvolume_max_l = 4.5',
             "plant.toml: reactor.R1.exclusive.0: R1.heater, R1.heater; two or more different",
