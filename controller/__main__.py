@@ -99,7 +99,7 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
         plant, devices, clock, store, pool, memory=Memory(store), beat=heartbeat.beat
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, controller.stop, f"signal {signal.Signals(number).name}")
+        loop.add_signal_handler(number, controller.end, f"signal {signal.Signals(number).name}")
     try:
         async with CommandServer(controller, plant.socket, plant.path):
             if pool is not None:

@@ -110,7 +110,7 @@ def _system(plant: PlantSettings) -> Iterator[Definition]:
 def _always(name: str, reactor: ReactorSettings) -> Iterator[Definition]:
     """Yield what can be wrong with a reactor, whatever its plant file says of alarms."""
     medium, low = Priority.MEDIUM, Priority.LOW
-    for code, priority in (("restart", medium), ("recipe", low)):
+    for code, priority in (("restart", medium), ("recipe", low), ("stopped", medium)):
         yield Definition(f"{name}.{code}", name, code, priority, name, name)
     for key, lock in reactor.interlock.items():
         full, priority = f"{name}.{key}", Priority[lock.priority.upper()]

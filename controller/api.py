@@ -1,15 +1,24 @@
 """The command socket: HTTP with JSON on a Unix socket, beside the scan in the same event loop.
 
-Whoever can open the socket (mode 0600) may command; the console, which faces the network,
-authenticates people and passes on ``who``.
+Whoever can open the socket (mode 0600) is believed who asks: console and command line, which
+authenticate people, pass on ``who`` and ``role``. What the role may is decided here, by the table
+of ``controller.authority``; a command without them, or without an entry there, is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from controller.authority import ROLES, require
 from controller.body import REQUIRED, BadRequestError, Keys, choice, integer, number, text
-from controller.command_socket import CommandSocket, application, command, question, reply
+from controller.command_socket import (
+    CommandSocket,
+    application,
+    command,
+    line,
+    question,
+    reply,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,13 +26,25 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 EVENTS_MAX = 1000
+WHO_MAX = 64  # characters
 LOOP_MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
 RECIPE_ACTIONS = ("start", "hold", "resume", "abort")
 OPTIMISER_MODES = ("off", "shadow", "on")
 
+SESSION_EVENTS = ("log in", "log out", "locked out")
+USER_EVENTS = ("made", "role", "password", "locked", "unlocked", "removed")
+
+
+def _somebody(value: object) -> str:
+    name = text(value)
+    if not 1 <= len(name) <= WHO_MAX:
+        raise ValueError(f"it must be a name of 1 to {WHO_MAX} characters")
+    return name
+
+
 _REASON = (text, "")
-_WHO = (text, "local")
-_VALUE: Keys = {"value": (number, REQUIRED), "reason": _REASON, "who": _WHO}
+_BY: Keys = {"who": (_somebody, REQUIRED), "role": (choice(*ROLES), REQUIRED)}
+_VALUE: Keys = {"value": (number, REQUIRED), "old": (number, None), "reason": _REASON}
 
 
 class Commands(Protocol):
@@ -46,12 +67,19 @@ class Commands(Protocol):
         """Ask for a loop's target mode, one of ``LOOP_MODES``."""
         ...
 
-    def set_setpoint(self, loop: str, value: float, reason: str, who: str) -> str:
-        """Move a loop's setpoint, in its measured unit; the text says old and new."""
+    def set_setpoint(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
+        """Move a loop's setpoint, in its measured unit; the text says old and new.
+
+        Refused where ``old`` is given and is not what it is: somebody else was quicker.
+        """
         ...
 
-    def set_output(self, loop: str, value: float, reason: str, who: str) -> str:
-        """Move the output of a loop in MANUAL, in its output's unit."""
+    def set_output(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
+        """Move the output of a loop in MANUAL, in its output's unit; arguments as above."""
         ...
 
     def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
@@ -62,7 +90,7 @@ class Commands(Protocol):
         """Acknowledge an alarm by its id, or all of a reactor."""
         ...
 
-    def optimiser(self, reactor: str, mode: str, who: str) -> str:
+    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         """Switch the optimiser ``off``, to ``shadow`` or ``on``."""
         ...
 
@@ -78,8 +106,24 @@ class Commands(Protocol):
         """Clear a latched interlock whose reason is gone."""
         ...
 
-    def stop(self, who: str) -> str:
+    def safe_stop(self, reactor: str, reason: str, who: str) -> str:
+        """Bring a reactor, or all where it is empty, to its safe values until it is released."""
+        ...
+
+    def release(self, reactor: str, reason: str, who: str) -> str:
+        """End the safe stop of a reactor; its loops stay OFF until somebody moves them."""
+        ...
+
+    def stop(self, reason: str, who: str) -> str:
         """End the controller in order: outputs to their safe values, store committed."""
+        ...
+
+    def user(self, name: str, what: str, old: str, new: str, reason: str, who: str) -> str:
+        """Record what happened to a user or his session; console and command line have done it."""
+        ...
+
+    def refused(self, subject: str, what: str, asked: Mapping[str, object], error: str) -> None:
+        """Record that a person asked for what was refused; ``asked`` has ``who`` and ``role``."""
         ...
 
     def events(self, after: int, limit: int) -> list[dict[str, object]]:
@@ -113,40 +157,58 @@ def routes(to: Commands) -> "list[Route]":
             return reply({"error": str(error)}, error.status)
         return reply({"events": to.events(after, limit)})
 
-    mode: Keys = {"mode": (choice(*LOOP_MODES), REQUIRED), "reason": _REASON, "who": _WHO}
+    def act(path: str, action: str, keys: Keys, call: Callable[..., str]) -> "Route":
+        """Return a command that ``action``'s least role may give; what is refused is recorded."""
+
+        def checked(name: str, sent: dict[str, Any]) -> str:
+            asked = dict(sent)
+            role = ROLES[sent.pop("role")]
+            try:
+                require(role, action)
+                return call(name, **sent)
+            except (PermissionError, LookupError, ValueError) as error:
+                to.refused(name, action, asked, line(error))
+                raise
+
+        return command(path, {**keys, **_BY}, checked)
+
+    def stop(_: str, reason: str, who: str) -> str:
+        return to.stop(reason, who)
+
+    mode: Keys = {"mode": (choice(*LOOP_MODES), REQUIRED), "reason": _REASON}
     recipe: Keys = {
         "action": (choice(*RECIPE_ACTIONS), REQUIRED),
         "recipe": (text, ""),
         "reason": _REASON,
-        "who": _WHO,
     }
-    bypass: Keys = {
-        "minutes": (number, REQUIRED),
-        "reason": (text, REQUIRED),
-        "who": _WHO,
-    }
-    said: Keys = {"reason": _REASON, "who": _WHO}
-    optimiser: Keys = {"mode": (choice(*OPTIMISER_MODES), REQUIRED), "who": _WHO}
+    bypass: Keys = {"minutes": (number, REQUIRED), "reason": (text, REQUIRED)}
+
+    def run(name: str, action: str, recipe: str, reason: str, who: str) -> str:
+        return to.recipe(name, action, recipe, reason, who)
+
+    optimiser: Keys = {"mode": (choice(*OPTIMISER_MODES), REQUIRED), "reason": _REASON}
+    why: Keys = {"reason": _REASON}
+    seen: Keys = {"comment": (text, "")}
+    old_new: Keys = {"old": (text, ""), "new": (text, ""), "reason": _REASON}
+    session: Keys = {"what": (choice(*SESSION_EVENTS), REQUIRED), **old_new}
+    users: Keys = {"what": (choice(*USER_EVENTS), REQUIRED), **old_new}
     return [
         question("/state", to.state),
         question("/devices", to.looks),
         Route("/events", events),
-        command("/loop/{name}/mode", mode, lambda name, b: to.set_mode(name, **b)),
-        command("/loop/{name}/setpoint", _VALUE, lambda name, b: to.set_setpoint(name, **b)),
-        command("/loop/{name}/output", _VALUE, lambda name, b: to.set_output(name, **b)),
-        command(
-            "/recipe/{name}",
-            recipe,
-            lambda name, b: to.recipe(name, b["action"], b["recipe"], b["reason"], b["who"]),
-        ),
-        command("/optimiser/{name}", optimiser, lambda name, b: to.optimiser(name, **b)),
-        command("/interlock/{name}/bypass", bypass, lambda n, b: to.bypass_interlock(n, **b)),
-        command("/interlock/{name}/end", said, lambda n, b: to.end_bypass(n, **b)),
-        command("/interlock/{name}/reset", said, lambda n, b: to.reset_interlock(n, **b)),
-        command(
-            "/alarm/{name}/acknowledge",
-            {"comment": (text, ""), "who": _WHO},
-            lambda name, b: to.acknowledge(name, **b),
-        ),
-        command("/stop", {"who": _WHO}, lambda _, b: to.stop(b["who"])),
+        act("/loop/{name}/mode", "mode", mode, to.set_mode),
+        act("/loop/{name}/setpoint", "setpoint", _VALUE, to.set_setpoint),
+        act("/loop/{name}/output", "output", _VALUE, to.set_output),
+        act("/recipe/{name}", "recipe", recipe, run),
+        act("/optimiser/{name}", "optimiser", optimiser, to.optimiser),
+        act("/interlock/{name}/bypass", "bypass", bypass, to.bypass_interlock),
+        act("/interlock/{name}/end", "end bypass", why, to.end_bypass),
+        act("/interlock/{name}/reset", "reset", why, to.reset_interlock),
+        act("/alarm/{name}/acknowledge", "acknowledge", seen, to.acknowledge),
+        act("/safe-stop", "safe-stop", why, to.safe_stop),
+        act("/safe-stop/{name}", "safe-stop", why, to.safe_stop),
+        act("/release/{name}", "release", why, to.release),
+        act("/session/{name}", "session", session, to.user),
+        act("/user/{name}", "users", users, to.user),
+        act("/stop", "stop", why, stop),
     ]

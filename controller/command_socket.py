@@ -155,12 +155,14 @@ def command(path: str, keys: Keys, call: Call) -> "Route":
             done = call(request.path_params.get("name", ""), values)
         except BadRequestError as error:
             return reply({"error": str(error)}, error.status)
+        except PermissionError as error:
+            return reply({"error": line(error)}, 403)
         except LookupError as error:
-            return reply({"error": _line(error)}, 404)
+            return reply({"error": line(error)}, 404)
         except RangeError as error:
-            return reply({"error": _line(error)}, 422)
+            return reply({"error": line(error)}, 422)
         except ValueError as error:
-            return reply({"error": _line(error)}, 409)
+            return reply({"error": line(error)}, 409)
         return reply({"ok": True, "text": done})
 
     return Route(path, endpoint, methods=["POST"])
@@ -180,7 +182,7 @@ async def _body(request: "Request") -> bytes:
     return bytes(body)
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
     """Return an error as one line; a KeyError's own text is in quotes, so its argument is taken."""
     lines = getattr(error, "lines", None) or [str(error.args[0]) if error.args else str(error)]
     return "; ".join(" ".join(str(line).split()) for line in lines)

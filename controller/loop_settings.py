@@ -107,6 +107,7 @@ class LoopSettings(Settings):
     cut: CutSettings | None = Field(None, description="of a station that feeds")
     rate_per_s: float | None = Field(None, gt=0, description="greatest change of the output, 1/s")
     dosing: bool = False
+    critical: bool = Field(False, description="whoever changes it must say why")
     needs: tuple[str, ...] = Field((), description="tags without which it goes to its fallback")
     zero_without: tuple[str, ...] = Field((), description="tags without which it goes to safe")
     fallback: float | None = Field(None, description="in the actuator's unit")

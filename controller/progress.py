@@ -118,6 +118,11 @@ class Progress:
                 return 0.0 if i == 0 else self._planned_end(i - 1)
         return None
 
+    @property
+    def ramps(self) -> Mapping[str, tuple[float, float]]:
+        """Setpoints on their way, by loop: where to, and the loop's unit per s."""
+        return self._ramps
+
     def feed_profile(self, now: float) -> tuple[tuple[float, float], ...]:
         """Return what the recipe alone would give of the main feed until the planned end.
 

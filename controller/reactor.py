@@ -20,6 +20,7 @@ from controller.plant import Plant
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
 from controller.tags import ESTIMATES, Derived
+from controller.trail import Trail
 from drivers.point import Quality, Sample
 from historian.events import Event, Kind
 
@@ -48,6 +49,7 @@ class Reactor(Outputs):
     ) -> None:
         super().__init__(name, plant, tell)
         self._plant = plant
+        self._trail = Trail(self.loops, tell)
         self.settings = plant.settings.reactor[name]
         self.gas = plant.gas[name]
         self.facts = facts_of(name, plant, self.loops)
@@ -55,6 +57,7 @@ class Reactor(Outputs):
         self.runner: RecipeRunner | None = None
         self.batch_id = ""
         self.recipe_path = ""
+        self.stopped = False  # by a person's safe stop, until a person releases it
         self.estimate: Estimate | None = None
         self.advisor: Advisor | None = None
         if self.settings.optimiser is not None and planner is not None:
@@ -128,6 +131,7 @@ class Reactor(Outputs):
         for event in out.events:
             self._tell(event)
         self._induced = out.induced
+        self._trail.recipe(now, runner, out)
         for name, mode in out.modes.items():
             loop = self.loops[name]
             wanted = Mode[mode]
@@ -160,6 +164,7 @@ class Reactor(Outputs):
         if news := advisor.news():
             text = f"{self.name}: optimiser {news}"
             self._tell(Event(now, "optimiser", Kind.ADVICE, self.name, text))
+        self._trail.plan(now, plan, self._optimiser_loops, advisor.shedding.reason)
         for loop, column in self._optimiser_loops:
             if plan is not None:
                 value = plan.at(now, column)
@@ -238,6 +243,18 @@ class Reactor(Outputs):
         for loop in self.loops.values():
             loop.target = Mode.OFF
 
+    def stop_until_released(self) -> None:
+        """Stop as a person wants it: the optimiser is off, and only a person ends it.
+
+        The modes that the loops had come back when somebody resumes the recipe.
+        """
+        self.set_optimiser("off")
+        for loop in self.loops.values():
+            if loop.target is not Mode.OFF:
+                self.waiting.setdefault(loop.name, loop.target)
+        self.safe_stop()
+        self.stopped = True
+
     # -- what others see -----------------------------------------------------------------------
 
     def record(self, now: float) -> list[Sample]:
@@ -291,6 +308,8 @@ class Reactor(Outputs):
             "recipe": None if self.runner is None else self.runner.as_state(),
             "estimate": None if self.estimate is None else self.estimate.as_state(),
             "optimiser": "off" if self.advisor is None else self.advisor.mode,
+            "stopped": self.stopped,
+            "waiting": {name: mode.name for name, mode in self.waiting.items()},
         }
 
     def restore(self, state: Mapping[str, Any], now: float) -> str:
@@ -322,6 +341,8 @@ class Reactor(Outputs):
         tunings = {n: kept_tuning(s) for n, s in state["loops"].items()}
         started = -math.inf if state["started"] is None else float(state["started"])
         fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
+        stopped = bool(state.get("stopped", False))  # an older version kept neither
+        waiting = {n: Mode[mode] for n, mode in state.get("waiting", {}).items()}
         # Everything could be read: now take it.
         self.now, self.guard, self.runner, self._started = now, guard, runner, started
         self.batch_id, self.fed_ml, self._induced = str(state["batch_id"]), fed_ml, induced
@@ -329,6 +350,8 @@ class Reactor(Outputs):
         for name, (mode, setpoint) in loops.items():
             if name in self.loops:
                 self._restore_loop(self.loops[name], mode, setpoint, short=short)
+        if stopped:
+            self.stopped, self.waiting = True, waiting
         text = f"{self.name}: back after {outage:.0f} s"
         if self.waiting:
             text += f": waiting for an operator: {', '.join(self.waiting)}"

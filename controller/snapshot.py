@@ -13,6 +13,7 @@ from drivers.point import Quality, Sample
 def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) -> dict[str, Any]:
     """Return everything about ``reactor``; missing numbers are ``None``."""
     return {
+        "stopped": reactor.stopped,
         "batch": _batch(reactor, now),
         "loops": {n: _loop(loop, samples) for n, loop in reactor.loops.items()},
         "tags": {n: _tag(s, now) for n, s in samples.items()},
@@ -92,6 +93,10 @@ def _loop(loop: Loop, samples: Mapping[str, Sample]) -> dict[str, Any]:
         "actual": loop.actual.name,
         "modes": [m.name for m in loop.modes],
         "reason": loop.reason,
+        "local": loop.local,
+        "hand": loop.hand,
+        "critical": loop.settings.critical,
+        "sp_rate_per_s": loop.settings.setpoint_rate_per_s,
     }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fermloop.options import Json, Reason, Which, duration
+from fermloop.options import As, Json, Reason, Which, duration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +34,7 @@ def bypass(
         typer.Option("--for", parser=duration, metavar="TIME", help="How long: 90s, 30min, 2h."),
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")],
+    as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
@@ -46,26 +47,30 @@ def bypass(
     """
     from fermloop.commands import interlock
 
-    interlock.bypass(plant, as_json, name, time, reason)
+    interlock.bypass(plant, as_json, name, time, reason, as_name)
 
 
 @app.command("end", short_help="End a bypass before its time.")
-def end(name: Name, reason: Reason = "", plant: Which = None, as_json: Json = False) -> None:
+def end(
+    name: Name, reason: Reason = "", as_name: As = "", plant: Which = None, as_json: Json = False
+) -> None:
     """End a bypass before its time; what is tripped acts again at once.
 
     Example: fermloop interlock end R1.low_do
     """
     from fermloop.commands import interlock
 
-    interlock.tell(plant, as_json, name, "end", reason)
+    interlock.tell(plant, as_json, name, "end", reason, as_name)
 
 
 @app.command("reset", short_help="Clear a latched interlock whose reason is gone.")
-def reset(name: Name, reason: Reason = "", plant: Which = None, as_json: Json = False) -> None:
+def reset(
+    name: Name, reason: Reason = "", as_name: As = "", plant: Which = None, as_json: Json = False
+) -> None:
     """Clear a latched interlock. It is refused while its reason lasts.
 
     Example: fermloop interlock reset R1.stirrer_stopped --reason "drive checked"
     """
     from fermloop.commands import interlock
 
-    interlock.tell(plant, as_json, name, "reset", reason)
+    interlock.tell(plant, as_json, name, "reset", reason, as_name)

@@ -9,6 +9,7 @@ from fermloop.options import (
     ASK,
     MODES,
     Action,
+    As,
     Json,
     Loop,
     Optimiser,
@@ -37,6 +38,7 @@ def mode(
         str, typer.Argument(parser=loop_mode, metavar="|".join(MODES), help="The mode to go to.")
     ],
     reason: Reason = "",
+    as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +51,7 @@ def mode(
     """
     from fermloop.commands import remote
 
-    remote.mode(plant, as_json, loop, mode, reason)
+    remote.mode(plant, as_json, loop, mode, reason, as_name)
 
 
 @app.command("set", short_help="Change a loop's setpoint.", rich_help_panel=ASK)
@@ -60,6 +62,7 @@ def set_(
         typer.Argument(parser=finite, metavar="VALUE", help="In the unit that the loop measures."),
     ],
     reason: Reason = "",
+    as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
@@ -70,7 +73,7 @@ def set_(
     """
     from fermloop.commands import remote
 
-    remote.setpoint(plant, as_json, loop, value, reason)
+    remote.setpoint(plant, as_json, loop, value, reason, as_name)
 
 
 @app.command(short_help="Set the output of a loop in MANUAL.", rich_help_panel=ASK)
@@ -80,6 +83,7 @@ def output(
         float, typer.Argument(parser=finite, metavar="VALUE", help="In the output's own unit.")
     ],
     reason: Reason = "",
+    as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
@@ -89,7 +93,7 @@ def output(
     """
     from fermloop.commands import remote
 
-    remote.output(plant, as_json, loop, value, reason)
+    remote.output(plant, as_json, loop, value, reason, as_name)
 
 
 @app.command(short_help="Start, hold, resume or abort a batch.", rich_help_panel=ASK)
@@ -101,6 +105,7 @@ def recipe(
         typer.Argument(metavar="RECIPE.toml", help="With start: another recipe than run's."),
     ] = None,
     reason: Reason = "",
+    as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
@@ -110,7 +115,7 @@ def recipe(
     """
     from fermloop.commands import remote
 
-    remote.recipe(plant, as_json, action, reactor, recipe, reason)
+    remote.recipe(plant, as_json, action, reactor, recipe, reason, as_name)
 
 
 @app.command(short_help="Switch the optimiser off, to shadow or on.", rich_help_panel=ASK)
@@ -119,6 +124,8 @@ def optimiser(
     mode: Annotated[
         Optimiser, typer.Argument(case_sensitive=False, help="off, shadow (plans only) or on.")
     ],
+    reason: Reason = "",
+    as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
@@ -128,15 +135,59 @@ def optimiser(
     """
     from fermloop.commands import remote
 
-    remote.optimiser(plant, as_json, reactor, mode)
+    remote.optimiser(plant, as_json, reactor, mode, reason, as_name)
+
+
+@app.command(
+    "safe-stop", short_help="Bring a reactor to its safe values, at once.", rich_help_panel=ASK
+)
+def safe_stop(
+    reactor: Annotated[
+        str, typer.Argument(metavar="REACTOR", help="Reactor: R1; all if none is named.")
+    ] = "",
+    reason: Reason = "",
+    as_name: As = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a reactor, or all of them, to the safe values of the plant file: no question is asked.
+
+    Every loop goes OFF, the recipe is HELD and the optimiser off, until fermloop release. The
+    controller goes on to measure and to watch. It is no emergency stop: that is hard-wired.
+
+    Example: fermloop safe-stop R1
+    """
+    from fermloop.commands import remote
+
+    remote.safe_stop(plant, as_json, reactor, reason, as_name)
+
+
+@app.command(short_help="End the safe stop of a reactor.", rich_help_panel=ASK)
+def release(
+    reactor: Reactor,
+    reason: Reason = "",
+    as_name: As = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """End the safe stop of a reactor. Nothing moves by that.
+
+    fermloop recipe resume brings the loops back to the modes they had; without a batch, or one by
+    one, fermloop mode does.
+
+    Example: fermloop release R1 --reason "air is back"
+    """
+    from fermloop.commands import remote
+
+    remote.release(plant, as_json, reactor, reason, as_name)
 
 
 @app.command(short_help="Stop the controller in order.", rich_help_panel=ASK)
-def stop(plant: Which = None, as_json: Json = False) -> None:
+def stop(reason: Reason = "", as_name: As = "", plant: Which = None, as_json: Json = False) -> None:
     """Stop the controller in order: actuators to their safe values, every sample committed.
 
     This is no emergency stop: hard-wired protection stays what protects people and vessel.
     """
     from fermloop.commands import remote
 
-    remote.stop(plant, as_json)
+    remote.stop(plant, as_json, reason, as_name)

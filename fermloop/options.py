@@ -131,6 +131,14 @@ Which = Annotated[
     typer.Option("--plant", metavar="PLANT.toml", help="Which plant, where more than one runs."),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
+As = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        help="Which user of the plant you are; else the one named as your log-in, or the only one.",
+    ),
+]
 Loop = Annotated[str, typer.Argument(metavar="LOOP", help="Reactor and loop: R1.do")]
 Reactor = Annotated[str, typer.Argument(metavar="REACTOR", help="Reactor: R1")]
 

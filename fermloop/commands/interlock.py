@@ -31,12 +31,16 @@ def show(plant: Path | None, as_json: bool) -> None:
             print(f"{key}: {standing(lock)}: {lock.get('text', '')}")
 
 
-def bypass(plant: Path | None, as_json: bool, lock: str, for_s: float, reason: str) -> None:
+def bypass(
+    plant: Path | None, as_json: bool, lock: str, for_s: float, reason: str, as_name: str
+) -> None:
     """Let an interlock demand nothing for ``for_s`` s."""
     body = {"minutes": for_s / 60.0, "reason": reason}
-    command(plant, as_json, f"/interlock/{name(lock)}/bypass", body)
+    command(plant, as_json, f"/interlock/{name(lock)}/bypass", body, as_name)
 
 
-def tell(plant: Path | None, as_json: bool, lock: str, action: str, reason: str) -> None:
+def tell(
+    plant: Path | None, as_json: bool, lock: str, action: str, reason: str, as_name: str
+) -> None:
     """End a bypass or reset a latch."""
-    command(plant, as_json, f"/interlock/{name(lock)}/{action}", {"reason": reason})
+    command(plant, as_json, f"/interlock/{name(lock)}/{action}", {"reason": reason}, as_name)

@@ -1,8 +1,6 @@
-"""status, mode, set, output, recipe, optimiser and stop: what is said to a running controller."""
+"""What is said to a running controller: its state asked, and commands in a person's name."""
 
-import getpass
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +10,7 @@ import httpx
 
 from controller.registry import Kind, held, running
 from fermloop.failure import USAGE, FailureError
+from fermloop.identity import acting
 
 TIMEOUT_S = 5.0  # wall; a controller answers within one scan
 START: dict[Kind, str] = {
@@ -105,23 +104,38 @@ def status(plant: Path | None, as_json: bool) -> None:
     show(state)
 
 
-def mode(plant: Path | None, as_json: bool, loop: str, mode: str, reason: str) -> None:
+def mode(
+    plant: Path | None, as_json: bool, loop: str, mode: str, reason: str, as_name: str = ""
+) -> None:
     """Ask for a loop's mode."""
-    command(plant, as_json, f"/loop/{name(loop)}/mode", {"mode": mode, "reason": reason})
+    body = {"mode": mode, "reason": reason}
+    command(plant, as_json, f"/loop/{name(loop)}/mode", body, as_name)
 
 
-def setpoint(plant: Path | None, as_json: bool, loop: str, value: float, reason: str) -> None:
+def setpoint(
+    plant: Path | None, as_json: bool, loop: str, value: float, reason: str, as_name: str = ""
+) -> None:
     """Move a loop's setpoint."""
-    command(plant, as_json, f"/loop/{name(loop)}/setpoint", {"value": value, "reason": reason})
+    body = {"value": value, "reason": reason}
+    command(plant, as_json, f"/loop/{name(loop)}/setpoint", body, as_name)
 
 
-def output(plant: Path | None, as_json: bool, loop: str, value: float, reason: str) -> None:
+def output(
+    plant: Path | None, as_json: bool, loop: str, value: float, reason: str, as_name: str = ""
+) -> None:
     """Move the output of a loop in MANUAL."""
-    command(plant, as_json, f"/loop/{name(loop)}/output", {"value": value, "reason": reason})
+    body = {"value": value, "reason": reason}
+    command(plant, as_json, f"/loop/{name(loop)}/output", body, as_name)
 
 
 def recipe(
-    plant: Path | None, as_json: bool, action: str, reactor: str, recipe: Path | None, reason: str
+    plant: Path | None,
+    as_json: bool,
+    action: str,
+    reactor: str,
+    recipe: Path | None,
+    reason: str,
+    as_name: str = "",
 ) -> None:
     """Start, hold, resume or abort a batch."""
     body: dict[str, object] = {"action": str(action), "reason": reason}
@@ -129,22 +143,47 @@ def recipe(
         if action != "start":
             raise FailureError(f"{recipe}: is not allowed with {action}; only with start", USAGE)
         body["recipe"] = str(recipe.absolute())  # the controller may run in another folder
-    command(plant, as_json, f"/recipe/{name(reactor)}", body)
+    command(plant, as_json, f"/recipe/{name(reactor)}", body, as_name)
 
 
-def optimiser(plant: Path | None, as_json: bool, reactor: str, mode: str) -> None:
+def optimiser(
+    plant: Path | None, as_json: bool, reactor: str, mode: str, reason: str, as_name: str = ""
+) -> None:
     """Switch a reactor's optimiser."""
-    command(plant, as_json, f"/optimiser/{name(reactor)}", {"mode": mode})
+    body = {"mode": mode, "reason": reason}
+    command(plant, as_json, f"/optimiser/{name(reactor)}", body, as_name)
 
 
-def stop(plant: Path | None, as_json: bool) -> None:
+def safe_stop(
+    plant: Path | None, as_json: bool, reactor: str, reason: str, as_name: str = ""
+) -> None:
+    """Bring a reactor, or all of them, to the safe values."""
+    path = f"/safe-stop/{name(reactor)}" if reactor else "/safe-stop"
+    command(plant, as_json, path, {"reason": reason}, as_name)
+
+
+def release(
+    plant: Path | None, as_json: bool, reactor: str, reason: str, as_name: str = ""
+) -> None:
+    """End the safe stop of a reactor."""
+    command(plant, as_json, f"/release/{name(reactor)}", {"reason": reason}, as_name)
+
+
+def stop(plant: Path | None, as_json: bool, reason: str = "", as_name: str = "") -> None:
     """End the controller in order."""
-    command(plant, as_json, "/stop", {})
+    command(plant, as_json, "/stop", {"reason": reason}, as_name)
 
 
-def command(plant: Path | None, as_json: bool, path: str, body: Mapping[str, object]) -> None:
-    """Ask for something and print the answer."""
-    answer = ask(find(plant), path, {**body, "who": _who()})
+def command(
+    plant: Path | None,
+    as_json: bool,
+    path: str,
+    body: Mapping[str, object],
+    as_name: str = "",
+) -> None:
+    """Have the controller do something for a person, and print what it answers."""
+    socket = find(plant)
+    answer = ask(socket, path, {**body, **acting(socket.parent, as_name)})
     print(json.dumps(answer, ensure_ascii=False) if as_json else answer["text"])
 
 
@@ -157,11 +196,3 @@ def name(name: str) -> str:
     if not name or any(c in name for c in "/?#%") or not name.isprintable():
         raise FailureError(f"{name!r} is not allowed; a name as in the plant file: R1.do", USAGE)
     return name
-
-
-def _who() -> str:
-    """Return who types: the audit trail of this version trusts the machine's own log-in."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

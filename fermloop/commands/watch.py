@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from controller.authority import Role
 from controller.notices import kind
 from controller.supervisor import Supervisor
 from drivers.clock import monotonic
 from fermloop.commands import live
+from fermloop.identity import os_user
 
 LOOK_S = 1.0  # wall s between two looks
 
@@ -27,7 +29,7 @@ class Watch:
         socket: the controller's command socket.
         out: where people read: a line that is renewed each second on a terminal, plain lines else.
         plain_s: wall s between two plain lines of state.
-        who: who stops the controller at the end.
+        who: the command that stops the controller at the end.
 
     Attributes:
         hours: the greatest batch age seen, h.
@@ -71,8 +73,10 @@ class Watch:
                 with Live(console=self._out, auto_refresh=False, transient=True) as screen:
                     await self._follow(screen, self._states(client, hours), hours)
                 self._ending = True
+                # whoever started it may end it, with or without a user of the plant
+                by = {"who": os_user(), "role": Role.ENGINEER.word, "reason": f"{self._who} ends"}
                 with contextlib.suppress(httpx.HTTPError):  # then it is ended with the others
-                    await client.post("/stop", json={"who": self._who}, timeout=LOOK_S)
+                    await client.post("/stop", json=by, timeout=LOOK_S)
         finally:
             supervisor.stop()
 

@@ -5,10 +5,12 @@ import contextlib
 import json
 import math
 import os
+import re
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.api import CommandServer
+from controller.api import CommandServer, routes
+from controller.authority import LEAST, ROLES
 from controller.body import BadRequestError, dumps, parse
 from controller.registry import AlreadyRunningError, SocketError, running
 from drivers.point import RangeError, Tag
@@ -33,6 +36,7 @@ class Plant:
         self.mode = "AUTO"
         self.stopped_by = ""
         self.asked: list[tuple[object, ...]] = []
+        self.refusals: list[tuple[object, ...]] = []
 
     def _loop(self, name: str) -> None:
         if name != "R1.do":
@@ -52,21 +56,28 @@ class Plant:
         self.asked.append((mode, reason, who))
         return f"{loop}: {mode}"
 
-    def set_setpoint(self, loop: str, value: float, reason: str, who: str) -> str:
+    def set_setpoint(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
         self._loop(loop)
         old, self.setpoint = self.setpoint, self.do.require(value)
         return f"{loop}: {old:g} -> {value:g} %"
 
-    def set_output(self, loop: str, value: float, reason: str, who: str) -> str:
+    def set_output(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
         raise ZeroDivisionError  # a bug of the controller's own
 
     def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
+        self.asked.append((action, reason, who))
         return f"{reactor}: {action} {recipe_path}".strip()
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
+        self.asked.append(("acknowledge", comment, who))
         return f"{name}: acknowledged {comment}".strip()
 
-    def optimiser(self, reactor: str, mode: str, who: str) -> str:
+    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
+        self.asked.append((mode, reason, who))
         return f"{reactor}: optimiser {mode}"
 
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
@@ -82,9 +93,25 @@ class Plant:
     def reset_interlock(self, name: str, reason: str, who: str) -> str:
         return f"{name}: reset by {who}"
 
-    def stop(self, who: str) -> str:
+    def safe_stop(self, reactor: str, reason: str, who: str) -> str:
+        self.asked.append(("safe stop", reason, who))
+        return f"safe stop: {reactor or 'all'}"
+
+    def release(self, reactor: str, reason: str, who: str) -> str:
+        self.asked.append(("release", reason, who))
+        return f"{reactor}: released"
+
+    def stop(self, reason: str, who: str) -> str:
         self.stopped_by = who
+        self.asked.append(("stop", reason, who))
         return "stopping"
+
+    def user(self, name: str, what: str, old: str, new: str, reason: str, who: str) -> str:
+        self.asked.append((what, reason, who))
+        return f"{name}: {what}"
+
+    def refused(self, subject: str, what: str, asked: Mapping[str, object], error: str) -> None:
+        self.refusals.append((subject, what, asked.get("who"), error))
 
     def events(self, after: int, limit: int) -> list[dict[str, object]]:
         return [{"id": i, "time": math.nan} for i in range(after + 1, after + 1 + limit)]
@@ -105,6 +132,14 @@ async def client(
         transport = httpx.AsyncHTTPTransport(uds=str(path))
         async with httpx.AsyncClient(transport=transport, base_url="http://fermloop") as client:
             yield client
+
+
+ANA = {"who": "ana", "role": "engineer"}
+
+
+def signed(body: bytes) -> bytes:
+    """Put who and role before what else is in an object."""
+    return body.replace(b"{", b'{"who":"ana","role":"engineer",', 1) if body[:2] == b'{"' else body
 
 
 def strict(response: httpx.Response) -> dict[str, object]:
@@ -137,31 +172,34 @@ async def test_state_is_strict_json_with_null_for_what_is_not_finite(
 async def test_a_setpoint_is_moved_and_the_answer_says_old_and_new(
     client: httpx.AsyncClient, plant: Plant
 ) -> None:
-    answer = await client.post("/loop/R1.do/setpoint", json={"value": 35, "reason": "trial"})
+    answer = await client.post("/loop/R1.do/setpoint", json={"value": 35, "reason": "trial", **ANA})
     assert strict(answer) == {"ok": True, "text": "R1.do: 30 -> 35 %"}
     assert plant.setpoint == 35
 
 
 async def test_who_and_reason_reach_the_controller(client: httpx.AsyncClient, plant: Plant) -> None:
-    await client.post(
-        "/loop/R1.do/mode", json={"mode": "MANUAL", "reason": "probe 校准", "who": "ana"}
-    )
+    await client.post("/loop/R1.do/mode", json={"mode": "MANUAL", "reason": "probe 校准", **ANA})
     assert plant.asked == [("MANUAL", "probe 校准", "ana")]
 
 
 async def test_every_other_command_arrives(client: httpx.AsyncClient, plant: Plant) -> None:
-    asked = [
+    asked: list[tuple[str, dict[str, str], str]] = [
         ("/recipe/R1", {"action": "start", "recipe": "/r/ecoli.toml"}, "R1: start /r/ecoli.toml"),
         ("/optimiser/R1", {"mode": "shadow"}, "R1: optimiser shadow"),
         ("/alarm/R1.t.high/acknowledge", {"comment": "seen"}, "R1.t.high: acknowledged seen"),
-        ("/alarm/R1/acknowledge", {"who": "ana"}, "R1: acknowledged"),
-        ("/stop", {"who": "ana"}, "stopping"),
+        ("/alarm/R1/acknowledge", {}, "R1: acknowledged"),
+        ("/safe-stop", {"reason": "smoke"}, "safe stop: all"),
+        ("/safe-stop/R1", {}, "safe stop: R1"),
+        ("/release/R1", {"reason": "smoke is gone"}, "R1: released"),
+        ("/session/ana", {"what": "log in"}, "ana: log in"),
+        ("/user/bo", {"what": "role", "old": "viewer", "new": "operator"}, "bo: role"),
+        ("/stop", {}, "stopping"),
     ]
     for path, body, text in asked:
-        answer = await client.post(path, json=body)
+        answer = await client.post(path, json={**body, **ANA})
         assert strict(answer) == {"ok": True, "text": text}
     assert plant.stopped_by == "ana"
-    assert (await client.post("/stop")).status_code == 200  # a body is not needed
+    assert plant.refusals == []
 
 
 @pytest.mark.parametrize(
@@ -186,6 +224,8 @@ async def test_every_other_command_arrives(client: httpx.AsyncClient, plant: Pla
         ("/loop/R1.do/mode", b"\xff\xfe\x00", 422, "body: is not JSON"),
         ("/loop/R1.do/mode", b"[" * 60_000, 422, "body: is not JSON"),
         ("/loop/R1.do/mode", b" " * 70_000, 413, "body: at most 65536 bytes are allowed"),
+        ("/loop/R1.do/mode", b' {"mode":"AUTO","who":" "}', 422, "it must be a name of 1 to 64"),
+        ("/loop/R1.do/mode", b' {"mode":"AUTO","who":"a","role":"k"}', 422, "one of viewer,"),
         ("/loop/R1.do/colour", b"{}", 404, "no such path"),
         ("/state", b"{}", 405, "that method is not allowed here"),
     ],
@@ -193,7 +233,7 @@ async def test_every_other_command_arrives(client: httpx.AsyncClient, plant: Pla
 async def test_bad_input_is_refused_in_one_line(
     client: httpx.AsyncClient, plant: Plant, path: str, body: bytes, status: int, error: str
 ) -> None:
-    answer = await client.post(path, content=body)
+    answer = await client.post(path, content=signed(body))
     said = strict(answer)["error"]
     assert answer.status_code == status
     assert isinstance(said, str)
@@ -215,7 +255,7 @@ async def test_events_are_paged(client: httpx.AsyncClient) -> None:
 async def test_a_bug_of_the_controller_is_500_and_the_socket_goes_on(
     client: httpx.AsyncClient,
 ) -> None:
-    answer = await client.post("/loop/R1.do/output", json={"value": 3})
+    answer = await client.post("/loop/R1.do/output", json={"value": 3, **ANA})
     assert answer.status_code == 500
     assert "its log says why" in str(strict(answer)["error"])
     assert (await client.get("/state")).status_code == 200
@@ -304,29 +344,104 @@ async def test_a_caller_that_hangs_up_half_way_disturbs_nobody(
     assert (await client.get("/state")).status_code == 200
 
 
+_STATUS = {"output": 500, "end bypass": 409}  # where the plant above does not obey
+COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
+    "/loop/R1.do/mode": ("mode", {"mode": "MANUAL"}),
+    "/loop/R1.do/setpoint": ("setpoint", {"value": 35}),
+    "/loop/R1.do/output": ("output", {"value": 35}),
+    "/recipe/R1": ("recipe", {"action": "hold"}),
+    "/optimiser/R1": ("optimiser", {"mode": "off"}),
+    "/interlock/R1.low_do/bypass": ("bypass", {"minutes": 30, "reason": "calibration"}),
+    "/interlock/R1.low_do/end": ("end bypass", {}),
+    "/interlock/R1.low_do/reset": ("reset", {}),
+    "/alarm/R1/acknowledge": ("acknowledge", {"comment": "seen"}),
+    "/safe-stop": ("safe-stop", {}),
+    "/safe-stop/R1": ("safe-stop", {}),
+    "/release/R1": ("release", {}),
+    "/session/ana": ("session", {"what": "log in"}),
+    "/user/ana": ("users", {"what": "made"}),
+    "/stop": ("stop", {}),
+}
+
+
+def test_every_route_that_acts_is_among_those_that_are_tried_for_each_role(plant: Plant) -> None:
+    acting = {r.path for r in routes(plant) if r.methods is not None and "POST" in r.methods}
+    pattern = re.compile(r"R1\.low_do|R1\.do|R1|ana")
+    assert acting == {pattern.sub("{name}", path) for path in COMMANDS}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_each_route_obeys_those_roles_that_the_table_names_and_no_other(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    roles: list[object] = [*ROLES, "", None, "ENGINEER", 3]
+    for path, role in product(COMMANDS, roles):
+        action, body = COMMANDS[path]
+        plant.__init__()
+        by = {"who": "ana"} if role is None else {"who": "ana", "role": role}
+        answer = await client.post(path, json={**body, **by})
+        known = isinstance(role, str) and role in ROLES
+        if known and ROLES[str(role)] >= LEAST[action]:
+            assert answer.status_code == _STATUS.get(action, 200), (path, role)
+            continue
+        assert answer.status_code == (403 if known else 422), (path, role)
+        assert (plant.asked, plant.setpoint, plant.mode) == ([], 30.0, "AUTO"), (path, role)
+
+
+async def test_who_was_refused_what_is_told(client: httpx.AsyncClient, plant: Plant) -> None:
+    for path, body, role in (
+        ("/loop/R1.do/setpoint", {"value": 35}, "viewer"),
+        ("/loop/R1.do/setpoint", {"value": 95}, "operator"),
+        ("/loop/R1.dox/mode", {"mode": "AUTO"}, "operator"),
+        ("/loop/R1.do/mode", {"mode": "CASCADE"}, "engineer"),
+        ("/stop", {}, "operator"),
+    ):
+        await client.post(path, json={**body, "who": "ana", "role": role})
+    assert plant.refusals == [
+        ("R1.do", "setpoint", "ana", "setpoint: a viewer may not; operator is required"),
+        ("R1.do", "setpoint", "ana", "R1.do: 95 is outside 10 to 80 %"),
+        ("R1.dox", "mode", "ana", "R1.dox: no such loop; R1.do is"),
+        ("R1.do", "mode", "ana", "R1.do: CASCADE is not allowed; it has no master"),
+        ("", "stop", "ana", "stop: a operator may not; engineer is required"),
+    ]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = ["value", "mode", "action", "reason", "who", "recipe"]
+KEYS = ["value", "mode", "action", "reason", "who", "role", "old", "what", "recipe"]
+CALLERS: list[dict[str, str]] = [{}, {"who": "bo", "role": "viewer"}]
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    path=st.sampled_from(["/loop/R1.do/mode", "/loop/R1.do/setpoint", "/recipe/R1", "/stop"]),
+    path=st.sampled_from(list(COMMANDS)),
     body=st.dictionaries(st.sampled_from(KEYS) | st.text(), json_values, max_size=4),
+    usual=st.booleans(),
+    by=st.sampled_from(CALLERS),
 )
-async def test_no_body_makes_the_server_fail(
-    client: httpx.AsyncClient, path: str, body: dict[str, object]
+async def test_no_body_makes_the_server_fail_or_obey_who_may_not(
+    client: httpx.AsyncClient,
+    plant: Plant,
+    path: str,
+    body: dict[str, object],
+    usual: bool,
+    by: dict[str, str],
 ) -> None:
-    answer = await client.post(path, content=json.dumps(body))
-    assert answer.status_code in (200, 409, 422)
+    action, good = COMMANDS[path]
+    answer = await client.post(path, content=json.dumps({**(good if usual else {}), **body, **by}))
+    session = action == "session" and by
+    assert answer.status_code in ((200, 409, 422) if session else (403, 404, 413, 422))
     strict(answer)
+    assert session or (plant.setpoint, plant.mode, plant.stopped_by) == (30.0, "AUTO", "")
+    if not session:
+        assert not [asked for asked in plant.asked if asked[0] not in ("log in", "log out")]
 
 
 @given(body=st.binary(max_size=200))
@@ -348,12 +463,14 @@ async def test_an_interlock_is_bypassed_with_a_reason_and_within_its_limit(
     client: httpx.AsyncClient,
 ) -> None:
     path = "/interlock/R1.low_do/bypass"
-    answer = await client.post(path, json={"minutes": 30, "reason": "probe", "who": "li"})
-    assert strict(answer)["text"] == "R1.low_do: bypassed for 30 min (probe) by li"
-    assert (await client.post(path, json={"minutes": 30})).status_code == 422  # no reason
-    assert (await client.post(path, json={"minutes": 481, "reason": "x"})).status_code == 422
-    other = await client.post("/interlock/R1.foo/bypass", json={"minutes": 1, "reason": "x"})
+    answer = await client.post(path, json={"minutes": 30, "reason": "probe", **ANA})
+    assert strict(answer)["text"] == "R1.low_do: bypassed for 30 min (probe) by ana"
+    assert (await client.post(path, json={"minutes": 30, **ANA})).status_code == 422  # no reason
+    long = {"minutes": 481, "reason": "x", **ANA}
+    assert (await client.post(path, json=long)).status_code == 422
+    short = {"minutes": 1, "reason": "x", **ANA}
+    other = await client.post("/interlock/R1.foo/bypass", json=short)
     assert other.status_code == 404
-    assert (await client.post("/interlock/R1.low_do/end", json={})).status_code == 409
-    answer = await client.post("/interlock/R1.low_do/reset", json={"who": "ana"})
+    assert (await client.post("/interlock/R1.low_do/end", json=ANA)).status_code == 409
+    answer = await client.post("/interlock/R1.low_do/reset", json=ANA)
     assert strict(answer)["text"] == "R1.low_do: reset by ana"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,9 @@ class Plant:
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
         return self._note("mode", loop, mode, reason, who)
 
-    def set_setpoint(self, loop: str, value: float, reason: str, who: str) -> str:
+    def set_setpoint(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
         if loop != "R1.do":
             raise LookupError(f"{loop}: no such loop; R1.do")
         if not 10 <= value <= 80:
@@ -78,7 +80,9 @@ class Plant:
         old, self.setpoint = self.setpoint, value
         return f"R1.do setpoint: {old:g} → {value:g} %"
 
-    def set_output(self, loop: str, value: float, reason: str, who: str) -> str:
+    def set_output(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
         raise ValueError(f"{loop}: its output is set in MANUAL, not in AUTO")
 
     def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
@@ -87,7 +91,7 @@ class Plant:
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         return self._note("acknowledge", name, comment, who)
 
-    def optimiser(self, reactor: str, mode: str, who: str) -> str:
+    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         return self._note("optimiser", reactor, mode, who)
 
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
@@ -99,8 +103,20 @@ class Plant:
     def reset_interlock(self, name: str, reason: str, who: str) -> str:
         return self._note("reset", name, reason, who)
 
-    def stop(self, who: str) -> str:
+    def safe_stop(self, reactor: str, reason: str, who: str) -> str:
+        return self._note("safe stop", reactor, reason, who)
+
+    def release(self, reactor: str, reason: str, who: str) -> str:
+        return self._note("release", reactor, reason, who)
+
+    def stop(self, reason: str, who: str) -> str:
         return self._note("stop", who)
+
+    def user(self, name: str, what: str, old: str, new: str, reason: str, who: str) -> str:
+        return self._note("user", name, what, old, new, who)
+
+    def refused(self, subject: str, what: str, asked: Mapping[str, object], error: str) -> None:
+        self._note("refused", subject, what, str(asked.get("who")), error)
 
     def events(self, after: int, limit: int) -> list[dict[str, object]]:
         return []
@@ -179,13 +195,19 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
     remote.mode(None, False, "R1.do", "MANUAL", "probe out")
     remote.recipe(None, False, "hold", "R1", None, "sampling")
     remote.recipe(None, False, "start", "R1", Path("r.toml"), "")
-    remote.optimiser(None, False, "R1", "shadow")
+    remote.optimiser(None, False, "R1", "shadow", "")
+    remote.safe_stop(None, False, "", "smoke")
+    remote.safe_stop(None, False, "R1", "")
+    remote.release(None, False, "R1", "no smoke")
     remote.stop(None, False)
     assert plant.asked == [
         ("mode", "R1.do", "MANUAL", "probe out", "ana"),
         ("recipe", "R1", "hold", "", "sampling"),
         ("recipe", "R1", "start", str(folder / "r.toml"), ""),
         ("optimiser", "R1", "shadow", "ana"),
+        ("safe stop", "", "smoke", "ana"),
+        ("safe stop", "R1", "", "ana"),
+        ("release", "R1", "no smoke", "ana"),
         ("stop", "ana"),
     ]
 
@@ -286,9 +308,9 @@ def test_what_stands_in_brackets_is_shown_in_the_tables_too() -> None:
 def test_an_interlock_is_bypassed_ended_reset_and_listed(
     plant: Plant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    interlock.bypass(None, False, "R1.low_do", 1800.0, "probe")
-    interlock.tell(None, False, "R1.low_do", "end", "")
-    interlock.tell(None, False, "R1.low_do", "reset", "looked")
+    interlock.bypass(None, False, "R1.low_do", 1800.0, "probe", "")
+    interlock.tell(None, False, "R1.low_do", "end", "", "")
+    interlock.tell(None, False, "R1.low_do", "reset", "looked", "")
     assert plant.asked == [
         ("bypass", "R1.low_do", "30", "probe", "ana"),
         ("end", "R1.low_do", "", "ana"),

@@ -178,7 +178,7 @@ def test_three_sheds_in_an_hour_latch_it_until_a_person_switches_it_on(led: Rig)
     assert led.loop("feed").reason == optimiser(led)["reason"]
     led.run(10 * PERIOD)
     assert led.loop("feed").actual is Mode.CASCADE
-    led.controller.optimiser("R1", "on", "ana")
+    led.controller.optimiser("R1", "on", *WHO)
     led.run(4 * PERIOD)
     assert led.loop("feed").actual is Mode.OPTIMISER
 
@@ -195,7 +195,7 @@ def test_in_shadow_it_plans_and_moves_nothing(make: Callable[..., Rig], fed: Pat
 
 
 def test_switched_off_the_recipe_leads_at_once(led: Rig) -> None:
-    led.controller.optimiser("R1", "off", "ana")
+    led.controller.optimiser("R1", "off", *WHO)
     led.run(1)
     assert (led.loop("feed").actual, led.loop("do").actual) == (Mode.CASCADE, Mode.AUTO)
     led.run(30)
@@ -238,7 +238,7 @@ def test_an_interlock_is_above_the_plan(led: Rig) -> None:
 
 def test_an_idle_reactor_with_the_optimiser_on_stays_idle(make: Callable[..., Rig]) -> None:
     rig = make(QUICK, planner=Oracle).connect()
-    rig.controller.optimiser("R1", "on", "ana")
+    rig.controller.optimiser("R1", "on", *WHO)
     rig.run(120)
     assert {loop.target for loop in rig.controller.reactors["R1"].loops.values()} == {Mode.OFF}
     assert oracle(rig).asked == []

@@ -300,12 +300,12 @@ def test_the_optimiser_comes_back_in_shadow_and_waits_for_the_operator(
     assert (optimiser["mode"], optimiser["plans"]) == ("shadow", 0)  # nothing to plan: it is HELD
     assert (rig.loop("feed").target, rig.loop("do").target) == (Mode.CASCADE, Mode.AUTO)
     with pytest.raises(RefusedError, match="R1: the recipe is HELD; resume it first"):
-        rig.controller.optimiser("R1", "on", "ana")
+        rig.controller.optimiser("R1", "on", *WHO)
     rig.controller.recipe("R1", "resume", "", *WHO)
     rig.run(1000)
     assert rig.state()["reactors"]["R1"]["optimiser"]["state"] == "good"
     assert rig.held()["R1.feed"] == 20  # in shadow the recipe leads
-    rig.controller.optimiser("R1", "on", "ana")
+    rig.controller.optimiser("R1", "on", *WHO)
     rig.run(1000)
     assert rig.loop("feed").actual is Mode.OPTIMISER
     assert rig.held()["R1.feed"] == 26

@@ -48,7 +48,7 @@ def test_a_silent_device_is_named_at_once_and_asked_for_ever(grown: Rig) -> None
 def test_a_stop_while_a_device_is_silent_writes_nothing_to_the_others(grown: Rig) -> None:
     grown.wires["R1-gas"].answering = False
     connect_for(grown, 5.0)
-    grown.controller.stop("ana")
+    grown.controller.stop("a test", "ana")
     grown.do(grown.controller.connect())
     grown.do(grown.controller.shut(safe=True))
     assert grown.wires["R1-io"].writes == []

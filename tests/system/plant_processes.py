@@ -172,7 +172,7 @@ class Site:
 
     async def ask(self, path: str, body: Mapping[str, object]) -> str:
         """Return what the controller answers to a command."""
-        answer = await self._client.post(path, json={**body, "who": "test"})
+        answer = await self._client.post(path, json={**body, "who": "test", "role": "engineer"})
         assert answer.status_code == 200, answer.text
         return answer.json()["text"]
 
