@@ -31,6 +31,38 @@ def status(plant: Which = None, as_json: Json = False) -> None:
     remote.status(plant, as_json)
 
 
+@app.command(short_help="Alarms now, unacknowledged first.", rich_help_panel=ASK)
+def alarms(plant: Which = None, as_json: Json = False) -> None:
+    """Show the alarms: what is to be acknowledged first, then by priority.
+
+    FIRST OUT is the one with which a burst of alarms of a reactor began.
+    """
+    from fermloop.commands import alarms as command
+
+    command.run(plant, as_json)
+
+
+@app.command(short_help="Acknowledge an alarm, or all of a reactor.", rich_help_panel=ASK)
+def acknowledge(
+    alarm: Annotated[
+        str, typer.Argument(metavar="ALARM|REACTOR", help="Its id in fermloop alarms, or R1.")
+    ],
+    comment: Annotated[
+        str, typer.Option("--comment", help="What you found or did; kept with the alarm.")
+    ] = "",
+    as_name: As = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Say that you have seen an alarm. It leaves the list when it is over too.
+
+    Example: fermloop acknowledge R1.temperature.high --comment "cooling valve opened by hand"
+    """
+    from fermloop.commands import remote
+
+    remote.acknowledge(plant, as_json, alarm, comment, as_name)
+
+
 @app.command(short_help="Change a loop's mode.", rich_help_panel=ASK)
 def mode(
     loop: Loop,

@@ -146,6 +146,13 @@ def recipe(
     command(plant, as_json, f"/recipe/{name(reactor)}", body, as_name)
 
 
+def acknowledge(
+    plant: Path | None, as_json: bool, alarm: str, comment: str, as_name: str = ""
+) -> None:
+    """Acknowledge an alarm, or all of a reactor."""
+    command(plant, as_json, f"/alarm/{name(alarm)}/acknowledge", {"comment": comment}, as_name)
+
+
 def optimiser(
     plant: Path | None, as_json: bool, reactor: str, mode: str, reason: str, as_name: str = ""
 ) -> None:

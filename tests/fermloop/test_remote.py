@@ -13,8 +13,9 @@ from rich.console import Console
 
 from controller.api import CommandServer
 from drivers.point import RangeError
-from fermloop.commands import interlock, live, remote
+from fermloop.commands import alarms, interlock, live, remote
 from fermloop.failure import FailureError
+from tests.dashboards.far_end import alarm
 
 STATE: dict[str, Any] = {
     "site": "demo", "time": 1.79e9, "speed": 60.0, "simulated": True, "scan_s": 1.0,
@@ -45,8 +46,11 @@ STATE: dict[str, Any] = {
         "estimate": {"biomass_g_per_l": {"value": 32.14, "sd": 0.5}, "volume_l": {}},
         "optimiser": {"mode": "on", "state": "good", "plans": 5},
     }},
-    "alarms": [{"time": 1.79e9, "subject": "R1-gas", "text": "no reply", "active": True},
-               {"time": 1.79e9, "subject": "R1", "text": "was", "active": False}],
+    "alarms": [
+        alarm("R1-gas.device", subject="R1-gas", text="no reply", priority="high", first_out=True,
+              count=3, who="ana", comment="unplugged", time=1.79e9 - 3000.0),
+        alarm("R1.ph.quality", active=False, state="returned", time=1.79e9),
+    ],
 }  # fmt: skip
 
 
@@ -199,6 +203,7 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
     remote.safe_stop(None, False, "", "smoke")
     remote.safe_stop(None, False, "R1", "")
     remote.release(None, False, "R1", "no smoke")
+    remote.acknowledge(None, False, "R1.t.high", "valve opened")
     remote.stop(None, False)
     assert plant.asked == [
         ("mode", "R1.do", "MANUAL", "probe out", "ana"),
@@ -208,8 +213,24 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
         ("safe stop", "", "smoke", "ana"),
         ("safe stop", "R1", "", "ana"),
         ("release", "R1", "no smoke", "ana"),
+        ("acknowledge", "R1.t.high", "valve opened", "ana"),
         ("stop", "ana"),
     ]
+
+
+def test_alarms_are_listed_as_they_stand_and_as_json(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarms.run(None, as_json=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == [
+        "high      ACTIVE, to be acknowledged   50 min  R1-gas.device: FIRST OUT: no reply "
+        "(began 3 times) (ana: unplugged)",
+        "low       over, to be acknowledged        0 s  R1.ph.quality: no usable value",
+    ]
+    alarms.run(None, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert [a["id"] for a in found] == ["R1-gas.device", "R1.ph.quality"]
 
 
 def test_a_recipe_file_belongs_to_start_only(plant: Plant) -> None:
