@@ -9,7 +9,8 @@ from pathlib import Path
 
 from drivers.clock import monotonic, wall
 from historian.delivery import Delivery, UnavailableError
-from historian.lines import Encoder, Line
+from historian.events import Kind
+from historian.lines import Encoder, Line, alarm_line
 from historian.progress import Cursor, Status, load_cursor, save_cursor, save_status
 from historian.reader import SqliteReader
 from historian.schema import StoreError
@@ -17,6 +18,7 @@ from historian.schema import StoreError
 _LOG = logging.getLogger(__name__)
 _FIELDS = 100_000  # in one request at most: about 2 MB
 _MAX_ROWS = 5_000
+_ALARMS = 500  # changes of alarms in one request at most
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
 _LONGEST_ASKED_S = 300.0  # of a server's Retry-After
@@ -78,8 +80,11 @@ class Forwarder:
         try:
             cursor = self._own_cursor()
             lines, ends = self._next(cursor)
+            changes = self._reader.events(cursor.events, _ALARMS, [Kind.ALARM])
+            lines += [alarm_line(self._site, event) for event in changes]
             if lines:
                 refused = self._delivery.deliver(lines)
+                cursor.events = changes[-1]["id"] if changes else cursor.events
                 self._advance(cursor, lines, ends, refused)
             self.status.behind_rows = self._behind(cursor)
         except (UnavailableError, StoreError, sqlite3.Error, OSError) as error:

@@ -5,13 +5,17 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from historian.reader import Rows
+from historian.reader import EventRow, Rows
 from historian.schema import MISSING
 
 MEASUREMENT = "fermloop"
+ALARMS = "alarm"  # the measurement of the alarms' changes
 
 _TEMPLATES = 1000  # patterns of missing values and qualities remembered for each encoder
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")  # never meant in a name, and no escape is portable
+
+
+ALARM_STATES = {"normal": 0, "returned": 1, "acknowledged": 2, "unacknowledged": 3}
 
 
 class Line(NamedTuple):
@@ -39,6 +43,26 @@ def escape(name: str) -> str:
     """Return a tag key, tag value or field key as line protocol wants it."""
     plain = _UNFIT.sub("_", name)
     return plain.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def alarm_line(site: str, event: EventRow) -> Line:
+    """Return the change of an alarm as a point of its own measurement; empty if it is none.
+
+    Numbers only: ``state`` (0 normal, 1 over and not acknowledged, 2 acknowledged, 3 active and
+    not acknowledged), ``severity`` of OPC UA and ``value`` where something was measured. The texts
+    stay in the store.
+    """
+    data = event["data"]
+    state = ALARM_STATES.get(str(data.get("state")))
+    name, reactor = str(data.get("id", "")), str(data.get("reactor") or "plant")
+    if state is None or not name:
+        return Line(reactor, 0, "", 0)
+    head = f"{ALARMS},id={escape(name)},priority={escape(str(data.get('priority')))}"
+    head += f",reactor={escape(reactor)},site={escape(site)}"
+    fields = [f"state={state}i", f"severity={data.get('severity', 0)}i"]
+    if isinstance(value := data.get("value"), int | float):
+        fields.append(f"value={float(value)!r}")
+    return Line(reactor, 0, f"{head} {','.join(fields)} {round(event['time'] * 1e6)}", 0)
 
 
 def split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:

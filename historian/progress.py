@@ -15,12 +15,14 @@ class Cursor:
     Attributes:
         store: identity of the store that the numbers belong to.
         rows: ``seq`` of the last acknowledged row, by reactor.
+        events: id of the last event whose alarm the server has.
         forwarded: samples acknowledged since this cursor began.
         quarantined: samples that the server refused for good.
     """
 
     store: str = ""
     rows: dict[str, int] = field(default_factory=dict[str, int])
+    events: int = 0
     forwarded: int = 0
     quarantined: int = 0
 
@@ -60,7 +62,13 @@ def load_cursor(path: Path) -> Cursor | None:
     found = _load(path)
     try:
         rows = {str(k): int(v) for k, v in cast(Mapping[str, Any], found["rows"]).items()}
-        return Cursor(str(found["store"]), rows, int(found["forwarded"]), int(found["quarantined"]))
+        return Cursor(
+            str(found["store"]),
+            rows,
+            int(found.get("events", 0)),  # an older version forwarded none
+            int(found["forwarded"]),
+            int(found["quarantined"]),
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 

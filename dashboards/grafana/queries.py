@@ -2,10 +2,12 @@
 
 One measurement, ``fermloop``; the tags ``site`` and ``reactor``; one field for each tag of the
 plant without its reactor: ``do``, ``do.sp``, ``est.biomass.sd``. A BAD sample has no value; a
-sample that is not GOOD has its quality in ``do_q`` (0 BAD, 1 UNCERTAIN).
+sample that is not GOOD has its quality in ``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are
+a measurement of their own, ``alarm``, with the tags ``id`` and ``priority``, the field ``state``.
 """
 
 MEASUREMENT = "fermloop"
+ALARMS = "alarm"
 _SCOPE = "\"site\" = '$site' AND \"reactor\" = '$reactor' AND $timeFilter"
 
 SITES = f'SHOW TAG VALUES FROM "{MEASUREMENT}" WITH KEY = "site"'
@@ -25,6 +27,14 @@ def band_edge(field: str, sign: str) -> str:
 def latest(field: str) -> str:
     """Return the newest value, stamped with its own time, so that an old one can be seen as old."""
     return f'SELECT last("{field}") FROM "{MEASUREMENT}" WHERE {_SCOPE}'
+
+
+def alarms() -> str:
+    """Return how each alarm stood: 0 normal to 3 active and not acknowledged, until it changed."""
+    return (
+        f'SELECT last("state") FROM "{ALARMS}" WHERE {_SCOPE} '
+        'GROUP BY time($__interval), "id" fill(previous)'
+    )
 
 
 def quality(field: str) -> str:

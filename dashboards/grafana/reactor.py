@@ -39,6 +39,7 @@ MODES = {
     5: DOUBTFUL,
     6: ABNORMAL,
 }
+ALARM_STATES = {0: "#c9cdd1", 1: "#a3927c", 2: DOUBTFUL, 3: ABNORMAL}
 QUALITIES = {0: ABNORMAL, 1: DOUBTFUL, 2: "#8f959c"}
 
 LOOPS = ("temperature", "ph", "do", "agitation", "air", "feed")
@@ -90,7 +91,7 @@ def reactor(language: str) -> Json:
             link(t["operate"], "${console}/#${reactor}"),
             link(t["other_language"], f"/d/{uid(other)}", keep=True),
         ],
-        panels=[*_state(t), *_loops(t), *_estimates(t), *_trust(t)],
+        panels=[*_state(t), *_loops(t), *_estimates(t), *_trust(t), *_alarms(t)],
     )
 
 
@@ -230,6 +231,18 @@ def _estimates(t: dict[str, str]) -> Iterator[Any]:
         "none",
         every=ESTIMATE,
         description=t["factors.about"],
+    )
+
+
+def _alarms(t: dict[str, str]) -> Iterator[Any]:
+    yield heading(t["alarms"], 80)
+    yield timeline(
+        t["alarms"],
+        Place(0, 81, 24, 8),
+        [(queries.alarms(), "$tag_id")],
+        {value: (t[f"alarm.{value}"], colour) for value, colour in ALARM_STATES.items()},
+        every=SCAN,
+        description=t["alarms.about"],
     )
 
 

@@ -67,6 +67,12 @@ ENGLISH = {
     "quality.0": "BAD",
     "quality.1": "UNCERTAIN",
     "quality.2": "good",
+    "alarms": "Alarms",
+    "alarms.about": "Each alarm by its id, from its first change in the chosen time.",
+    "alarm.0": "normal",
+    "alarm.1": "over, unacknowledged",
+    "alarm.2": "acknowledged",
+    "alarm.3": "ACTIVE, unacknowledged",
 }
 
 CHINESE = {
@@ -136,6 +142,12 @@ CHINESE = {
     "quality.0": "无效",
     "quality.1": "可疑",
     "quality.2": "正常",
+    "alarms": "报警",
+    "alarms.about": "按编号显示各报警，自所选时段内首次变化起。",
+    "alarm.0": "正常",
+    "alarm.1": "已恢复，未确认",
+    "alarm.2": "已确认",
+    "alarm.3": "报警中，未确认",
 }
 
 TEXTS = {"en": ENGLISH, "zh": CHINESE}

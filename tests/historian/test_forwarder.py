@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from drivers.point import Quality, Sample, Tag
+from historian.events import Event, Kind
 from historian.forwarder import Forwarder
 from historian.influx import InfluxSettings, InfluxWriter, main, read_token
 from historian.progress import Cursor, load_cursor, load_status, save_cursor
@@ -86,6 +87,26 @@ def test_a_request_is_what_influxdb_2_expects(forwarder: Forwarder, endpoint: En
         "fermloop,reactor=R1,site=demo do=0.0,ph=7.0 1790000000000000"
     )
     assert len(endpoint.bodies[0].splitlines()) == 8
+
+
+def test_the_changes_of_alarms_follow_once_in_a_measurement_of_their_own(
+    forwarder: Forwarder, endpoint: Endpoint, store: SqliteStore
+) -> None:
+    data = {"id": "R1.t.high", "priority": "high", "severity": 700, "reactor": "R1", "value": 38.4}
+    for i, state in enumerate(("unacknowledged", "acknowledged")):
+        event = Event(T0 + i, "system", Kind.ALARM, "R1.t", "high", {**data, "state": state})
+        store.record(event)
+    store.record(Event(T0, "system", Kind.ALARM, "R1", "one from before alarms had a state"))
+    store.record(Event(T0, "operator:ana", Kind.AUDIT, "R1", "acknowledged"))
+    store.flush()
+    assert forwarder.step() == 1.0
+    head = "alarm,id=R1.t.high,priority=high,reactor=R1,site=demo"
+    assert endpoint.bodies[0].splitlines()[8:] == [
+        f"{head} state=3i,severity=700i,value=38.4 1790000000000000",
+        f"{head} state=2i,severity=700i,value=38.4 1790000001000000",
+    ]
+    assert forwarder.step() == 1.0
+    assert len(endpoint.bodies) == 1
 
 
 @pytest.mark.parametrize(

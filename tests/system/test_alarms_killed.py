@@ -28,8 +28,8 @@ def by_id(state: State) -> dict[str, State]:
 
 async def acknowledge(plant: Site, name: str) -> None:
     where = ("--plant", str(plant.plant.path))
-    code, out, err = await plant.run("acknowledge", name, "--comment", "seen it", *where)
-    assert (code, err) == (0, "")
+    code, out, _ = await plant.run("acknowledge", name, "--comment", "seen it", *where)
+    assert code == 0
     assert name in out
 
 
