@@ -31,7 +31,7 @@ LOOP_MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
 RECIPE_ACTIONS = ("start", "hold", "resume", "abort")
 OPTIMISER_MODES = ("off", "shadow", "on")
 
-SESSION_EVENTS = ("log in", "log out", "locked out")
+SESSION_EVENTS = ("log in", "log out", "locked out", "password")  # his own
 USER_EVENTS = ("made", "role", "password", "locked", "unlocked", "removed")
 
 

@@ -123,6 +123,14 @@ class ConsoleSettings(Settings):
     """The web console's own address."""
 
     address: str = Field("127.0.0.1:8080", pattern=r"^.+:\d{1,5}$", description="HOST:PORT")
+    certificate: str | None = Field(None, description="PEM file; TLS, and any address")
+    key: str | None = Field(None, description="PEM file, readable by its owner alone")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ConsoleSettings":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are required together")
+        return self
 
 
 class InfluxSettings(Settings):

@@ -93,6 +93,7 @@ def _loop(loop: Loop, samples: Mapping[str, Sample]) -> dict[str, Any]:
         "actual": loop.actual.name,
         "modes": [m.name for m in loop.modes],
         "reason": loop.reason,
+        "measured": loop.settings.measured,
         "local": loop.local,
         "hand": loop.hand,
         "critical": loop.settings.critical,

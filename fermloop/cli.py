@@ -13,6 +13,7 @@ from fermloop import (
     files,
     interlocks,
     operators,
+    people,
     simulators,
     tuners,
 )
@@ -119,6 +120,12 @@ app.add_typer(
     certificates.app,
     name="cert",
     short_help="Make, show and trust OPC UA certificates.",
+    rich_help_panel=WITHOUT,
+)
+app.add_typer(
+    people.app,
+    name="user",
+    short_help="Who may log in and act.",
     rich_help_panel=WITHOUT,
 )
 app.add_typer(

@@ -60,7 +60,7 @@ def new_password(name: str) -> str:
     Raises:
         FailureError: the two differ, or there is nobody to ask.
     """
-    if (given := _from_file()) is not None:
+    if (given := _from_file(second=True)) is not None:
         return given
     first = _typed(f"new password of {name}: ")
     if _typed("the same again: ") != first:
@@ -89,8 +89,8 @@ def _typed(prompt: str) -> str:
     return getpass.getpass(prompt)
 
 
-def _from_file() -> str | None:
-    """Return the first line of the password file, which its owner alone may read."""
+def _from_file(*, second: bool = False) -> str | None:
+    """Return the password file's first line, or its ``second`` if it has one."""
     path = os.environ.get(PASSWORD_FILE)
     if not path:
         return None
@@ -98,7 +98,8 @@ def _from_file() -> str | None:
         mode = Path(path).stat().st_mode & 0o777
         if mode & 0o077:
             raise FailureError(f"{path}: mode {mode:04o} is not allowed; 0600", USAGE)
-        password = Path(path).read_text(encoding="utf-8").split("\n")[0]
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        password = (lines[1] if second and len(lines) > 1 else "") or lines[0]
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "not text"
         raise FailureError(f"{path}: {why}; {PASSWORD_FILE} names a readable file", USAGE) from None

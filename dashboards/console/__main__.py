@@ -8,14 +8,18 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import uvicorn
+from cryptography import x509
 
+from controller.users import UserError
 from dashboards.console.app import create_app
 from dashboards.console.live import Live
+from dashboards.console.rim import LOOPBACK
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,33 +37,36 @@ class Server(uvicorn.Server):
         yield
 
 
-def loopback(address: str) -> tuple[str, int]:
+def split(address: str, *, secure: bool = False) -> tuple[str, int]:
     """Return host and port of ``127.0.0.1:8080``, ``localhost:8080`` or ``[::1]:8080``.
 
+    Args:
+        address: where to listen.
+        secure: through TLS, so that any address of this machine is allowed.
+
     Raises:
-        AddressError: it is no address, or other machines could reach it: this console has no
-            log-in, so it serves this machine only.
+        AddressError: it is no address, or other machines could reach it without TLS.
     """
     host, colon, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     allowed = "127.0.0.1, [::1] or localhost, with a port from 0 to 65535, as in 127.0.0.1:8080"
     if not (colon and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise AddressError(f"--address {address}: allowed is {allowed}")
-    if host not in ("127.0.0.1", "::1", "localhost"):
+    if host not in ("127.0.0.1", "::1", "localhost") and not (secure and host):
         raise AddressError(
-            f"--address {address}: without log-in the console serves this machine only; "
-            f"allowed is {allowed}"
+            f"--address {address}: without TLS (certificate and key) the console serves this "
+            f"machine only; allowed is {allowed}"
         )
     return ("127.0.0.1" if host == "localhost" else host), int(port)
 
 
-def bind(address: str) -> socket.socket:
-    """Return a listening socket at a loopback address.
+def bind(address: str, *, secure: bool = False) -> socket.socket:
+    """Return a listening socket.
 
     Raises:
-        AddressError: not loopback, or the port cannot be had.
+        AddressError: not loopback and not through TLS, or the port cannot be had.
     """
-    host, port = loopback(address)
+    host, port = split(address, secure=secure)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -82,12 +89,48 @@ def die_with_parent() -> None:
         sys.exit(0)
 
 
-async def serve(bound: socket.socket, socket_path: Path, store_path: Path, site: str) -> None:
-    """Serve until SIGTERM or SIGINT, then end the event streams and return."""
-    app = create_app(socket_path, store_path, site)
+def certified(certificate: Path, key: Path) -> tuple[str, ...]:
+    """Return the names that a certificate is for; browsers may call the console by these.
+
+    Raises:
+        AddressError: certificate or key cannot be used, or others can read the key.
+    """
+    try:
+        mode = key.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise AddressError(f"--key {key}: mode {mode:04o} is not allowed; its owner alone")
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
+        raise AddressError(f"--certificate {certificate}: cannot be used: {error}") from None
+    addresses = names.get_values_for_type(x509.IPAddress)
+    shown = [f"[{a}]" if a.version == 6 else str(a) for a in addresses]
+    return tuple(name.lower() for name in [*names.get_values_for_type(x509.DNSName), *shown])
+
+
+async def serve(bound: socket.socket, chosen: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT, then end the event streams and return.
+
+    Raises:
+        AddressError: certificate or key cannot be used.
+    """
+    secure = chosen.certificate is not None
+    names = certified(chosen.certificate, chosen.key) if secure else ()
+    host, port = bound.getsockname()[:2]
+    app = create_app(
+        chosen.socket,
+        chosen.store,
+        chosen.site,
+        cookie=f"__Host-fermloop-{port}" if secure else f"fermloop-{port}",
+        hosts=(*LOOPBACK, *names),
+        secure=secure,
+    )
     live: Live = app.state.live
     config = uvicorn.Config(
         app,
+        ssl_certfile=chosen.certificate,
+        ssl_keyfile=chosen.key,
         http="h11",
         ws="none",
         log_config=None,
@@ -104,9 +147,15 @@ async def serve(bound: socket.socket, socket_path: Path, store_path: Path, site:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"console: http://{shown}:{port}/", flush=True)
+    print(f"console: http{'s' if secure else ''}://{shown}:{port}/", flush=True)
+    if token := app.state.acting.door.setup:
+        print(
+            f"console: no users yet; set-up token, good once: {token}\n"
+            "console: it makes the first engineer on the page; so does "
+            "fermloop user add PLANT.toml NAME --role engineer",
+            flush=True,
+        )
     await server.serve(sockets=[bound])
 
 
@@ -114,22 +163,27 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the console; return the exit code: 2 for a wrong argument, else 0."""
     parser = argparse.ArgumentParser(
         prog="python -m dashboards.console",
-        description="The web console of one plant: it shows and never commands.",
+        description="The web console of one plant, and the log-in of its people.",
     )
     parser.add_argument("--socket", type=Path, required=True, help="the command socket")
     parser.add_argument("--store", type=Path, required=True, help="the local store, store.sqlite")
-    parser.add_argument("--address", default="127.0.0.1:8080", help="loopback only (%(default)s)")
+    parser.add_argument(
+        "--address", default="127.0.0.1:8080", help="loopback, or TLS (%(default)s)"
+    )
     parser.add_argument("--site", default="", help="the plant's name until the controller tells it")
+    parser.add_argument("--certificate", type=Path, help="PEM; TLS, and any address")
+    parser.add_argument("--key", type=Path, help="PEM, readable by its owner alone")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    die_with_parent()
     try:
-        bound = bind(chosen.address)
-    except AddressError as error:
+        if (chosen.certificate is None) != (chosen.key is None):
+            raise AddressError("--certificate and --key: both or none are required")
+        with bind(chosen.address, secure=chosen.certificate is not None) as bound:
+            asyncio.run(serve(bound, chosen))
+    except (AddressError, UserError) as error:
         print(f"console: {error}", file=sys.stderr)
         return 2
-    die_with_parent()
-    with bound:
-        asyncio.run(serve(bound, chosen.socket, chosen.store, chosen.site))
     return 0
 
 

@@ -1,7 +1,8 @@
-"""The console's web application: one page, its live state, its trends and its texts; read-only."""
+"""The console's web application: one page, its live state, its trends, its texts, and acting."""
 
 import asyncio
 import contextlib
+import functools
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -13,8 +14,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
+from controller.users import UserError, Users
+from dashboards.console.acting import Acting, RefusedError, add_routes
+from dashboards.console.door import Door
 from dashboards.console.live import Live, TooManyError
-from dashboards.console.rim import Rim
+from dashboards.console.rim import LOOPBACK, Rim
 from dashboards.console.trends import QueryError, StoreError, Trends
 
 LANGUAGES = ("en", "zh")
@@ -36,9 +40,18 @@ class EventStream(StreamingResponse):
 
 
 def create_app(
-    socket_path: Path, store_path: Path, site: str, period_s: float = 1.0, listeners_max: int = 64
+    socket_path: Path,
+    store_path: Path,
+    site: str,
+    period_s: float = 1.0,
+    listeners_max: int = 64,
+    *,
+    users: Users | None = None,
+    cookie: str = "fermloop",
+    hosts: tuple[str, ...] = LOOPBACK,
+    secure: bool = False,
 ) -> FastAPI:
-    """Return the console of one plant. It keeps no state but the last answer of the controller.
+    """Return the console of one plant: the last answer of the controller, and who has logged in.
 
     Args:
         socket_path: the controller's command socket; it need not be there yet.
@@ -46,12 +59,18 @@ def create_app(
         site: the plant's name until the controller has told its own.
         period_s: wall seconds between two questions to the controller, > 0.
         listeners_max: browsers served with live values at once.
+        users: of the plant; those beside the store if not given.
+        cookie: name of the session's cookie.
+        hosts: names by which browsers may call this console.
+        secure: it is served through TLS.
 
     Raises:
-        ValueError: ``period_s`` is not > 0.
+        ValueError: ``period_s`` is not > 0, or the file of the users is damaged.
     """
     live = Live(socket_path, site, period_s, listeners_max)
     trends = Trends(store_path)
+    door = Door(users or Users(store_path.with_name("users.json")))
+    acting = Acting(door, socket_path, cookie, secure=secure)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -63,6 +82,7 @@ def create_app(
             with contextlib.suppress(asyncio.CancelledError):
                 await asking
             await live.aclose()
+            await acting.aclose()
             trends.close()
 
     # FastAPI's own pages load scripts from other hosts, so there are none
@@ -70,14 +90,18 @@ def create_app(
         title="fermloop console", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.live = live
-    app.add_middleware(Rim)
+    app.state.acting = acting
+    app.add_middleware(Rim, hosts=hosts, secure=secure)
     app.add_exception_handler(HTTPException, _refused)
-    _routes(app, live, trends)
+    app.add_exception_handler(RefusedError, _said)
+    app.add_exception_handler(UserError, _said)
+    _routes(app, live, trends, acting)
+    add_routes(app, acting)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 
 
-def _routes(app: FastAPI, live: Live, trends: Trends) -> None:
+def _routes(app: FastAPI, live: Live, trends: Trends, acting: Acting) -> None:
     @app.get("/")
     async def page() -> FileResponse:  # pyright: ignore[reportUnusedFunction]
         return FileResponse(STATIC / "index.html", media_type="text/html")
@@ -87,13 +111,17 @@ def _routes(app: FastAPI, live: Live, trends: Trends) -> None:
         return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
 
     @app.get("/api/state")
-    async def state() -> Response:  # pyright: ignore[reportUnusedFunction]
+    async def state(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        acting.viewer(request)
         return Response(live.text, media_type="application/json")
 
     @app.get("/events")
-    async def events() -> Response:  # pyright: ignore[reportUnusedFunction]
+    async def events(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        acting.viewer(request)
+        secret = request.cookies.get(acting.cookie, "")
+        there = functools.partial(acting.door.who, secret)
         try:
-            return EventStream(live.events(), headers={"cache-control": "no-store"})
+            return EventStream(live.events(there), headers={"cache-control": "no-store"})
         except TooManyError as error:
             return _error(503, str(error))
 
@@ -105,6 +133,7 @@ def _routes(app: FastAPI, live: Live, trends: Trends) -> None:
 
     @app.get("/api/series")
     async def series(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        acting.viewer(request)
         try:
             query = trends.query(request.query_params.multi_items(), live.plant_time)
             text = await trends.text(query)
@@ -121,8 +150,12 @@ def _error(status: int, text: str) -> JSONResponse:
 
 async def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    words = {404: "no such page", 405: "this console only reads; GET is allowed"}
+    words = {404: "no such page", 405: "that method is not allowed here"}
     return _error(status, f"{request.url.path}: {words.get(status, 'the request was refused')}")
+
+
+async def _said(_: Request, error: Exception) -> Response:
+    return _error(error.status if isinstance(error, RefusedError) else 503, str(error))
 
 
 def catalogue(language: str) -> dict[str, str]:

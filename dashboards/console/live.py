@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -94,22 +94,25 @@ class Live:
         self._text = self._snapshot()
         self._wake()
 
-    def events(self) -> AsyncGenerator[bytes, None]:
+    def events(self, wanted: Callable[[], object] = lambda: True) -> AsyncGenerator[bytes, None]:
         """Return one browser's server-sent events: the newest snapshot at once, then each newer.
+
+        Args:
+            wanted: asked before each; the stream ends when it says no: the session is over.
 
         Raises:
             TooManyError: ``listeners_max`` streams are being served.
         """
         if len(self._listeners) >= self._listeners_max:
             raise TooManyError(f"{self._listeners_max} browsers are watching; no more are served")
-        return self._events()
+        return self._events(wanted)
 
-    async def _events(self) -> AsyncGenerator[bytes, None]:
+    async def _events(self, wanted: Callable[[], object]) -> AsyncGenerator[bytes, None]:
         news = asyncio.Event()
         self._listeners.add(news)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
-            while not self._closed:
+            while not self._closed and wanted():
                 news.clear()
                 yield f"id: {self._number}\nevent: state\ndata: {self._text}\n\n".encode()
                 await news.wait()

@@ -17,21 +17,32 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+POSTED = ("/api/login", "/api/setup", "/api/logout", "/api/active")
+COMMAND = "/api/command/"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
 
 
 class Rim:
-    """Lets through only reading, only from a page that this console itself has served.
+    """Lets through only what a page asks that this console itself has served.
 
     A foreign site whose name was made to point at this machine (DNS rebinding) is told by its
-    ``Host`` header; its page could otherwise read the plant through the operator's browser.
+    ``Host`` header; its page could otherwise read the plant through the operator's browser. What
+    is posted must come from a page of the same origin, to one of the paths that take something.
+
+    Args:
+        app: what is behind it.
+        hosts: names by which this console may be called.
+        secure: it is served through TLS.
     """
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...] = LOOPBACK) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: tuple[str, ...] = LOOPBACK, *, secure: bool = False
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._scheme = "https" if secure else "http"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse or pass on one request."""
@@ -47,6 +58,8 @@ class Rim:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if self._scheme == "https":
+                    headers["strict-transport-security"] = "max-age=31536000"
                 headers.setdefault("cache-control", "no-cache")
             await send(message)
 
@@ -58,10 +71,15 @@ class Rim:
         if match is None or match[1].lower() not in self._hosts:
             allowed = ", ".join(self._hosts)
             return _error(421, f"Host {', '.join(hosts) or 'missing'}: allowed is {allowed}")
-        if scope["method"] not in ("GET", "HEAD"):
-            return _error(
-                405, f"{scope['method']} {scope['path']}: this console only reads; GET is allowed"
-            )
+        method, path = scope["method"], scope["path"]
+        if method in ("GET", "HEAD"):
+            return None
+        if method != "POST" or not (path in POSTED or path.startswith(COMMAND)):
+            return _error(405, f"{method} {path[:200]}: only reading is allowed there")
+        origins = [v.decode("latin-1") for name, v in scope["headers"] if name == b"origin"]
+        ours = f"{self._scheme}://{hosts[0]}"
+        if origins != [ours]:
+            return _error(403, f"Origin {', '.join(origins) or 'missing'}: allowed is {ours}")
         return None
 
 

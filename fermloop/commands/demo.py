@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import secrets
 import socket
 import sys
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from controller.authority import Role
 from controller.plant import Plant, load_plant
 from controller.supervisor import Child, Supervisor
 from fermloop.commands import report
@@ -22,11 +24,14 @@ from fermloop.commands.run import busy, free_address, host_and_port, processes
 from fermloop.commands.simulated import require_served
 from fermloop.commands.watch import Watch
 from fermloop.failure import WORLD, FailureError
+from fermloop.identity import users_of
 
 PLANT, RECIPE = "plants/ecoli_5l.toml", "recipes/ecoli.toml"
 REACTOR = "R1"
 READY, TRUTH = "simulator.ready", "truth.json"
 PLAIN_S = 10.0  # wall s between two status lines where piped
+USER = "demo"
+SYLLABLES = ("bdfghklmnprstvz", "aeiou")  # what is easily read and typed; 37 bits in six
 TAIL = 15  # lines of the log that a failure shows
 
 
@@ -56,6 +61,7 @@ def run(
         recipe_for(plant, sim / RECIPE)
         if not headless:
             out.print(f"console: http://{plant.settings.console.address}/")
+            out.print(f"log in:  {USER}, password {guest(folder)}")
         out.print(f"data:    {folder}", soft_wrap=True)
         watch = Watch(plant.socket, out, PLAIN_S, "demo")
         code = asyncio.run(_run(plant, asked, sim / RECIPE, watch))
@@ -90,6 +96,15 @@ def derived(source: Path, folder: Path, claims: ExitStack) -> Plant:
     path = folder / "plant.toml"
     path.write_text(text, encoding="utf-8")
     return load_plant(path)
+
+
+def guest(folder: Path) -> str:
+    """Make the demo's only user and return his password; both end with the demo's folder."""
+    password = "-".join(
+        "".join(secrets.choice(letters) for letters in SYLLABLES * 2) for _ in range(3)
+    )
+    users_of(folder).add(USER, Role.ENGINEER, password)
+    return password
 
 
 def _claimed(hostport: str, claims: ExitStack) -> bool:

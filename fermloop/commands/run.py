@@ -160,5 +160,8 @@ def processes(
         address = ("--address", plant.settings.console.address)
         site = ("--site", plant.settings.site)
         argv = [*python, "dashboards.console", *where, *address, *site]
+        shown = plant.settings.console
+        if shown.certificate is not None and shown.key is not None:
+            argv += ["--certificate", shown.certificate, "--key", shown.key]
         children.append(Child("console", argv, log=log))
     return children

@@ -3,9 +3,11 @@
 It is the far end of a wire. Its curves are those of a fed-batch, smooth functions of plant time.
 """
 
+import functools
 import json
 import math
 import socketserver
+import tempfile
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from controller.alarm import Alarm, Definition, Priority
+from controller.authority import Role
+from controller.users import Users
 from drivers.point import Quality, Sample, Tag
 from historian.sqlite import SqliteStore
 
@@ -110,6 +114,10 @@ def _loop(name: str, now: dict[str, float]) -> dict[str, Any]:
         "target": "CASCADE" if cascade else "OPTIMISER" if name == "feed" else "AUTO",
         "actual": "CASCADE" if cascade else "OPTIMISER" if name == "feed" else "AUTO",
         "modes": ["OFF", "MANUAL", "AUTO"],
+        "local": sp,
+        "hand": None,
+        "critical": name == "ph",
+        "sp_rate_per_s": 0.01 if name == "temperature" else None,
         "reason": "",
     }
 
@@ -170,6 +178,7 @@ def state(time: float = START + 10.4 * 3600) -> dict[str, Any]:
         },
         "reactors": {
             "R1": {
+                "stopped": False,
                 "batch": {
                     "id": "R1-20261122-0001",
                     "recipe": "ecoli",
@@ -212,6 +221,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = True
     answer: Callable[[], tuple[int, bytes]]
+    obey: Callable[[str, dict[str, Any]], tuple[int, bytes]]
     asked: int = 0
 
 
@@ -226,17 +236,32 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, body = self.server.obey(self.path, sent)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
 class FarEnd:
-    """A controller's command socket that answers ``GET /state`` with ``state`` or ``raw``."""
+    """A controller's command socket that answers ``GET /state`` with ``state`` or ``raw``.
+
+    Attributes:
+        told: every command with its body, in order.
+        refusal: what it answers to commands instead of obeying: status and words.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.state: dict[str, Any] = state()
         self.raw: tuple[int, bytes] | None = None
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.refusal: tuple[int, str] | None = None
         self._server: _Server | None = None
 
     @property
@@ -249,6 +274,7 @@ class FarEnd:
         self.path.unlink(missing_ok=True)
         server = _Server(str(self.path), _Request)
         server.answer = self._answer
+        server.obey = self._obey
         self._server = server
         self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -266,12 +292,39 @@ class FarEnd:
     def _answer(self) -> tuple[int, bytes]:
         return self.raw or (200, json.dumps(self.state).encode())
 
+    def _obey(self, path: str, sent: dict[str, Any]) -> tuple[int, bytes]:
+        self.told.append((path, sent))
+        if self.refusal is not None:
+            return self.refusal[0], json.dumps({"error": self.refusal[1]}).encode()
+        return 200, json.dumps({"ok": True, "text": f"done: {path}"}).encode()
+
     def __enter__(self) -> "FarEnd":
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+PASSWORD = "溶氧 35 percent"
+PEOPLE = {"eva": Role.ENGINEER, "ana": Role.OPERATOR, "vic": Role.VIEWER}
+
+
+@functools.cache
+def _people() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        users = Users(Path(folder) / "users.json")
+        for name, role in PEOPLE.items():
+            users.add(name, role, PASSWORD)
+        return users.path.read_text(encoding="utf-8")
+
+
+def people(folder: Path) -> Path:
+    """Write the users of a plant into ``folder``: one of each role, all with ``PASSWORD``."""
+    path = folder / "users.json"
+    path.touch(0o600)
+    path.write_text(_people(), encoding="utf-8")
+    return path
 
 
 def fill(

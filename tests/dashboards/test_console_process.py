@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dashboards.console.__main__ import AddressError, bind, loopback, main
-from tests.dashboards.far_end import FarEnd
+from dashboards.console.__main__ import AddressError, bind, main, split
+from tests.dashboards.far_end import PASSWORD, FarEnd, people
 
 pytestmark = pytest.mark.real_time
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_loopback_addresses_are_taken(address: str, expected: tuple[str, int]) -> None:
-    assert loopback(address) == expected
+    assert split(address) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,7 @@ def test_a_busy_port_is_named() -> None:
 
 
 def command(tmp_path: Path, far_end: FarEnd) -> list[str]:
+    people(tmp_path)
     store = str(tmp_path / "store.sqlite")
     arguments = ["--socket", str(far_end.path), "--store", store, "--address", "127.0.0.1:0"]
     return [sys.executable, "-m", "dashboards.console", *arguments]
@@ -75,13 +76,22 @@ def address(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().split("console: ")[1].strip()
 
 
+def entered(client: httpx.Client) -> httpx.Client:
+    """Log in, as the page does."""
+    origin = str(client.base_url).rstrip("/")
+    who = {"name": "vic", "password": PASSWORD}
+    answer = client.post("/api/login", json=who, headers={"origin": origin})
+    assert answer.status_code == 200, answer.text
+    return client
+
+
 def test_the_process_serves_events_and_ends_cleanly_on_sigterm_while_a_browser_watches(
     tmp_path: Path, far_end: FarEnd
 ) -> None:
     with (
         started(command(tmp_path, far_end)) as process,
         httpx.Client(base_url=address(process)) as client,
-        client.stream("GET", "/events") as stream,
+        entered(client).stream("GET", "/events") as stream,
     ):
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.iter_lines()
@@ -106,7 +116,7 @@ def test_the_process_dies_with_its_parent(tmp_path: Path, far_end: FarEnd) -> No
     with (
         started([sys.executable, "-c", PARENT, *command(tmp_path, far_end)]) as parent,
         httpx.Client(base_url=address(parent)) as client,
-        client.stream("GET", "/events") as stream,
+        entered(client).stream("GET", "/events") as stream,
     ):
         lines = stream.iter_lines()
         assert next(lines) == "retry: 1000"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.alarm import Priority, State
+from controller.authority import Role
 from controller.consistency import UNITS
 from dashboards.console.app import LANGUAGES, STATIC, catalogue
 from drivers.point import Quality
@@ -40,6 +41,8 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "unit": set(UNITS) | {"do"},
         "interlock": {lock for reactor in reactors for lock in reactor["interlock"]},
         "phase": {phase["name"] for recipe in recipes for phase in recipe["phase"]},
+        "role": {role.word for role in Role},
+        "recipe": words("start hold resume abort"),
         "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
         "quality": {quality.name for quality in Quality},
         "batch_state": words("IDLE RUNNING HELD ABORTED DONE"),
@@ -63,7 +66,7 @@ def keys_in_the_page() -> set[str]:
 
 def keys_by_name() -> set[str]:
     """Return the keys that the page makes of a group and a name out of the plant."""
-    looked_up = set(re.findall(r"word\(\s*\"(\w+)\"", TEXT)) | {"trends", "trend"}
+    looked_up = set(re.findall(r"word\(\s*\"(\w+)\"", TEXT)) | {"trends", "trend", "recipe"}
     known = names_of_the_plant()
     return {f"{group}.{name}" for group in looked_up for name in known.get(group, ())}
 

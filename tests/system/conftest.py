@@ -8,8 +8,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.dashboards.far_end import FarEnd, fill, state
-from tests.system.pages import CHROMIUM, FLAGS, NOW, console
+from tests.dashboards.far_end import FarEnd, fill, people, state
+from tests.system.pages import CHROMIUM, FLAGS, NOW, console, enter
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,7 @@ def chromium() -> Generator[Browser]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("console") / "store.sqlite"
+    people(path.parent)
     fill(path, NOW - 9 * 3600, NOW, 3.0, gap=(NOW - 2400, NOW - 1500))
     return path
 
@@ -39,6 +40,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Generator[FarEnd]:
 def far_end(wire: FarEnd) -> FarEnd:
     """The command socket, with all well again after the test before."""
     wire.state = state(NOW)
+    wire.told, wire.refusal = [], None
     wire.stop()
     wire.start()
     return wire
@@ -54,9 +56,17 @@ def served(wire: FarEnd, store: Path) -> Generator[str]:
 def url(far_end: FarEnd, served: str) -> str:
     """The console's address, when it has heard that all is well again."""
     asked = far_end.asked
-    with httpx.Client(base_url=served) as client, client.stream("GET", "/events") as stream:
-        for line in stream.iter_lines():
-            fresh = far_end.asked > asked and line.startswith("data: ")
-            if fresh and json.loads(line[6:])["state"] == far_end.state:
-                break
+    with httpx.Client(base_url=served) as client:
+        enter(client)
+        with client.stream("GET", "/events") as stream:
+            heard(stream, far_end, asked)
+    far_end.told.clear()
     return served
+
+
+def heard(stream: httpx.Response, far_end: FarEnd, asked: int) -> None:
+    """Read until the console has heard what is so now."""
+    for line in stream.iter_lines():
+        fresh = far_end.asked > asked and line.startswith("data: ")
+        if fresh and json.loads(line[6:])["state"] == far_end.state:
+            break

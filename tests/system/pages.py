@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
-from tests.dashboards.far_end import START, FarEnd
+from tests.dashboards.far_end import PASSWORD, START, FarEnd
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -65,6 +66,7 @@ def watch(
     locale: str = "en-GB",
     *,
     quiet: bool = True,
+    name: str = "vic",
 ) -> Generator[Watched]:
     """Open the page as a person's browser would, and check at the end that it was quiet."""
     context = chromium.new_context(
@@ -73,6 +75,10 @@ def watch(
         timezone_id="Asia/Shanghai",
         reduced_motion="reduce",
     )
+    if name:
+        with httpx.Client(base_url=url) as client:
+            for key, value in enter(client, name).items():
+                context.add_cookies([{"name": key, "value": value, "url": url}])
     page = context.new_page()
     page.set_default_timeout(20_000)
     watched = Watched(page)
@@ -80,11 +86,27 @@ def watch(
     page.on("pageerror", lambda error: watched.errors.append(str(error)))
     page.on("request", watched.asked)
     page.goto(url)
-    page.wait_for_selector("[data-chart=do][data-points]")
+    page.wait_for_selector("[data-chart=do][data-points]" if name else "form.door")
     yield watched
     context.close()
     if quiet:
         watched.check()
+
+
+def enter(client: httpx.Client, name: str = "vic") -> httpx.Cookies:
+    """Log in and return the cookies."""
+    origin = {"origin": str(client.base_url).rstrip("/")}
+    who = {"name": name, "password": PASSWORD}
+    assert client.post("/api/login", json=who, headers=origin).status_code == 200
+    return client.cookies
+
+
+def type_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Fill in the log-in form and send it."""
+    form = page.locator("form.door")
+    form.locator("[name=name]").fill(name)
+    form.locator("[name=password]").fill(password)
+    form.locator("[type=submit]").click()
 
 
 def plate(page: Page, loop: str) -> str:

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, expect
 
-from tests.dashboards.far_end import FarEnd, state
-from tests.system.pages import NOW, console, plate, watch
+from tests.dashboards.far_end import FarEnd, people, state
+from tests.system.pages import NOW, console, plate, type_in, watch
 
 
 def test_a_silent_controller_looks_silent_and_comes_back(
@@ -42,6 +42,8 @@ def test_a_lost_console_is_told_and_the_page_connects_again_by_itself(
             value = w.page.locator("[data-loop=do] .value")
             expect(value).to_have_css("text-decoration-line", "line-through")
             with console(far_end, store, port):
+                expect(w.page.locator("form.door h2")).to_have_text("Log in")  # sessions are gone
+                type_in(w.page, "vic")
                 expect(w.page.locator("#link")).to_have_text("Controller answers")
                 expect(w.page.locator("#banner")).to_be_hidden()
             assert w.hosts == {"127.0.0.1"}
@@ -50,6 +52,7 @@ def test_a_lost_console_is_told_and_the_page_connects_again_by_itself(
 def test_without_a_store_the_page_says_that_there_is_no_history(
     chromium: Browser, far_end: FarEnd, tmp_path: Path
 ) -> None:
+    people(tmp_path)
     with console(far_end, tmp_path / "none.sqlite") as url, watch(chromium, url) as w:
         expect(w.page.locator("#trend-note")).to_have_text("No history yet")
         # and is drawn from what comes in, which the next empty answer does not take away

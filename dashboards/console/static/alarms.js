@@ -1,5 +1,6 @@
 // The alarms as they stand: priority by shape, word and colour; what nobody has acknowledged first.
 
+import { alarmActions, who } from "./act.js";
 import { el, show } from "./dom.js";
 import { age, dateTime, language, t, word } from "./text.js";
 
@@ -32,7 +33,7 @@ function row(a, now) {
     ),
     el("div", {}, el("b", {}, a.subject), " ", said(a), a.count > 1 ? ` ${t("alarms.count", { n: a.count })}` : ""),
     a.who ? el("small", {}, t("alarms.seen_by", { who: a.who }), a.comment ? ` ${a.comment}` : "") : null,
-    waits ? el("code", {}, a.id) : null,
+    waits ? el("div", { class: "acts" }, el("code", {}, a.id), ...alarmActions(a.id)) : null,
   );
 }
 
@@ -43,7 +44,7 @@ export function alarms({ alarms: list, time }) {
   const shown = all.slice(0, SHOWN);
   const ages = shown.map((a) => age(Math.max(0, time - a.time)));
   const node = document.getElementById("alarms");
-  show(node, [shown, ages, all.length, language()], () => [
+  show(node, [shown, ages, all.length, who()?.role, language()], () => [
     el("h2", {}, t("alarms.title"), waiting ? el("small", { class: "waits" }, t("alarms.waiting", { n: waiting })) : null),
     all.length ? el("ul", {}, ...shown.map((a) => row(a, time))) : el("p", { class: "quiet" }, t("alarms.none")),
     all.length > SHOWN ? el("small", {}, t("alarms.more", { n: all.length - SHOWN })) : null,

@@ -1,5 +1,7 @@
 // One faceplate a loop: measured value, setpoint, output, quality, mode, and why where it matters.
 
+import { loopActions, who } from "./act.js";
+import { said as saidOf } from "./alarms.js";
 import { el, say, shape, show } from "./dom.js";
 import { age, number, quantity, t, unitOf, word } from "./text.js";
 
@@ -54,6 +56,8 @@ function build(name) {
     op: part("op live"),
     opFill: part("fill"),
     why: el("div", { class: "why" }),
+    alarms: el("div", { class: "own-alarms" }),
+    acts: el("div", { class: "acts" }),
   };
   n.bar = el("div", { class: "bar", "aria-hidden": "true" }, n.fill, n.mark);
   n.opBar = el("div", { class: "bar thin", "aria-hidden": "true" }, n.opFill);
@@ -68,6 +72,8 @@ function build(name) {
     el("div", { class: "row output" }, n.opName, n.op),
     n.opBar,
     n.why,
+    n.alarms,
+    n.acts,
   );
   return n;
 }
@@ -116,7 +122,7 @@ function modes(n, loop) {
   ]);
 }
 
-function update(n, id, name, loop, reactor, now) {
+function update(n, id, name, loop, reactor, now, alarms) {
   const key = `${id}.${name}`;
   const m = measured(reactor, id, name, loop);
   const { value, age: old } = faded(key, m, now);
@@ -136,10 +142,15 @@ function update(n, id, name, loop, reactor, now) {
   say(n.op, quantity(loop.op, loop.op_unit));
   bars(n, key, loop, value);
   modes(n, loop);
+  const own = alarms.filter((a) => a.active && (a.subject === key || a.subject === loop.measured));
+  show(n.alarms, [own.map((a) => a.text), document.documentElement.lang], () => own.map((a) => el("small", {}, shape("alarm"), saidOf(a))));
+  // the buttons keep their focus while only values move: their dialogs take these when they open
+  n.loop = loop;
+  show(n.acts, [who()?.role, loop.target, loop.modes, loop.critical, document.documentElement.lang], () => loopActions(id, name, () => n.loop));
 }
 
 /** Show every loop of one reactor. */
-export function faceplates(node, id, reactor, now) {
+export function faceplates(node, id, reactor, now, alarms) {
   const names = Object.keys(reactor.loops ?? {}).sort((a, b) => rank(a) - rank(b));
   const wanted = names.map((name) => `${id}.${name}`);
   if ([...plates.keys()].join() !== wanted.join()) {
@@ -147,5 +158,5 @@ export function faceplates(node, id, reactor, now) {
     for (const name of names) plates.set(`${id}.${name}`, build(name));
     node.replaceChildren(...[...plates.values()].map((n) => n.root));
   }
-  for (const name of names) update(plates.get(`${id}.${name}`), id, name, reactor.loops[name], reactor, now);
+  for (const name of names) update(plates.get(`${id}.${name}`), id, name, reactor.loops[name], reactor, now, alarms);
 }

@@ -5,9 +5,9 @@ const REOPEN_MS = 3000;
 
 /**
  * Watch the plant. `heard` gets each snapshot; `tick` is called every 500 ms with how long ago (s)
- * the last one came, or null before the first.
+ * the last one came, or null before the first; `refused` when the console answers and lets nobody in.
  */
-export function watch(heard, tick) {
+export function watch(heard, tick, refused) {
   let source;
   let last = null;
   let opened = 0;
@@ -26,6 +26,7 @@ export function watch(heard, tick) {
     const now = performance.now();
     const silent = now - Math.max(last ?? 0, opened) > SILENT_MS;
     // a half-open connection never errs, and a refused one is never tried again by the browser
+    if (source.readyState === EventSource.CLOSED && now - opened > REOPEN_MS) refused();
     if ((silent || source.readyState === EventSource.CLOSED) && now - opened > REOPEN_MS) open();
     tick(last === null ? null : (now - last) / 1000);
   }

@@ -1,11 +1,12 @@
 // Puts the page together: language, live values, trends, and what is said when they are not live.
 
+import * as act from "./act.js";
 import { alarms } from "./alarms.js";
 import { say, shape, show } from "./dom.js";
 import { faceplates } from "./faceplates.js";
 import { LOST_S, watch } from "./live.js";
 import * as panels from "./panels.js";
-import { age, language, speak, t } from "./text.js";
+import { age, language, speak, spoken, t } from "./text.js";
 import * as trends from "./trends.js";
 
 const STILL_S = 15; // wall s without plant time moving, after which the page says so
@@ -20,19 +21,20 @@ function chooseReactor(id) {
 }
 
 function render() {
-  if (!snapshot) return;
+  if (!snapshot || !act.who()) return act.bar();
   panels.header(snapshot);
   const state = snapshot.state;
-  if (!state) return;
+  if (!state) return act.bar();
   const ids = Object.keys(state.reactors);
   if (!ids.length) return;
   if (!ids.includes(reactorId)) reactorId = ids[0];
   const reactor = state.reactors[reactorId];
   panels.reactors(ids, reactorId, chooseReactor);
+  act.bar(reactorId, reactor);
   panels.batch(reactorId, reactor.batch ?? {});
   const troubles = panels.attention(state, reactor);
-  faceplates(document.getElementById("loops"), reactorId, reactor, state.time);
-  panels.optimiser(reactor.optimiser, state);
+  faceplates(document.getElementById("loops"), reactorId, reactor, state.time, state.alarms ?? []);
+  panels.optimiser(reactor.optimiser, state, reactorId);
   panels.estimate(reactor.estimate);
   panels.interlocks(reactor.interlocks);
   alarms(state);
@@ -58,6 +60,7 @@ function liveness() {
 const LINK = { waiting: "link.waiting", good: "link.good", silent: "link.silent", lost: "link.lost" };
 
 function vital() {
+  if (!act.who()) return;
   const [kind, words] = liveness();
   document.body.className = kind;
   show(document.getElementById("link"), [kind, language()], () => [shape(kind === "good" ? "GOOD" : kind === "waiting" ? "UNCERTAIN" : "device"), t(LINK[kind])]);
@@ -69,12 +72,17 @@ function vital() {
 function theme(wanted) {
   const night = wanted === "night" || (wanted === null && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = night ? "night" : "day";
-  trends.repaint();
+  if (watching) trends.repaint();
+}
+
+function relabelled() {
+  if (watching) trends.relabel();
+  render();
+  vital();
 }
 
 async function start() {
   await speak();
-  trends.begin();
   let stored = null;
   try {
     stored = localStorage.getItem("fermloop.theme");
@@ -93,11 +101,25 @@ async function start() {
   });
   document.getElementById("language").addEventListener("click", async () => {
     await speak(language() === "zh" ? "en" : "zh");
-    trends.relabel();
-    render();
-    vital();
+    relabelled();
+    if (!document.getElementById("door").hidden) await act.begin(entered);
   });
   document.getElementById("tags").addEventListener("toggle", render);
+  act.stayAwake();
+  await act.begin(entered);
+}
+
+let watching = false;
+/** Somebody has come or gone: what is live is only for who has logged in. */
+function entered() {
+  document.getElementById("main").hidden = !act.who();
+  const wanted = act.who()?.language;
+  if (wanted && wanted !== language() && !spoken()) speak(wanted).then(relabelled);
+  render();
+  vital();
+  if (watching || !act.who()) return;
+  watching = true;
+  trends.begin();
   watch(
     (news) => {
       snapshot = news;
@@ -109,6 +131,7 @@ async function start() {
       heardS = since;
       vital();
     },
+    () => act.begin().catch(() => {}), // the console was started anew, or the session is over
   );
 }
 

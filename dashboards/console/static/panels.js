@@ -1,5 +1,6 @@
 // Header, batch strip and the panels beside the trends.
 
+import { optimiserActions, recipeActions, who } from "./act.js";
 import { priorityMark, said } from "./alarms.js";
 import { el, say, shape, show } from "./dom.js";
 import { faded, qualityText } from "./faceplates.js";
@@ -20,7 +21,6 @@ export function header(snapshot) {
     state?.simulated ? el("strong", { class: "badge simulated" }, simulation(state.speed)) : null,
     open.length ? el("span", { class: "badge" }, shape("warn"), t("header.insecure", { names: open.join(", ") })) : null,
     warned.length ? el("span", { class: "badge warned" }, shape("warn"), t("header.warned", { names: warned.join(", ") })) : null,
-    el("span", { class: "badge quiet" }, t("header.read_only")),
   ]);
 }
 
@@ -47,7 +47,7 @@ export function reactors(ids, chosen, choose) {
 
 /** Batch number, recipe, phase chain, hours since inoculation. */
 export function batch(id, b) {
-  show(node("batch"), [id, b, language()], () => [
+  show(node("batch"), [id, b, who()?.role, language()], () => [
     el("div", { class: "vessel" }, el("b", {}, id)),
     el("div", {}, el("small", {}, t("batch.id")), el("b", {}, b.id || t("batch.none"))),
     el("div", {}, el("small", {}, t("batch.recipe")), el("b", {}, b.recipe || "—")),
@@ -59,6 +59,7 @@ export function batch(id, b) {
       // held or aborted, the message stands among what needs attention
       b.message && !["HELD", "ABORTED"].includes(b.state) ? el("span", { lang: "en" }, b.message) : null,
     ),
+    el("div", { class: "acts" }, ...recipeActions(id, b.state)),
     phases(b),
     el("div", { class: "age" }, el("small", {}, t("batch.phase_age")), el("b", { class: "live" }, quantity(b.phase_age_h, "h"))),
     el("div", { class: "age great" }, el("small", {}, t("batch.age")), el("b", { class: "live" }, quantity(b.age_h, "h"))),
@@ -171,10 +172,10 @@ export function estimate(values) {
 }
 
 /** What the optimiser is doing and why; what it would change now and what it foresees. */
-export function optimiser(o, state) {
+export function optimiser(o, state, id) {
   const wrong = ["late", "infeasible", "shed", "latched", "dead"].includes(o?.state);
   const next = o?.next_in_s == null ? null : Math.max(0, Math.round(o.next_in_s));
-  show(node("optimiser"), [o, next, state.time && Math.round(state.time / 60), language()], () => [
+  show(node("optimiser"), [o, next, state.time && Math.round(state.time / 60), who()?.role, language()], () => [
     title("optimiser.title"),
     el("div", { class: `mode-line ${o?.mode ?? "off"}` }, el("b", {}, word("optimiser_mode", o?.mode ?? "off"))),
     el(
@@ -193,6 +194,7 @@ export function optimiser(o, state) {
       figure("optimiser.sheds", count(o?.sheds), o?.sheds > 0),
       figure("optimiser.late", count(o?.late), o?.late > 0),
     ),
+    el("div", { class: "acts" }, ...optimiserActions(id, o?.mode ?? "off")),
     ...advice(o?.plan, state),
   ]);
 }

@@ -9,6 +9,9 @@ export function language() {
   return chosen;
 }
 
+/** Whether the reader has chosen a language on this machine. */
+export const spoken = () => remembered() !== null;
+
 function remembered() {
   try {
     return localStorage.getItem(STORED);
