@@ -32,6 +32,7 @@ class Alarms:
         self._tell = tell
         self.listed: dict[str, Alarm] = {}
         self.changed = False
+        self._groups: dict[str, dict[str, Alarm]] = {}  # the listed ones
 
     def __getitem__(self, name: str) -> Alarm:
         return self._all[name]
@@ -170,21 +171,29 @@ class Alarms:
         alarm = self._all[restored.definition.id]
         for name in Alarm.__slots__:
             setattr(alarm, name, getattr(restored, name))
+        self._list(alarm)
+
+    def _list(self, alarm: Alarm) -> None:
         self.listed[alarm.definition.id] = alarm
+        self._groups.setdefault(alarm.definition.group, {})[alarm.definition.id] = alarm
+
+    def _unlist(self, alarm: Alarm) -> None:
+        del self.listed[alarm.definition.id]
+        del self._groups[alarm.definition.group][alarm.definition.id]
 
     def _begin(self, alarm: Alarm, now: float, value: float, params: Mapping[str, object]) -> None:
         definition = alarm.definition
-        group = [a for a in self.listed.values() if a.definition.group == definition.group]
         if alarm.state is State.NORMAL:
             alarm.count = 0
-        if all(a.acknowledged for a in group):  # what everybody has seen is no part of this burst
+        # what everybody has seen is no part of this burst
+        if all(a.acknowledged for a in self._groups.get(definition.group, {}).values()):
             alarm.first_out = True
         alarm.active, alarm.acknowledged = True, False
         alarm.began, alarm.ended, alarm.seen = now, math.nan, math.nan
         alarm.who = alarm.comment = ""
         alarm.value, alarm.count = value, alarm.count + 1
         alarm.params = params
-        self.listed[definition.id] = alarm
+        self._list(alarm)
         self._say(alarm, now, "system", alarm.text)
 
     def _end(self, alarm: Alarm, now: float) -> None:
@@ -196,16 +205,16 @@ class Alarms:
         """Take a normal alarm off the list, and the marks of a group that is all normal."""
         if alarm.state is State.NORMAL:
             if not alarm.first_out:
-                del self.listed[alarm.definition.id]
+                self._unlist(alarm)
             self._clear(alarm.definition.group)
 
     def _clear(self, group: str) -> None:
         """End the first-outs of a group in which everything is normal."""
-        members = [a for a in self.listed.values() if a.definition.group == group]
+        members = list(self._groups.get(group, {}).values())
         if all(a.state is State.NORMAL for a in members):
             for alarm in members:
                 alarm.first_out = False
-                del self.listed[alarm.definition.id]
+                self._unlist(alarm)
 
     def _say(self, alarm: Alarm, now: float, source: str, text: str) -> None:
         self.changed = True
