@@ -19,6 +19,7 @@ from controller.command_socket import (
     question,
     reply,
 )
+from controller.tuning_api import NEW, WISH, Tunes, told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -47,7 +48,7 @@ _BY: Keys = {"who": (_somebody, REQUIRED), "role": (choice(*ROLES), REQUIRED)}
 _VALUE: Keys = {"value": (number, REQUIRED), "old": (number, None), "reason": _REASON}
 
 
-class Commands(Protocol):
+class Commands(Tunes, Protocol):
     """What can be asked of a running controller. Each call is synchronous and short.
 
     A text that comes back is one line for a person: what is so now. ``LookupError`` means no such
@@ -210,5 +211,9 @@ def routes(to: Commands) -> "list[Route]":
         act("/release/{name}", "release", why, to.release),
         act("/session/{name}", "session", session, to.user),
         act("/user/{name}", "users", users, to.user),
+        Route("/tuning/{name}", told(to)),
+        act("/loop/{name}/tune", "tune", {**WISH, **why}, to.tune),
+        act("/loop/{name}/end-tuning", "end tuning", why, to.end_tuning),
+        act("/loop/{name}/retune", "tune", {**NEW, **why}, to.retune),
         act("/stop", "stop", why, stop),
     ]

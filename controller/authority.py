@@ -38,6 +38,8 @@ LEAST: Mapping[str, Role] = {
     "end bypass": Role.OPERATOR,
     "reset": Role.OPERATOR,  # of a latched interlock whose reason is gone
     "acknowledge": Role.OPERATOR,  # an alarm
+    "tune": Role.ENGINEER,  # an experiment on a loop, and a new tuning
+    "end tuning": Role.OPERATOR,  # of such an experiment
     "safe-stop": Role.OPERATOR,
     "release": Role.OPERATOR,
     "stop": Role.ENGINEER,  # of the controller itself

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from controller.restart import Memory
 from controller.scan import Scan
 from controller.snapshot import reactor_json
 from controller.system_alarms import SystemAlarms
-from controller.tuner import Session, Tuner, Wish
+from controller.tuner import Method, Session, Tuner, Wish
 from drivers.clock import Clock
 from drivers.point import RangeError, Sample
 from historian.events import Event, Kind
@@ -315,9 +316,19 @@ class Controller:
         chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
         return self._changed(who, chosen.name, "optimiser", old, mode, reason)
 
-    def tune(self, loop: str, wish: Wish, reason: str, who: str) -> str:
+    def tune(
+        self,
+        loop: str,
+        method: Method,
+        size: float | None,
+        deviation: float | None,
+        longest_s: float,
+        reason: str,
+        who: str,
+    ) -> str:
         """Begin an experiment on a loop, to find its tuning."""
         reactor, chosen = self._loop(loop)
+        wish = Wish(method, size, deviation, longest_s)
         session = self.tuner.begin(reactor, chosen, wish, who)
         return self._changed(who, loop, "experiment", "none", session.asked, reason)
 
@@ -338,18 +349,22 @@ class Controller:
             raise LookupError(f"{loop}: no experiment since the controller began")
         return session.report(whole=session.over)
 
-    def retune(self, loop: str, tuning: Tuning, reason: str, who: str) -> str:
+    def retune(self, loop: str, kp: float, ti_s: float, td_s: float, reason: str, who: str) -> str:
         """Change a loop's tuning without a bump; restarts keep it."""
         _, chosen = self._loop(loop)
         if not isinstance(chosen, PidLoop):
             raise RefusedError(f"{loop}: has no PID to be tuned")
         if chosen.trial is not None:
             raise RefusedError(f"{loop}: an experiment is under way")
-        if tuning.kp <= 0:
-            raise RangeError(f"{loop}: kp {tuning.kp:g} is not allowed; it must be > 0")
+        if kp <= 0:
+            raise RangeError(f"{loop}: kp {kp:g} is not allowed; it must be > 0")
         old = chosen.pid.tuning
-        chosen.retune(tuning)
-        return self._changed(who, loop, "tuning", told(old), told(tuning), reason)
+        try:
+            new = replace(old, kp=kp, ti_s=ti_s, td_s=td_s)
+        except ValueError as error:
+            raise RangeError(f"{loop}: {error}") from None
+        chosen.retune(new)
+        return self._changed(who, loop, "tuning", told(old), told(new), reason)
 
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
         """Let an interlock demand nothing for so many minutes."""

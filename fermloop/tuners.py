@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fermloop.options import ASK, WITHOUT, Json, Loop, Seed, Which, duration
+from fermloop.options import ASK, WITHOUT, As, Json, Loop, Reason, Seed, Which, duration
 
 app = typer.Typer()
 HOUR_S = 3600.0
@@ -110,6 +110,11 @@ def tune(
         ),
     ] = None,
     seed: Seed = 1,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Apply what is proposed without asking.")
+    ] = False,
+    reason: Reason = "",
+    as_name: As = "",
     picture: Annotated[
         Path | None,
         typer.Option("--picture", metavar="FILE.svg", help="Else LOOP-tuning.svg in this folder."),
@@ -131,7 +136,10 @@ def tune(
     wish = Wish(method.value, size, deviation, longest or HOUR_S)
     shown = command.Shown(rule.value, tau_c, picture, as_json)
     if not simulated:
-        raise FailureError("--simulate is required", USAGE)
+        if recipe is not None or after is not None:
+            raise FailureError("--recipe and --after go with --simulate only", USAGE)
+        command.live(plant, loop, wish, shown, reason, as_name, yes=yes)
+        return
     if plant is None:
         raise FailureError("--plant: is required with --simulate", USAGE)
     command.simulate(plant, loop, wish, shown, recipe, (after or HOUR_S) / HOUR_S, seed)

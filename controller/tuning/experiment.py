@@ -350,7 +350,7 @@ class StepTest(Experiment):
         middle = (sums[2 * third] - sums[third]) / third
         last = (sums[n] - sums[n - third]) / third
         moved = abs(last - self.level)
-        clear = moved > 4.0 * self.noise
+        clear = moved > 15.0 * self.noise
         return clear and abs(last - middle) < 0.03 * moved + self.noise / math.sqrt(third)
 
     def _time_out(self) -> None:

@@ -14,17 +14,22 @@ from controller.recipe import load_recipe
 from controller.third_party import require_virtual
 from controller.tuner import Wish
 from controller.tuning.proposal import RuleName
+from drivers.clock import sleep
 from drivers.point import RangeError
 from fermloop.commands.check import recipe_for
 from fermloop.commands.closed_loop import EPOCH, connect, virtual_devices
+from fermloop.commands.remote import ask, find, name
 from fermloop.commands.simulated import vessels
 from fermloop.commands.tune_picture import svg, terminal
 from fermloop.commands.tune_study import Study, lines, plant_lines, study
 from fermloop.failure import USAGE, FailureError
+from fermloop.identity import acting
 from historian.store import NullHistorian
 from sim.clock import SimClock, run_virtual
 
 LOOK_S = 60.0  # plant s between two lines of progress in virtual time
+LIVE_LOOK_S = 1.0  # wall s between two looks at a running controller
+UNDER_WAY = ("baseline", "running")
 
 
 class Shown(NamedTuple):
@@ -61,6 +66,58 @@ def simulate(
     s = show(report, shown)
     if not shown.as_json:
         print("\nfor the plant file:", *plant_lines(s), sep="\n")
+
+
+def live(
+    plant_file: Path | None,
+    loop: str,
+    wish: Wish,
+    shown: Shown,
+    reason: str,
+    as_name: str,
+    *,
+    yes: bool,
+) -> None:
+    """Do the experiment on the running controller, show what follows, and apply it if wanted.
+
+    Raises:
+        FailureError: it was refused or aborted, or its data do not tell.
+    """
+    socket, path = find(plant_file), f"/loop/{name(loop)}"
+    by = acting(socket.parent, as_name)
+    asked = asdict(wish)
+    print(ask(socket, f"{path}/tune", {**asked, "reason": reason, **by})["text"], file=sys.stderr)
+    progress = _progress(shown)
+    try:
+        while (report := ask(socket, f"/tuning/{name(loop)}"))["state"] in UNDER_WAY:
+            progress(report)
+            sleep(LIVE_LOOK_S)
+    except KeyboardInterrupt:
+        ask(socket, f"{path}/end-tuning", {"reason": "Ctrl-C", **by})
+        raise FailureError(f"{loop}: ended; the loop is as it was") from None
+    s = show(report, shown)
+    if not shown.as_json:
+        print(
+            "\nfor the plant file, where a new start of the plant looks:", *plant_lines(s), sep="\n"
+        )
+    if not (yes or _confirmed(loop)):
+        print(f"{loop}: nothing was changed", file=sys.stderr)
+        return
+    t = s.tuning
+    body = {"kp": t.kp, "ti_s": t.ti_s, "td_s": t.td_s}
+    why = reason or f"{report['method']} experiment, {s.advice.proposed.rule}"
+    answer = ask(socket, f"{path}/retune", {**body, "reason": why, **by})
+    print(answer["text"], file=sys.stderr if shown.as_json else sys.stdout)
+
+
+def _confirmed(loop: str) -> bool:
+    """Whether a person types the loop's name; nobody there is no."""
+    if not sys.stdin.isatty():
+        return False
+    print(
+        f"type {loop} to apply it, anything else to leave the loop as it is: ", end="", flush=True
+    )
+    return sys.stdin.readline().strip() == loop
 
 
 def show(report: Mapping[str, Any], shown: Shown) -> Study:
@@ -136,13 +193,14 @@ def _simulated(
             _hold(controller)
         await controller.run(EPOCH + after_h * 3600.0)
         try:
-            controller.tune(loop, wish, "", "local")
+            w = wish
+            controller.tune(loop, w.method, w.size, w.deviation, w.longest_s, "", "local")
         except LookupError as error:
             raise FailureError(str(error.args[0]), USAGE) from None
         except (ValueError, RangeError) as error:
             raise FailureError(str(error)) from None
         at = clock.now()
-        while (report := controller.tuning(loop))["state"] in ("baseline", "running"):
+        while (report := controller.tuning(loop))["state"] in UNDER_WAY:
             at += LOOK_S
             await controller.run(at)
             progress(report)

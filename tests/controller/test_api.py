@@ -23,11 +23,12 @@ from controller.authority import LEAST, ROLES
 from controller.body import BadRequestError, dumps, parse
 from controller.registry import AlreadyRunningError, SocketError, running
 from drivers.point import RangeError, Tag
+from tests.controller.untuned import Untuned
 
 pytestmark = pytest.mark.real_time
 
 
-class Plant:
+class Plant(Untuned):
     """One loop, one reactor: enough to obey and to refuse."""
 
     def __init__(self) -> None:
@@ -355,6 +356,9 @@ COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
     "/interlock/R1.low_do/end": ("end bypass", {}),
     "/interlock/R1.low_do/reset": ("reset", {}),
     "/alarm/R1/acknowledge": ("acknowledge", {"comment": "seen"}),
+    "/loop/R1.do/tune": ("tune", {"method": "step"}),
+    "/loop/R1.do/end-tuning": ("end tuning", {}),
+    "/loop/R1.do/retune": ("tune", {"kp": 1, "ti_s": 60}),
     "/safe-stop": ("safe-stop", {}),
     "/safe-stop/R1": ("safe-stop", {}),
     "/release/R1": ("release", {}),

@@ -15,6 +15,7 @@ from controller.api import CommandServer
 from drivers.point import RangeError
 from fermloop.commands import alarms, interlock, live, remote
 from fermloop.failure import FailureError
+from tests.controller.untuned import Untuned
 from tests.dashboards.far_end import alarm
 
 STATE: dict[str, Any] = {
@@ -54,7 +55,7 @@ STATE: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Plant:
+class Plant(Untuned):
     """Obeys a setpoint of one loop and writes down what else it was asked."""
 
     def __init__(self) -> None:

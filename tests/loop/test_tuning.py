@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from controller.api import routes
+from controller.command_socket import application
 from controller.loops import Mode, RefusedError
 from controller.pid import Tuning
 from controller.tuner import Wish
@@ -19,9 +22,14 @@ RELAY = Wish("relay", 10.0, 4.0)
 STEP = Wish("step", 10.0, 0.6)
 
 
+def tune(rig: Rig, wish: Wish, loop: str = "temperature") -> str:
+    w = wish
+    return rig.controller.tune(f"R1.{loop}", w.method, w.size, w.deviation, w.longest_s, *WHO)
+
+
 def begin(rig: Rig, wish: Wish = RELAY, loop: str = "temperature", scans: int = 180) -> float:
     """Begin an experiment, run until it moves something, and return where its output began."""
-    rig.controller.tune(f"R1.{loop}", wish, *WHO)
+    tune(rig, wish, loop)
     start = rig.loop(loop).output
     rig.run(scans)
     assert report(rig, loop)["state"] == "running"
@@ -36,7 +44,7 @@ def report(rig: Rig, loop: str = "temperature") -> Any:
 def test_a_step_test_stays_within_its_size_and_ends_where_it_began(steady: Rig) -> None:
     rig, loop = steady, steady.loop("temperature")
     before = rig.held()
-    text = rig.controller.tune("R1.temperature", STEP, *WHO)
+    text = tune(rig, STEP)
     assert text == "R1.temperature experiment: none → step, +10 %, at most 0.6 Cel away"
     while report(rig)["state"] in ("baseline", "running"):
         assert "measured" not in report(rig)
@@ -117,7 +125,7 @@ def test_whatever_else_wants_the_loop_ends_an_experiment(steady: Rig) -> None:
     assert "interlock" in report(rig)["reason"]
     assert "no_agitation" in report(rig)["reason"]
     with pytest.raises(RefusedError, match=r"no experiment now: it is in LO \(R1\.agitation below"):
-        controller.tune("R1.temperature", RELAY, *WHO)
+        tune(rig, RELAY)
     del rig.faults.shows["R1.agitation"]
     rig.run(120)
 
@@ -127,7 +135,7 @@ def test_whatever_else_wants_the_loop_ends_an_experiment(steady: Rig) -> None:
     assert report(rig)["state"] == "aborted"
     assert "R1" in report(rig)["reason"]
     with pytest.raises(RefusedError, match=r"^R1\.temperature: no experiment now: "):
-        controller.tune("R1.temperature", RELAY, *WHO)
+        tune(rig, RELAY)
 
 
 def test_it_is_refused_where_the_plant_is_not_steady_or_it_does_not_fit(steady: Rig) -> None:
@@ -135,7 +143,7 @@ def test_it_is_refused_where_the_plant_is_not_steady_or_it_does_not_fit(steady: 
 
     def refused(loop: str, wish: Wish, why: str) -> None:
         with pytest.raises(RefusedError, match=why):
-            controller.tune(f"R1.{loop}", wish, *WHO)
+            tune(steady, wish, loop)
         assert controller.tuner.sessions == {}
 
     refused("feed", RELAY, r"R1\.feed: has no PID to be tuned")
@@ -148,16 +156,16 @@ def test_it_is_refused_where_the_plant_is_not_steady_or_it_does_not_fit(steady: 
     steady.run(1)
     refused("temperature", RELAY, "it is in OFF; AUTO or MANUAL is required")
     with pytest.raises(LookupError, match=r"R1\.x: no such loop; "):
-        controller.tune("R1.x", RELAY, *WHO)
+        tune(steady, RELAY, "x")
     with pytest.raises(LookupError, match=r"R1\.do: no experiment since the controller began"):
         controller.tuning("R1.do")
     controller.set_mode("R1.temperature", "AUTO", *WHO)
     steady.run(2)
-    controller.tune("R1.temperature", RELAY, *WHO)
+    tune(steady, RELAY)
     with pytest.raises(RefusedError, match=r"R1\.do: R1\.temperature is in an experiment; one at"):
-        controller.tune("R1.do", Wish("step", 5.0, 10.0), *WHO)
+        tune(steady, Wish("step", 5.0, 10.0), "do")
     with pytest.raises(RefusedError, match="an experiment is under way"):
-        controller.retune("R1.temperature", Tuning(40.0, 300.0), *WHO)
+        controller.retune("R1.temperature", 40.0, 300.0, 0.0, *WHO)
 
 
 def test_a_new_tuning_moves_nothing_is_on_record_and_survives_a_restart(
@@ -167,7 +175,7 @@ def test_a_new_tuning_moves_nothing_is_on_record_and_survives_a_restart(
     steady.run(5)
     loop: Any = steady.loop("temperature")
     new, before = Tuning(90.0, 200.0), sum(loop.pid.terms)
-    text = steady.controller.retune("R1.temperature", new, *WHO)
+    text = steady.controller.retune("R1.temperature", 90.0, 200.0, 0.0, *WHO)
     assert text == (
         "R1.temperature tuning: kp 30, ti_s 400, td_s 0, filter_s 0 → "
         "kp 90, ti_s 200, td_s 0, filter_s 0"
@@ -176,7 +184,7 @@ def test_a_new_tuning_moves_nothing_is_on_record_and_survives_a_restart(
     steady.run(1)
     assert text in steady.told(Kind.AUDIT, "tuning")
     with pytest.raises(RangeError, match="kp -1 is not allowed"):
-        steady.controller.retune("R1.temperature", Tuning(-1.0, 200.0), *WHO)
+        steady.controller.retune("R1.temperature", -1.0, 200.0, 0.0, *WHO)
     assert loop.pid.tuning == new
 
     steady.die(20.0)
@@ -195,14 +203,60 @@ def test_a_new_tuning_moves_nothing_is_on_record_and_survives_a_restart(
     assert edited.told(Kind.NOTE, "R1.temperature has the plant file's new tuning, not kp 90")
 
 
+def test_the_command_socket_passes_on_experiments_and_tunings(grown: Rig, fed: Path) -> None:
+    grown.begin(fed)
+    grown.run(5)
+    app = application(routes(grown.controller))
+
+    def ask(
+        path: str, body: dict[str, object] | None = None, role: str = "engineer"
+    ) -> tuple[int, Any]:
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://plant") as client:
+                if body is None:
+                    return await client.get(path)
+                return await client.post(path, json={**body, "who": "ana", "role": role})
+
+        answer: httpx.Response = grown.do(asked())
+        return answer.status_code, answer.json()
+
+    temperature = "/loop/R1.temperature"
+    assert ask("/tuning/R1.temperature")[0] == 404
+    assert ask(f"{temperature}/tune", {"method": "bump"})[0] == 422
+    assert ask("/loop/R1.feed/tune", {"method": "step"})[0] == 409
+    assert ask("/loop/R1.x/tune", {"method": "step"})[0] == 404
+    assert ask(f"{temperature}/tune", {"method": "step"}, "operator")[0] == 403
+    assert ask(f"{temperature}/retune", {"kp": 40, "ti_s": 300}, "operator")[0] == 403
+    status, said = ask(f"{temperature}/tune", {"method": "step", "size": -4})
+    assert (status, said["text"]) == (
+        200,
+        "R1.temperature experiment: none → step, -4 %, at most 0.6 Cel away",
+    )
+    assert ask(f"{temperature}/tune", {"method": "step"})[0] == 409
+    grown.run(2)
+    status, said = ask("/tuning/R1.temperature")
+    assert (status, said["state"], said["who"]) == (200, "baseline", "ana")
+    assert ask(f"{temperature}/retune", {"kp": 40, "ti_s": 300})[0] == 409
+    assert ask(f"{temperature}/end-tuning", {}, "operator")[0] == 200
+    grown.run(1)
+    status, said = ask("/tuning/R1.temperature")
+    assert (said["state"], said["reason"]) == ("aborted", "ended by ana")
+    assert len(said["times"]) == len(said["measured"]) == len(said["outputs"]) == 2
+    assert ask(f"{temperature}/retune", {"kp": 0, "ti_s": 300})[0] == 422
+    assert ask(f"{temperature}/retune", {"kp": 40, "ti_s": 0})[0] == 422
+    assert ask(f"{temperature}/retune", {"kp": 40, "ti_s": 300})[0] == 200
+    loop: Any = grown.loop("temperature")
+    assert (loop.pid.tuning.kp, loop.pid.tuning.ti_s) == (40.0, 300.0)
+
+
 @pytest.mark.long
 def test_an_experiment_on_a_master_moves_what_it_leads(steady: Rig) -> None:
     """DO by a step: agitation follows, and the model is that of the simulated vessel: a lag."""
     from controller.tuning.experiment import Record
     from controller.tuning.identify import fit
 
-    controller = steady.controller
-    controller.tune("R1.do", Wish("step", 6.0, 15.0), *WHO)
+    tune(steady, Wish("step", 6.0, 15.0), "do")
     stirrer = steady.held()["R1.stirrer"]
     steady.run(150)
     assert steady.held()["R1.stirrer"] > 1.05 * stirrer
