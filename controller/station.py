@@ -60,6 +60,8 @@ class Station(Loop):
             return self._at_once(Mode.MANUAL, self.safe, f"{lost} is BAD")
         if target is Mode.MANUAL:
             self.actual, self.reason = Mode.MANUAL, ""
+            low, high = self.settings.setpoint_low, self.settings.setpoint_high
+            self.local = self.setpoint = min(max(self.output, low), high)  # AUTO goes on from here
             return self.output if self.hand is None else self.hand
         fallback = self._fallback(samples)
         if fallback is not None and fallback <= self.output:
