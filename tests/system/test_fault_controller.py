@@ -85,7 +85,8 @@ def check_waiting(state: State) -> None:
 async def check_resumed(plant: Site) -> None:
     """An operator's one command brings the batch back."""
     code, out, err = await plant.run("recipe", "resume", "R1", "--plant", plant.plant.path)
-    assert (code, out, err) == (0, "R1 recipe: resume → RUNNING\n", "")
+    assert (code, out) == (0, "R1 recipe resume: HELD → RUNNING\n")
+    assert "no users yet; acting as" in err
     state = await plant.until("base and feed are dosed", at_work)
     assert batch(state)["state"] == "RUNNING"
     assert not [a for a in state["alarms"] if a["active"]]

@@ -38,7 +38,7 @@ def own(r: str) -> str:
         [
             tag(f"{r}.temperature", "Cel", 150, "input = 0"),
             tag(f"{r}.ph", "[pH]", 14, "input = 2"),
-            tag(f"{r}.stirrer", "{r}/min", 1000, "holding = 0, safe = 0"),
+            tag(f"{r}.stirrer", "{r}/min", 1000, "holding = 0, safe = 30"),
         ],
     )
 
