@@ -1,0 +1,312 @@
+"""What people may ask of a controller: each request is refused whole, or done and audited."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from controller.advisor import AdvisorMode
+from controller.alarm import State
+from controller.alarms import Alarms
+from controller.audit import change, refusal
+from controller.loops import Loop, Mode, PidLoop, RefusedError
+from controller.pid import Tuning
+from controller.plant import Plant
+from controller.reactor import Reactor
+from controller.recipe import Recipe, load_recipe
+from controller.restart import Memory
+from controller.scan import Scan
+from controller.tuner import Method, Session, Tuner, Wish
+from drivers.clock import Clock
+from drivers.point import RangeError
+from historian.events import Event, Kind
+from historian.store import Historian
+
+OPTIMISER_MODES: tuple[AdvisorMode, ...] = get_args(AdvisorMode)
+
+
+class Acting:
+    """The requests of a `Controller`; it says who runs, this says what may be asked."""
+
+    plant: Plant
+    clock: Clock
+    store: Historian
+    alarms: Alarms
+    memory: Memory | None
+    reactors: dict[str, Reactor]
+    scan: Scan
+    tuner: Tuner
+    _loops: dict[str, tuple[Reactor, Loop]]
+
+    def begin(self, recipe: Recipe, path: str, optimiser: AdvisorMode, reactor: str = "") -> None:
+        """Start a batch in ``reactor``, or in the only one."""
+        raise NotImplementedError
+
+    def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
+        """Set a loop's target mode."""
+        reactor, chosen = self._loop(loop)
+        _require_reason(chosen, reason)
+        old = chosen.target.name
+        if reactor.stopped and mode != Mode.OFF.name:
+            raise RefusedError(_still_stopped(reactor))
+        if mode == Mode.OPTIMISER.name and (
+            reactor.advisor is None or reactor.advisor.mode != "on"
+        ):
+            raise RefusedError(f"{loop}: the optimiser of {reactor.name} is not on")
+        chosen.set_mode(Mode[mode])
+        reactor.waiting.pop(loop, None)  # a person has decided
+        self._seen(reactor)
+        return self._changed(who, loop, "mode", old, mode, reason)
+
+    def set_setpoint(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
+        """Set a loop's local setpoint."""
+        reactor, chosen = self._loop(loop)
+        _require_reason(chosen, reason)
+        if chosen.target not in (Mode.AUTO, Mode.MANUAL, Mode.OFF):
+            raise RefusedError(
+                f"{loop}: its setpoint comes from elsewhere in {chosen.target.name}; "
+                "set its mode to AUTO first"
+            )
+        before = chosen.local
+        _require_unmoved(loop, "setpoint", old, before)
+        chosen.set_setpoint(value)
+        if reactor.runner is not None:
+            reactor.runner.release(loop.partition(".")[2])
+        return self._changed(who, loop, "setpoint", before, value, reason, chosen.unit)
+
+    def set_output(
+        self, loop: str, value: float, reason: str, who: str, old: float | None = None
+    ) -> str:
+        """Set the output of a loop in MANUAL."""
+        _, chosen = self._loop(loop)
+        _require_reason(chosen, reason)
+        before = chosen.output if chosen.hand is None else chosen.hand
+        _require_unmoved(loop, "output", old, before)
+        chosen.set_output(value)
+        unit = "%" if isinstance(chosen, PidLoop) else chosen.unit
+        return self._changed(who, loop, "output", before, value, reason, unit)
+
+    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
+        """Start, hold, resume or abort the recipe of a reactor."""
+        chosen = self._reactor(reactor)
+        now = self.clock.now()
+        if chosen.stopped and action in ("start", "resume"):
+            raise RefusedError(_still_stopped(chosen))
+        old = chosen.runner.state if chosen.runner is not None else "IDLE"
+        if action == "start":
+            path = recipe_path or chosen.recipe_path
+            if not path:
+                raise RefusedError(f"{chosen.name}: no recipe yet; name one with --recipe")
+            mode = chosen.advisor.mode if chosen.advisor is not None else "off"
+            self.begin(load_recipe(Path(path)), path, mode, chosen.name)
+        else:
+            chosen.command_recipe(action, now, reason or f"by {who}")
+        self._seen(chosen)
+        state = chosen.runner.state if chosen.runner is not None else "IDLE"
+        return self._changed(who, chosen.name, f"recipe {action}", old, state, reason)
+
+    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
+        """Switch the optimiser off, to shadow or on."""
+        chosen = self._reactor(reactor)
+        if mode not in OPTIMISER_MODES:
+            raise RefusedError(f"optimiser: {mode} is not allowed; {', '.join(OPTIMISER_MODES)}")
+        if chosen.stopped and mode != "off":
+            raise RefusedError(_still_stopped(chosen))
+        if mode == "on" and chosen.runner is not None and chosen.runner.state == "HELD":
+            raise RefusedError(f"{reactor}: the recipe is HELD; resume it first")
+        old = chosen.advisor.mode if chosen.advisor is not None else "off"
+        chosen.now = self.clock.now()
+        chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
+        return self._changed(who, chosen.name, "optimiser", old, mode, reason)
+
+    def tune(
+        self,
+        loop: str,
+        method: Method,
+        size: float | None,
+        deviation: float | None,
+        longest_s: float,
+        reason: str,
+        who: str,
+    ) -> str:
+        """Begin an experiment on a loop, to find its tuning."""
+        reactor, chosen = self._loop(loop)
+        wish = Wish(method, size, deviation, longest_s)
+        session = self.tuner.begin(reactor, chosen, wish, who)
+        return self._changed(who, loop, "experiment", "none", session.asked, reason)
+
+    def end_tuning(self, loop: str, reason: str, who: str) -> str:
+        """End the experiment on a loop."""
+        self._loop(loop)
+        session = self.tuner.sessions.get(loop)
+        if session is None or session.over:
+            raise RefusedError(f"{loop}: no experiment is under way")
+        session.stop(f"ended by {who}")
+        return self._changed(who, loop, "experiment", "under way", "ended", reason)
+
+    def tuning(self, loop: str) -> Mapping[str, object]:
+        """Return how the last experiment on a loop stands, with its record when it is over."""
+        self._loop(loop)
+        session = self.tuner.sessions.get(loop)
+        if session is None:
+            raise LookupError(f"{loop}: no experiment since the controller began")
+        return session.report(whole=session.over)
+
+    def retune(self, loop: str, kp: float, ti_s: float, td_s: float, reason: str, who: str) -> str:
+        """Change a loop's tuning without a bump; restarts keep it."""
+        _, chosen = self._loop(loop)
+        if not isinstance(chosen, PidLoop):
+            raise RefusedError(f"{loop}: has no PID to be tuned")
+        if chosen.trial is not None:
+            raise RefusedError(f"{loop}: an experiment is under way")
+        if kp <= 0:
+            raise RangeError(f"{loop}: kp {kp:g} is not allowed; it must be > 0")
+        old = chosen.pid.tuning
+        try:
+            new = replace(old, kp=kp, ti_s=ti_s, td_s=td_s)
+        except ValueError as error:
+            raise RangeError(f"{loop}: {error}") from None
+        chosen.retune(new)
+        return self._changed(who, loop, "tuning", told(old), told(new), reason)
+
+    def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
+        """Let an interlock demand nothing for so many minutes."""
+        locks, now = self._interlock(name).guard.interlocks, self.clock.now()
+        locks.bypass(name, now, 60.0 * minutes, who, reason)
+        return self._changed(who, name, "bypass", "none", f"{minutes:g} min", reason)
+
+    def end_bypass(self, name: str, reason: str, who: str) -> str:
+        """End the bypass of an interlock before its time."""
+        ended = self._interlock(name).guard.interlocks.end_bypass(name)
+        left = f"{(ended.until - self.clock.now()) / 60.0:.0f} min left"
+        return self._changed(who, name, "bypass", left, "ended", reason)
+
+    def reset_interlock(self, name: str, reason: str, who: str) -> str:
+        """Clear a latched interlock whose reason is gone."""
+        self._interlock(name).reset_interlock(name, self.clock.now())
+        return self._changed(who, name, "latch", "tripped", "reset", reason)
+
+    def acknowledge(self, name: str, comment: str, who: str) -> str:
+        """Acknowledge an alarm by its id, or all of a reactor."""
+        now = self.clock.now()
+        states = {n: a.state for n, a in self.alarms.listed.items()}
+        done = self.alarms.acknowledge(name, now, who, comment)
+        for alarm in done:
+            id_ = alarm.definition.id
+            self._changed(who, id_, "alarm", states[id_], State.ACKNOWLEDGED, comment)
+        self._keep_alarms()
+        return f"{name}: acknowledged: {', '.join(a.definition.id for a in done)}"
+
+    def safe_stop(self, reactor: str, reason: str, who: str) -> str:
+        """Bring a reactor, or all where it is empty, to its safe values until it is released."""
+        chosen = [self._reactor(reactor)] if reactor else list(self.reactors.values())
+        now = self.clock.now()
+        for one in chosen:
+            old = "stopped" if one.stopped else "running"
+            one.now = now
+            one.stop_until_released()
+            self.alarms.set(f"{one.name}.stopped", True, now)
+            self._changed(who, one.name, "safe stop", old, "stopped", reason)
+        return f"safe stop: {', '.join(one.name for one in chosen)}"
+
+    def release(self, reactor: str, reason: str, who: str) -> str:
+        """End a safe stop; the loops stay OFF until somebody moves them or resumes the recipe."""
+        chosen = self._reactor(reactor)
+        if not chosen.stopped:
+            raise RefusedError(f"{chosen.name}: there is no safe stop to be released")
+        chosen.stopped = False
+        self.alarms.set(f"{chosen.name}.stopped", False, self.clock.now())
+        return self._changed(who, chosen.name, "safe stop", "stopped", "released", reason)
+
+    def stop(self, reason: str, who: str) -> str:
+        """End the scan in order; whoever runs it then writes the safe values."""
+        self.scan.stopping = True
+        site = self.plant.settings.site
+        return self._changed(who, site, "controller", "running", "stopping", reason)
+
+    def user(self, name: str, what: str, old: str, new: str, reason: str, who: str) -> str:
+        """Record what happened to a user or his session."""
+        return self._changed(who, name, f"user {what}", old, new, reason)
+
+    def refused(self, subject: str, what: str, asked: Mapping[str, object], error: str) -> None:
+        """Record that a person asked for what was refused."""
+        subject = subject or self.plant.settings.site
+        self.store.record(refusal(self.clock.now(), subject, what, asked, error))
+
+    def _alarms_of(self, reactor: str, devices: frozenset[str]) -> str:
+        """Return the first active alarm of a reactor or of these devices, empty without."""
+        for alarm in self.alarms.active.values():
+            if alarm.definition.reactor == reactor or alarm.definition.source in devices:
+                return alarm.text
+        return ""
+
+    def _experiment_over(self, session: Session) -> None:
+        """Put the end of an experiment into the record."""
+        name, now = session.loop.name, self.clock.now()
+        text = f"experiment on {name}: {session.experiment.text}"
+        self.store.record(Event(now, "system", Kind.NOTE, name, text))
+
+    def _seen(self, reactor: Reactor) -> None:
+        """End the alarm of a restart when nothing waits for a person any more."""
+        if not reactor.waits:
+            self.alarms.set(f"{reactor.name}.restart", False, self.clock.now())
+
+    def _keep_alarms(self) -> None:
+        """Keep the alarms over a restart, if they have changed."""
+        if self.alarms.changed and self.memory is not None:
+            self.memory.keep_alarms(self.alarms.as_state())
+        self.alarms.changed = False
+
+    def _changed(
+        self, who: str, subject: str, what: str, old: object, new: object, why: str, unit: str = ""
+    ) -> str:
+        now = self.clock.now()
+        event = change(now, f"operator:{who}", subject, what, old, new, why, unit)
+        self.store.record(event)
+        return event.text
+
+    def _loop(self, name: str) -> tuple[Reactor, Loop]:
+        found = self._loops.get(name)
+        if found is None:
+            raise LookupError(f"{name}: no such loop; {', '.join(self._loops)}")
+        return found
+
+    def _interlock(self, name: str) -> Reactor:
+        """Return the reactor whose interlock it is."""
+        known: list[str] = []
+        for reactor in self.reactors.values():
+            own = [lock.name for lock in reactor.guard.interlocks.locks]
+            if name in own:
+                return reactor
+            known += own
+        raise LookupError(f"{name}: no such interlock; {', '.join(known) or 'none'}")
+
+    def _reactor(self, name: str) -> Reactor:
+        if not name and len(self.reactors) == 1:
+            return next(iter(self.reactors.values()))
+        if name not in self.reactors:
+            raise LookupError(f"{name}: no such reactor; {', '.join(self.reactors)}")
+        return self.reactors[name]
+
+
+def told(t: Tuning) -> str:
+    """Return a tuning in the words of the plant file."""
+    found = f"kp {t.kp:.4g}, ti_s {t.ti_s:.4g}, td_s {t.td_s:g}, filter_s {t.filter_s:g}"
+    return found if not t.deadband else f"{found}, deadband {t.deadband:g}"
+
+
+def _require_reason(loop: Loop, reason: str) -> None:
+    if loop.settings.critical and not reason:
+        raise RefusedError(f"{loop.name}: is critical; a reason is required")
+
+
+def _require_unmoved(loop: str, what: str, expected: float | None, now: float) -> None:
+    """Refuse a change that was decided on another value than is there now."""
+    if expected is not None and abs(expected - now) > 1e-6 * max(1.0, abs(now)):
+        raise RefusedError(f"{loop}: its {what} is {now:g} now, not {expected:g}; look again")
+
+
+def _still_stopped(reactor: Reactor) -> str:
+    return f"{reactor.name}: safe stop; release it first"
