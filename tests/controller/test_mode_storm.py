@@ -38,6 +38,7 @@ CALM = {  # what shows where no loop says otherwise: inside every interlock's wi
     "R1.our": 50.0,
 }
 MODES = ("OFF", "MANUAL", "AUTO", "CASCADE")
+SETTLED = 60  # scans without a move: the filters of the measurements have come to rest
 STEP = 1e-3  # of an actuator's span: what a transfer may move
 RATES = {
     s.outputs[0].actuator: s.rate_per_s
@@ -86,12 +87,14 @@ class Storm(RuleBasedStateMachine):
         self.outputs.unreachable = {}
         for name, value in CALM.items():
             self.shown[name] = value
-        for _ in range(400):
+        still = 0
+        for _ in range(600):
             for loop in self.loops.values():
                 if isinstance(loop, PidLoop):
                     self.shown[loop.measured.name] = loop.local
             self.scan()
-            if self.values == self.before:
+            still = still + 1 if self.values == self.before else 0
+            if still > SETTLED:
                 return
 
     @property
