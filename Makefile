@@ -27,26 +27,26 @@ system-tests:
 	@missing=; for p in $(APT_TEST); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
 
-# Tests in real time look at the clock on the wall: they run one by one and have the machine first.
-# Lint and all other tests take what those leave, as they mostly wait.
+# Tests in real time look at the clock on the wall: they run one by one and have the machine alone.
+# Beside others, even at their lowest priority, one in some thousand is late.
 NORMAL := not hardware and not bench and not long
-LAST := nice -n 19
 
 lint: install
-	$(LAST) $(BIN)/ruff check .
-	$(LAST) $(BIN)/ruff format --check .
-	$(LAST) $(BIN)/pyright
-	$(LAST) $(BIN)/lint-imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 unhurried-tests: install system-tests
-	$(LAST) $(BIN)/pytest -n 2 --dist loadfile -m "$(NORMAL) and not real_time"
+	$(BIN)/pytest -n 2 --dist loadfile -m "$(NORMAL) and not real_time"
 
 real-time-tests: install system-tests
 	$(BIN)/pytest -m "$(NORMAL) and real_time"
 
 test: install system-tests
-	@echo "At once, each shown when it has ended: lint, unhurried-tests, real-time-tests"
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync lint unhurried-tests real-time-tests
+	@echo "At once, each shown when it has ended: lint, unhurried-tests; then real-time-tests"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint unhurried-tests
+	@$(MAKE) --no-print-directory real-time-tests
 	@echo "lint, unhurried-tests and real-time-tests: all well"
 
 test-long: install system-tests

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import termios
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Peer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
+        if self.kind == "rtu":
+            forget(self.where)
         process = await asyncio.create_subprocess_exec(
             sys.executable, SERVER, self.kind, self.where, stdout=asyncio.subprocess.PIPE
         )
@@ -47,6 +50,12 @@ class Peer:
         finally:
             process.kill()
             await process.wait()
+
+
+def forget(pty: str) -> None:
+    """Drop what waits in a pseudo terminal: a real line keeps nothing that nobody heard."""
+    with open(pty, "rb", buffering=0) as line:
+        termios.tcflush(line, termios.TCIOFLUSH)
 
 
 @pytest.fixture(params=["tcp", "rtu"])
