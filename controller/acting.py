@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -39,8 +40,19 @@ class Acting:
     _loops: dict[str, tuple[Reactor, Loop]]
 
     def begin(self, recipe: Recipe, path: str, optimiser: AdvisorMode, reactor: str = "") -> None:
-        """Start a batch in ``reactor``, or in the only one."""
-        raise NotImplementedError
+        """Start a batch in ``reactor``, or in the only one.
+
+        Raises:
+            RefusedError: a batch is running, or the reactor is not named where there are several.
+        """
+        chosen = self._reactor(reactor)
+        now = self.clock.now()
+        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M")
+        chosen.now = now
+        chosen.start(recipe, path, now, optimiser)
+        chosen.batch_id = f"{chosen.name}-{day}"
+        text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
+        self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text))
 
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
         """Set a loop's target mode."""

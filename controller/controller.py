@@ -4,11 +4,9 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from controller.acting import Acting
-from controller.advisor import AdvisorMode
 from controller.alarm_table import definitions, derived, rules
 from controller.alarms import Alarms
 from controller.audit import change
@@ -19,7 +17,6 @@ from controller.pace import PlantClock
 from controller.planning import Planner
 from controller.plant import Plant
 from controller.reactor import Reactor
-from controller.recipe import Recipe
 from controller.restart import Memory
 from controller.scan import Scan
 from controller.snapshot import reactor_json
@@ -103,21 +100,6 @@ class Controller(Acting):
         simulated = any(d.identity.simulated for d in self.devices)
         for reactor in self.reactors.values():
             reactor.derived.simulated = simulated
-
-    def begin(self, recipe: Recipe, path: str, optimiser: AdvisorMode, reactor: str = "") -> None:
-        """Start a batch in ``reactor``, or in the only one.
-
-        Raises:
-            RefusedError: a batch is running, or the reactor is not named where there are several.
-        """
-        chosen = self._reactor(reactor)
-        now = self.clock.now()
-        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M")
-        chosen.now = now
-        chosen.start(recipe, path, now, optimiser)
-        chosen.batch_id = f"{chosen.name}-{day}"
-        text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
-        self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text))
 
     def note(self, text: str) -> None:
         """Put a line about the controller itself into the record."""

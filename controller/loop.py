@@ -1,5 +1,6 @@
 """What a PID and a station share: modes, a setpoint with its limits, and the reason shown."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ class Passed(NamedTuple):
     actual: Mode | None = None
 
 
-class Loop:
+class Loop(ABC):
     """What every loop has: modes, a setpoint with its limits and its ramp, the reason shown.
 
     A loop that leads others sets their ``remote`` and asks for their ``position``.
@@ -135,20 +136,21 @@ class Loop:
         self.hand = value
 
     @property
+    @abstractmethod
     def listens(self) -> bool:
         """Whether a loop that leads it moves anything."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def position(self) -> float:
         """Where it is, in the unit of its setpoint; a leader that is not heard follows this."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def tags(self) -> frozenset[str]:
         """Every actuator that it moves, by itself or through the loops below it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         """Continue from what the devices hold.
 
@@ -156,7 +158,6 @@ class Loop:
             held: by actuator.
             by_itself: a device has changed it; else it only did not take what was written.
         """
-        raise NotImplementedError
 
     def _overruled(self, by: Mode | None) -> None:
         """Take the mode that somebody else's decision makes of it; BAD and OFF are said first."""

@@ -22,6 +22,7 @@ from sim.fault_kinds import BALANCE, PT100, PUMP, SENSOR, VALVE, VESSEL
 from sim.faults import Faults
 from sim.instruments import Drive
 from sim.panel import Panel
+from sim.stepped import Stepped
 from sim.variation import ByName
 
 FINER: Final = 8  # steps in place of one that would leave a state's limits
@@ -29,7 +30,7 @@ DEEPEST: Final = 5  # times that each of them is divided once more
 SORTS: Final = {"Cel": PT100, "kg": BALANCE, "g": BALANCE, "t": BALANCE}  # of a sensor, by unit
 
 
-class BarePlant:
+class BarePlant(Stepped):
     """A model in plant time: set actuators, let time pass, look at its instruments.
 
     A seed draws the numbers that have a spread and every calibration; the same seed and the same
@@ -118,53 +119,6 @@ class BarePlant:
             where = numbers[place], names.index(variable)
             found[name] = where, partial(instrument, name, sheet, piece(draw, name, sheet), 0.0, {})
         return found
-
-    def read(self, name: str) -> float:
-        """Return what the instrument or the actuator of a tag shows, in the tag's unit."""
-        value = self._shown.get(name)
-        return self.actual(name) if value is None else value
-
-    def reader(self, name: str) -> Callable[[], float]:
-        """Return what reads a tag as ``read`` does, again and again."""
-        if name in self._shown:
-            return partial(self._shown.__getitem__, name)
-        return self._actuators.reader(name)
-
-    def write(self, name: str, value: float) -> None:
-        """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
-        self._actuators.want(name, value)
-
-    def actual(self, name: str) -> float:
-        """Return what is wanted of an actuator, as its device reads it back."""
-        return self._actuators.actual(name)
-
-    def by_hand(self, name: str, value: float) -> Callable[[], None]:
-        """Let a hand at the panel of a drive decide; return what switches it back to remote."""
-        return self._actuators.by_hand(f"{self.prefix}.{name}", value)
-
-    def to_safe(self) -> None:
-        """Move every actuator to its safe value, as a device does that has lost its master."""
-        self._actuators.to_safe()
-
-    def watch(self, look: Callable[[], None]) -> None:
-        """Call ``look`` after each step of at most ``step_s``, from now on."""
-        self._watchers.append(look)
-
-    def advance(self, time: float) -> None:
-        """Let plant time pass until ``time``, in steps of ``step_s`` and a shorter last one.
-
-        Raises:
-            FloatingPointError: the integration has left the numbers: at which age, which states,
-                and the states and inputs before. The plant stands where it was then.
-        """
-        left, step = time - self.time, self.step_s
-        while left > 1e-6:
-            dt = step if left > step - 1e-6 else left
-            self._one(dt)
-            left -= dt
-            for look in self._watchers:
-                look()
-        self.time = max(self.time, time)
 
     def _one(self, dt: float) -> None:
         if self.faults.due <= self.time:

@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from models.bioreactor import Bioreactor
@@ -17,6 +17,7 @@ from sim.head import HeadPressure
 from sim.panel import panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
+from sim.stepped import Stepped
 from sim.variation import (
     INDEPENDENT,
     INOCULUM,
@@ -43,7 +44,7 @@ def _reactor(organism: str, vessel: str) -> tuple[Bioreactor, Any]:
     return model, plant_step(model, f"fl_{model.name}_plant")
 
 
-class Vessel:
+class Vessel(Stepped):
     """A reactor in plant time: set actuators, let time pass, look at its instruments.
 
     The seed draws the strain, kLa, the inoculum and every calibration; the same seed and the
@@ -184,58 +185,6 @@ class Vessel:
     def set_safe(self, safe: Mapping[str, float]) -> None:
         """Set what ``to_safe`` moves actuators to, by tag."""
         self._actuators.set_safe(safe)
-
-    def read(self, name: str) -> float:
-        """Return what the instrument or the actuator of a tag shows, in the tag's unit."""
-        value = self._shown.get(name)
-        return self.actual(name) if value is None else value
-
-    def reader(self, name: str) -> Callable[[], float]:
-        """Return what reads a tag as ``read`` does, again and again."""
-        if name in self._shown:
-            return partial(self._shown.__getitem__, name)
-        return self._actuators.reader(name)
-
-    def write(self, name: str, value: float) -> None:
-        """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
-        self._actuators.want(name, value)
-
-    def actual(self, name: str) -> float:
-        """Return what is wanted of an actuator, as its device reads it back."""
-        return self._actuators.actual(name)
-
-    def by_hand(self, name: str, value: float) -> Callable[[], None]:
-        """Let a hand at the panel of a drive decide; return what switches it back to remote.
-
-        Args:
-            name: of the drive, without prefix.
-            value: what the hand sets, in the drive's unit.
-        """
-        return self._actuators.by_hand(f"{self.prefix}.{name}", value)
-
-    def to_safe(self) -> None:
-        """Move every actuator to its safe value, as a device does that has lost its master."""
-        self._actuators.to_safe()
-
-    def advance(self, time: float) -> None:
-        """Let plant time pass until ``time``, in steps of ``step_s`` and a shorter last one.
-
-        Raises:
-            FloatingPointError: the integration has left the numbers: at which age, which states,
-                and the states and inputs before. The vessel stands where it was then.
-        """
-        left, step = time - self.time, self.step_s
-        while left > 1e-6:
-            dt = step if left > step - 1e-6 else left
-            self._one(dt)
-            left -= dt
-            for look in self._watchers:
-                look()
-        self.time = max(self.time, time)
-
-    def watch(self, look: Callable[[], None]) -> None:
-        """Call ``look`` after each step of at most ``step_s``, from now on."""
-        self._watchers.append(look)
 
     def _one(self, dt: float) -> None:
         if self.faults.due <= self.time:

@@ -387,6 +387,20 @@ def test_a_feed_is_cut_when_oxygen_can_do_no_more_and_comes_back(tmp_path: Path)
     assert feed.reason == ""
 
 
+def test_a_stretch_may_begin_and_end_inside_the_range_of_what_it_moves(tmp_path: Path) -> None:
+    old = '{ loop = "air", from = 65'
+    bench = Bench(tmp_path, (old, '{ loop = "air", low = 2.0, high = 5.0, from = 65'))
+    for name in ("agitation", "air"):
+        bench.outputs.loops[name].set_mode(Mode.CASCADE)
+    do = bench.pid("do")
+    do.set_mode(Mode.MANUAL)
+    for output, air in ((0.0, 2.0), (100.0, 5.0)):
+        bench.run(1)
+        do.set_output(output)
+        bench.run(60)
+        assert bench.held["R1.air"] == pytest.approx(air)
+
+
 ANTIFOAM = """\
 [reactor.R1.loop.antifoam]
 measured = "R1.do"
@@ -441,6 +455,16 @@ def test_antifoam_comes_in_pulses_with_a_pause(tmp_path: Path) -> None:
             "ti_s = 400.0",
             'ti_s = 400.0\ncut = { loop = "do" }',
             "reactor.R1.loop.temperature.cut: goes only with a station (no measured)",
+        ),
+        (
+            '{ loop = "air", from = 65',
+            '{ loop = "air", low = 0.5, from = 65',
+            "reactor.R1.loop.do.outputs.1.low: 0.5 is not allowed; air's setpoint is 1 to 6",
+        ),
+        (
+            '{ loop = "air", from = 65',
+            '{ loop = "air", low = 4.0, high = 3.0, from = 65',
+            "reactor.R1.loop.do.outputs.1.low: 4 is not allowed; below high, 3",
         ),
         (
             "dosing = true\nneeds",

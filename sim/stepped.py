@@ -1,0 +1,80 @@
+"""What every simulated plant is to the wires before it: instruments, actuators, time in steps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from sim.actuators import Actuators
+
+
+class Stepped(ABC):
+    """A plant that plant time moves step by step; what is in it is its own business.
+
+    Attributes:
+        prefix: of its tags.
+        time: s since 1970 UTC.
+        step_s: its longest step, s.
+    """
+
+    prefix: str
+    time: float
+    step_s: float
+    _shown: Mapping[str, float]  # what each instrument shows now, by tag
+    _actuators: Actuators
+    _watchers: list[Callable[[], None]]
+
+    @abstractmethod
+    def _one(self, dt: float) -> None:
+        """Move by one step of ``dt`` s, and ``time`` with it."""
+
+    def read(self, name: str) -> float:
+        """Return what the instrument or the actuator of a tag shows, in the tag's unit."""
+        value = self._shown.get(name)
+        return self.actual(name) if value is None else value
+
+    def reader(self, name: str) -> Callable[[], float]:
+        """Return what reads a tag as ``read`` does, again and again."""
+        if name in self._shown:
+            return partial(self._shown.__getitem__, name)
+        return self._actuators.reader(name)
+
+    def write(self, name: str, value: float) -> None:
+        """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
+        self._actuators.want(name, value)
+
+    def actual(self, name: str) -> float:
+        """Return what is wanted of an actuator, as its device reads it back."""
+        return self._actuators.actual(name)
+
+    def by_hand(self, name: str, value: float) -> Callable[[], None]:
+        """Let a hand at the panel of a drive decide; return what switches it back to remote.
+
+        Args:
+            name: of the drive, without prefix.
+            value: what the hand sets, in the drive's unit.
+        """
+        return self._actuators.by_hand(f"{self.prefix}.{name}", value)
+
+    def to_safe(self) -> None:
+        """Move every actuator to its safe value, as a device does that has lost its master."""
+        self._actuators.to_safe()
+
+    def advance(self, time: float) -> None:
+        """Let plant time pass until ``time``, in steps of ``step_s`` and a shorter last one.
+
+        Raises:
+            FloatingPointError: the integration has left the numbers: at which age, which states,
+                and the states and inputs before. The plant stands where it was then.
+        """
+        left, step = time - self.time, self.step_s
+        while left > 1e-6:
+            dt = step if left > step - 1e-6 else left
+            self._one(dt)
+            left -= dt
+            for look in self._watchers:
+                look()
+        self.time = max(self.time, time)
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Call ``look`` after each step of at most ``step_s``, from now on."""
+        self._watchers.append(look)
