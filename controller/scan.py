@@ -174,7 +174,9 @@ class Scan:
         await self._each(due, lambda d: self._write(d, due[d], now))
         await self._each(self.devices, lambda d: self._heartbeat(d, now))
         row = list(samples.values())
+        late = 0.0 if math.isnan(self._due) else max(now - self._due, 0.0)
         for reactor in self.reactors:
+            reactor.derived.late_s, reactor.derived.missed = late, self.counts.missed
             row += reactor.record(now)
         self._judge(now, samples, row)
         self.store.append(row)

@@ -1,4 +1,4 @@
-"""The tags that the controller itself makes: setpoints, outputs and modes, estimates, batch age."""
+"""The controller's own tags: setpoints, outputs and modes, estimates, batch age, scan timing."""
 
 import math
 from collections.abc import Mapping
@@ -44,6 +44,10 @@ class Derived:
         self._phase = Tag(f"{reactor}.phase", "1", 0, _WIDE)
         self._simulated = Tag(f"{reactor}.simulated", "1", 0, 1)
         self.simulated = False  # whether its devices are our simulator: shown wherever values are
+        self._lateness = Tag(f"{reactor}.scan.lateness", "ms", 0, _WIDE)
+        self._missed = Tag(f"{reactor}.scan.missed", "1", 0, _WIDE)
+        self.late_s = 0.0  # how long after its moment this scan began
+        self.missed = 0  # scans left out since the controller started
         self._estimates: list[tuple[str, Tag, Tag]] = []
         for key, (suffix, unit) in ESTIMATES.items() if estimates else ():
             name = f"{reactor}.est.{suffix}"
@@ -60,6 +64,8 @@ class Derived:
             self._age,
             self._phase,
             self._simulated,
+            self._lateness,
+            self._missed,
             *(t for row in self._estimates for t in row[1:]),
         ]
 
@@ -90,6 +96,8 @@ class Derived:
         quality = good if running else bad
         out += (
             Sample(self._simulated, now, float(self.simulated), good),
+            Sample(self._lateness, now, 1e3 * self.late_s, good),
+            Sample(self._missed, now, float(self.missed), good),
             Sample(self._age, now, age_h, quality),
             Sample(self._phase, now, float(phase) if running else math.nan, quality),
         )

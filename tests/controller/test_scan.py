@@ -19,6 +19,7 @@ from controller.system_alarms import SystemAlarms
 from drivers.driver import Driver, Identity
 from drivers.point import Quality, RangeError, Sample, Tag
 from historian.events import Kind
+from historian.sqlite import SqliteStore
 from historian.store import NullHistorian
 from sim.clock import SimClock, run_virtual
 from tests.loop.rig import GROWN, Rig, plant_file
@@ -185,6 +186,22 @@ def test_a_scan_that_was_held_up_is_skipped_counted_and_its_step_is_bounded(
     assert max(steps) == LONGEST_STEP_S
     assert steps[1:] == [1.0] * (len(steps) - 1)
     assert scan.counts.scans == 10 + len(steps)
+
+
+def test_lateness_and_missed_scans_are_stored_with_the_reactor(
+    make: Callable[..., Rig], tmp_path: Path
+) -> None:
+    with SqliteStore(tmp_path / "store.sqlite") as store:
+        rig = make(store=store).connect()
+        rig.run(10)
+        rig.do(rig.clock.sleep_until(rig.clock.now() + 5.25))  # 1 s to the next scan: 4.25 late
+        rig.run(3)
+        store.flush()
+        late = store.read(Tag("R1.scan.lateness", "ms", 0, 1e6), 0, 1e10)
+        missed = store.read(Tag("R1.scan.missed", "1", 0, 1e6), 0, 1e10)
+    assert [s.value for s in missed] == [0.0] * 11 + [4.0] * (len(missed) - 11)
+    assert late[10].value == pytest.approx(4250)
+    assert [s.value for s in (*late[:10], *late[11:])] == pytest.approx([0.0] * (len(late) - 1))
 
 
 def test_an_output_of_nothing_is_written_as_nothing(make: Callable[..., Rig]) -> None:

@@ -72,3 +72,12 @@ def test_simulated_values_are_marked(loops: dict[str, Loop]) -> None:
     assert by_name(derived.samples(0.0, 1.0, 0, {}))["R1.simulated"].value == 0.0
     derived.simulated = True
     assert by_name(derived.samples(0.0, 1.0, 0, {}))["R1.simulated"].value == 1.0
+
+
+def test_how_late_a_scan_began_and_how_many_were_missed_are_tags(loops: dict[str, Loop]) -> None:
+    derived = Derived("R1", loops, estimates=False)
+    derived.late_s, derived.missed = 0.012, 3
+    found = by_name(derived.samples(5.0, math.nan, -1, {}))
+    late, missed = found["R1.scan.lateness"], found["R1.scan.missed"]
+    assert (late.value, late.tag.unit) == (pytest.approx(12.0), "ms")
+    assert (missed.value, missed.tag.unit) == (3.0, "1")
