@@ -14,7 +14,8 @@ from controller.loops import Loop, Mode, PidLoop, RefusedError
 from controller.pid import Tuning
 from controller.plant import Plant
 from controller.reactor import Reactor
-from controller.recipe import Recipe, load_recipe
+from controller.recipe import Recipe, load_recipe, parse_recipe
+from controller.recipe_edit import changes
 from controller.restart import Memory
 from controller.scan import Scan
 from controller.tuner import Method, Session, Tuner, Wish
@@ -52,7 +53,8 @@ class Acting:
         chosen.start(recipe, path, now, optimiser)
         chosen.batch_id = f"{chosen.name}-{day}"
         text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
-        self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text))
+        data = {"batch": chosen.batch_id, "version": 1, "recipe": recipe.table}
+        self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text, data))
 
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:
         """Set a loop's target mode."""
@@ -100,24 +102,75 @@ class Acting:
         unit = "%" if isinstance(chosen, PidLoop) else chosen.unit
         return self._changed(who, loop, "output", before, value, reason, unit)
 
-    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
-        """Start, hold, resume or abort the recipe of a reactor."""
+    def recipe(
+        self,
+        reactor: str,
+        action: str,
+        recipe_path: str,
+        reason: str,
+        who: str,
+        parameters: Mapping[str, float] | None = None,
+        phase: str = "",
+    ) -> str:
+        """Start, hold, resume, step or abort the recipe of a reactor, or answer what it asks."""
         chosen = self._reactor(reactor)
         now = self.clock.now()
         if chosen.stopped and action in ("start", "resume"):
             raise RefusedError(_still_stopped(chosen))
-        old = chosen.runner.state if chosen.runner is not None else "IDLE"
         if action == "start":
-            path = recipe_path or chosen.recipe_path
-            if not path:
-                raise RefusedError(f"{chosen.name}: no recipe yet; name one with --recipe")
-            mode = chosen.advisor.mode if chosen.advisor is not None else "off"
-            self.begin(load_recipe(Path(path)), path, mode, chosen.name)
-        else:
-            chosen.command_recipe(action, now, reason or f"by {who}")
+            return self._start(chosen, recipe_path, parameters or {}, reason, who)
+        if recipe_path or parameters:
+            raise RefusedError(f"{chosen.name}: {action} takes no recipe and no parameters")
+        runner = chosen.batch()
+        if phase and phase != runner.phase:
+            raise RefusedError(f"{chosen.name}: it is in phase {runner.phase} now; look again")
+        old = runner.phase if action == "step" else str(runner.state)
+        if action == "confirm":
+            old = runner.question
+            runner.confirm(now, who)
+            return self._changed(who, chosen.name, "recipe confirm", old, "confirmed", reason)
+        if action == "step" and not reason:
+            raise RefusedError(f"{chosen.name}: a step leaves a phase early; a reason is required")
+        chosen.command_recipe(action, now, reason or f"by {who}")
         self._seen(chosen)
-        state = chosen.runner.state if chosen.runner is not None else "IDLE"
-        return self._changed(who, chosen.name, f"recipe {action}", old, state, reason)
+        new = runner.phase if action == "step" else str(runner.state)
+        return self._changed(who, chosen.name, f"recipe {action}", old, new, reason)
+
+    def _start(
+        self, chosen: Reactor, path: str, parameters: Mapping[str, float], reason: str, who: str
+    ) -> str:
+        """Start a batch as somebody asks for it."""
+        old = "IDLE" if chosen.runner is None else chosen.runner.state
+        path = path or chosen.recipe_path
+        if not path:
+            raise RefusedError(f"{chosen.name}: no recipe yet; name one with --recipe")
+        mode = chosen.advisor.mode if chosen.advisor is not None else "off"
+        self.begin(load_recipe(Path(path), parameters), path, mode, chosen.name)
+        self._seen(chosen)
+        return self._changed(who, chosen.name, "recipe start", old, chosen.batch().state, reason)
+
+    def edit_recipe(
+        self, reactor: str, recipe_path: str, parameters: Mapping[str, float], reason: str, who: str
+    ) -> str:
+        """Let a batch go on by another version of its recipe; each change is audited."""
+        chosen = self._reactor(reactor)
+        if not reason:
+            raise RefusedError(f"{chosen.name}: a reason is required to edit a running recipe")
+        runner = chosen.batch()
+        old = runner.recipe
+        if recipe_path:
+            new = load_recipe(Path(recipe_path), parameters)
+        else:
+            new = parse_recipe(old.table, old.file, parameters)
+        found = changes(old.table, new.table)
+        if not found:
+            raise RefusedError(f"{chosen.name}: this is the recipe that the batch runs by")
+        runner.edit(new, self.clock.now(), reason)
+        for key, before, after in found:
+            self._changed(who, chosen.name, f"recipe {key}", before, after, reason)
+        return self._changed(
+            who, chosen.name, "recipe version", runner.version - 1, runner.version, reason
+        )
 
     def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         """Switch the optimiser off, to shadow or on."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.authority import ROLES, require
-from controller.body import REQUIRED, BadRequestError, Keys, choice, integer, number, text
+from controller.body import REQUIRED, BadRequestError, Keys, choice, integer, number, numbers, text
 from controller.command_socket import (
     CommandSocket,
     application,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EVENTS_MAX = 1000
 WHO_MAX = 64  # characters
 LOOP_MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
-RECIPE_ACTIONS = ("start", "hold", "resume", "abort")
+RECIPE_ACTIONS = ("start", "hold", "resume", "abort", "confirm", "step")
 OPTIMISER_MODES = ("off", "shadow", "on")
 
 SESSION_EVENTS = ("log in", "log out", "locked out", "password")  # his own
@@ -83,8 +83,42 @@ class Commands(Tunes, Protocol):
         """Move the output of a loop in MANUAL, in its output's unit; arguments as above."""
         ...
 
-    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
-        """Start, hold, resume or abort a batch; ``recipe_path`` may be empty."""
+    def recipe(
+        self,
+        reactor: str,
+        action: str,
+        recipe_path: str,
+        reason: str,
+        who: str,
+        parameters: Mapping[str, float] | None = None,
+        phase: str = "",
+    ) -> str:
+        """Do one of ``RECIPE_ACTIONS`` to a batch.
+
+        Args:
+            reactor: of the batch.
+            action: a confirmation answers what the batch asks; a step leaves its phase.
+            recipe_path: to start; the one before if empty.
+            reason: required for a step.
+            who: asks.
+            parameters: of the recipe to start, by name.
+            phase: that he saw the batch in; refused if it is no longer there. Empty: any.
+        """
+        ...
+
+    def edit_recipe(
+        self,
+        reactor: str,
+        recipe_path: str,
+        parameters: Mapping[str, float],
+        reason: str,
+        who: str,
+    ) -> str:
+        """Let a batch go on by another version of its recipe; a reason is required.
+
+        The version is that of a file, or the present one where ``recipe_path`` is empty, with
+        other values of its parameters.
+        """
         ...
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
@@ -180,12 +214,30 @@ def routes(to: Commands) -> "list[Route]":
     recipe: Keys = {
         "action": (choice(*RECIPE_ACTIONS), REQUIRED),
         "recipe": (text, ""),
+        "parameters": (numbers, {}),
+        "phase": (text, ""),
         "reason": _REASON,
+    }
+    version: Keys = {
+        "recipe": (text, ""),
+        "parameters": (numbers, {}),
+        "reason": (text, REQUIRED),
     }
     bypass: Keys = {"minutes": (number, REQUIRED), "reason": (text, REQUIRED)}
 
-    def run(name: str, action: str, recipe: str, reason: str, who: str) -> str:
-        return to.recipe(name, action, recipe, reason, who)
+    def run(
+        name: str,
+        action: str,
+        recipe: str,
+        parameters: Mapping[str, float],
+        phase: str,
+        reason: str,
+        who: str,
+    ) -> str:
+        return to.recipe(name, action, recipe, reason, who, parameters, phase)
+
+    def edit(name: str, recipe: str, parameters: Mapping[str, float], reason: str, who: str) -> str:
+        return to.edit_recipe(name, recipe, parameters, reason, who)
 
     optimiser: Keys = {"mode": (choice(*OPTIMISER_MODES), REQUIRED), "reason": _REASON}
     why: Keys = {"reason": _REASON}
@@ -201,6 +253,7 @@ def routes(to: Commands) -> "list[Route]":
         act("/loop/{name}/setpoint", "setpoint", _VALUE, to.set_setpoint),
         act("/loop/{name}/output", "output", _VALUE, to.set_output),
         act("/recipe/{name}", "recipe", recipe, run),
+        act("/recipe/{name}/edit", "edit recipe", version, edit),
         act("/optimiser/{name}", "optimiser", optimiser, to.optimiser),
         act("/interlock/{name}/bypass", "bypass", bypass, to.bypass_interlock),
         act("/interlock/{name}/end", "end bypass", why, to.end_bypass),

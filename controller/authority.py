@@ -33,6 +33,7 @@ LEAST: Mapping[str, Role] = {
     "setpoint": Role.OPERATOR,
     "output": Role.OPERATOR,
     "recipe": Role.OPERATOR,
+    "edit recipe": Role.ENGINEER,  # of a batch that is under way
     "optimiser": Role.OPERATOR,
     "bypass": Role.ENGINEER,  # of an interlock
     "end bypass": Role.OPERATOR,

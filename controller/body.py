@@ -67,6 +67,13 @@ def number(value: object) -> float:
     return result
 
 
+def numbers(value: object) -> dict[str, float]:
+    """Accept finite numbers by name."""
+    if not isinstance(value, dict):
+        raise ValueError("it must be an object of numbers by name")
+    return {name: number(one) for name, one in cast("dict[str, object]", value).items()}
+
+
 def text(value: object) -> str:
     """Accept one line of text."""
     if not isinstance(value, str) or len(value) > TEXT_MAX or not (value.isprintable()):

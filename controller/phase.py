@@ -1,65 +1,15 @@
-"""What a phase is made of while it runs: its end, its feed and its dose."""
+"""What a phase gives while it runs: its feeds and its doses."""
 
 import math
 from collections.abc import Mapping
 
 from controller.facts import ML_PER_H, PlantFacts
 from controller.feeding import Constant, Exponential, Table
-from controller.recipe_file import Condition, Dose, FeedLaw, Phase
+from controller.recipe_file import Dose, FeedLaw, Phase
 from drivers.point import Quality, Sample
 
 HOUR_S = 3600.0
 Feed = Constant | Table | Exponential
-
-
-class Until:
-    """A condition with its timer."""
-
-    __slots__ = ("_all", "_condition", "_key", "_parts", "_since")
-
-    def __init__(self, condition: Condition, facts: PlantFacts) -> None:
-        self._condition = condition
-        self._parts = [Until(part, facts) for part in condition.any or condition.all or ()]
-        self._all = condition.all is not None
-        key = condition.measured or ""
-        self._key = facts.measured.get(key, key)
-        self._since = math.inf  # since when it has held, s since 1970; inf: it does not
-
-    def met(
-        self,
-        now: float,
-        batch_s: float,
-        phase_s: float,
-        measured: Mapping[str, Sample],
-        estimates: Mapping[str, float],
-    ) -> bool:
-        """Whether the phase may end. A BAD or missing value proves nothing."""
-        c = self._condition
-        if c.batch_h is not None:
-            return batch_s >= c.batch_h * HOUR_S
-        if c.phase_h is not None:
-            return phase_s >= c.phase_h * HOUR_S
-        if self._parts:  # each is asked, so that each timer runs
-            met = [p.met(now, batch_s, phase_s, measured, estimates) for p in self._parts]
-            return all(met) if self._all else any(met)
-        if c.estimate is not None:
-            value = estimates.get(c.estimate, math.nan)
-        else:
-            found = measured.get(self._key)
-            bad = found is None or found.quality is Quality.BAD
-            value = math.nan if found is None or bad else found.value
-        # NaN is neither above nor below
-        if (c.above is not None and value > c.above) or (c.below is not None and value < c.below):
-            self._since = min(self._since, now)
-            return now - self._since >= c.for_s
-        self._since = math.inf
-        return False
-
-    def restart(self) -> None:
-        """Forget the timers: nobody looked for a while."""
-        self._since = math.inf
-        for part in self._parts:
-            part.restart()
 
 
 class DoseRun:
@@ -67,41 +17,64 @@ class DoseRun:
 
     Attributes:
         loop: its name.
-        ml: how much is wanted, mL.
+        ml: how much is wanted, mL; with a weight to reach, the most.
         given: how much has gone, mL.
         flow: mL/h asked for since the last step.
         stuck_s: how long nearly nothing has come of it, s.
+        there: the weight is reached.
     """
 
-    __slots__ = ("flow", "given", "loop", "ml", "most", "stuck_s", "unit")
+    __slots__ = (
+        "_weight",
+        "dose",
+        "flow",
+        "given",
+        "loop",
+        "ml",
+        "most",
+        "stuck_s",
+        "there",
+        "unit",
+    )
 
     def __init__(self, dose: Dose, facts: PlantFacts, given: float = 0.0) -> None:
+        self.dose = dose
         self.loop, self.ml = dose.loop, 1e3 * dose.volume_l
         self.unit = ML_PER_H[facts.loops[dose.loop].unit]  # mL/h of one of the loop's units
         self.most = dose.flow * self.unit  # mL/h
         self.given = given
         self.flow = 0.0
         self.stuck_s = 0.0
+        self.there = False
+        self._weight = facts.measured.get("weight", "")
+
+    @property
+    def weighs(self) -> bool:
+        """Whether a weight ends it."""
+        return self.dose.fills_to_kg is not None or self.dose.draws_to_kg is not None
 
     @property
     def complete(self) -> bool:
         """Whether all of it has gone."""
+        return self.there if self.weighs else self.spent
+
+    @property
+    def spent(self) -> bool:
+        """Whether as much has gone as may."""
         return self.ml - self.given <= 1e-6 * self.ml
 
     @property
     def so_far(self) -> str:
         """How much of it has gone, for people: ``4 of 10 mL``."""
-        return f"{self.given / self._shown[0]:.3g} of {self.wanted}"
+        size, unit = (1.0, "mL") if self.ml < 1e3 else (1e3, "L")
+        most = "at most " if self.weighs else ""
+        return f"{self.given / size:.3g} of {most}{self.ml / size:g} {unit}"
 
     @property
     def wanted(self) -> str:
-        """How much it is, for people: ``10 mL``."""
-        size, unit = self._shown
-        return f"{self.ml / size:g} {unit}"
-
-    @property
-    def _shown(self) -> tuple[float, str]:
-        return (1.0, "mL") if self.ml < 1e3 else (1e3, "L")
+        """How much it is, or was where a weight ended it, for people: ``10 mL``."""
+        ml = self.given if self.weighs else self.ml
+        return f"{ml:.6g} mL" if ml < 1e3 else f"{ml / 1e3:.6g} L"
 
     def pass_time(self, dt: float, applied: float | None) -> None:
         """Count what went in ``dt`` s; ``applied`` is in the loop's unit, if it is known."""
@@ -116,21 +89,16 @@ class DoseRun:
         self.flow = min(self.most, (self.ml - self.given) * HOUR_S / dt)
         return self.flow / self.unit
 
-
-def planned_end(until: Condition, begins: float | None) -> float | None:
-    """Return the batch age at which time alone would meet ``until``, in h."""
-    if until.batch_h is not None:
-        return until.batch_h
-    if until.phase_h is not None:
-        return None if begins is None else begins + until.phase_h
-    known = [
-        age
-        for part in until.any or until.all or ()
-        if (age := planned_end(part, begins)) is not None
-    ]
-    if not known:
-        return None
-    return min(known) if until.any is not None else max(known)
+    def weigh(self, measured: Mapping[str, Sample]) -> bool:
+        """Look at the scales; return whether they can be believed, where they have to be."""
+        if not self.weighs:
+            return True
+        sample = measured.get(self._weight)
+        if sample is None or sample.quality is not Quality.GOOD:
+            return False
+        to, down = self.dose.fills_to_kg, self.dose.draws_to_kg
+        self.there = sample.value >= to if to is not None else sample.value <= (down or 0.0)
+        return True
 
 
 def law_of(

@@ -9,8 +9,9 @@ from controller.facts import PlantFacts
 from controller.feeding import Constant
 from controller.feeding import as_state as feed_state
 from controller.feeding import from_state as feed_from_state
-from controller.phase import DoseRun, Feed, Until, feed_unit, law_of, planned_end
-from controller.recipe_file import Dose, ModeName, Recipe
+from controller.phase import DoseRun, Feed, feed_unit, law_of
+from controller.recipe_file import Dose, ModeName, Phase, Recipe
+from controller.transition import Until, planned_end, until_of
 
 HOUR_S = 3600.0
 PROFILE_H = 1 / 12  # how finely a feed profile is told to the optimiser
@@ -18,13 +19,16 @@ AHEAD_H = 24.0  # how far, where nobody knows when the batch ends
 
 
 class State(StrEnum):
-    """What a recipe is doing."""
+    """What a recipe is doing, in the words of ISA-88 (IEC 61512-1).
+
+    What is under way in HOLDING, RESTARTING, ABORTING or STOPPING there is done within a scan here.
+    """
 
     IDLE = "IDLE"
     RUNNING = "RUNNING"
     HELD = "HELD"
     ABORTED = "ABORTED"
-    DONE = "DONE"
+    COMPLETE = "COMPLETE"
 
 
 class Progress:
@@ -34,12 +38,14 @@ class Progress:
         recipe: what is run.
         state: what it is doing.
         message: why it is HELD or ABORTED; empty otherwise.
+        version: of the recipe in this batch, from 1; each edit is another.
     """
 
     def __init__(self, recipe: Recipe, facts: PlantFacts) -> None:
         self.recipe = recipe
         self.state = State.IDLE
         self.message = ""
+        self.version = 1
         self._facts = facts
         self._units = {n: feed_unit(n, facts) for n in sorted(recipe.fed(facts.feed_loop))}
         self._clear(0.0)
@@ -47,6 +53,7 @@ class Progress:
     def _clear(self, now: float) -> None:
         """Be at the beginning of a batch."""
         self._now = self._started = now
+        self._zero = now if self.recipe.inoculates is None else math.nan  # inoculation
         self._ended = math.nan
         self._dt = 1.0  # the last step, s
         self._index = 0
@@ -54,12 +61,16 @@ class Progress:
         self._phase_s = 0.0  # in this phase, without time HELD
         self._stretched = False  # somebody let this phase go on beyond its max_h
         self._until: Until | None = None
+        self._asked = ""  # the question that has been told
+        self._hold_if: Until | None = None
+        self._abort_if: Until | None = None
         self._laws: dict[str, Feed] = dict.fromkeys(self._units, Constant(0.0))  # mL/h, by loop
         self._law_s = dict.fromkeys(self._units, 0.0)  # since each began, without time HELD
         self._setpoints: dict[str, float] = {}
         self._modes: dict[str, ModeName] = {}
         self._ramps: dict[str, tuple[float, float]] = {}  # target, the loop's unit per s
         self._doses: list[DoseRun] = []
+        self._dropped = False  # a dose of this phase was not given to its end
         self._due: list[float | None] = []  # h in this phase at which each of its doses is due
         self._induced_h: float | None = None
         self._estimates: Mapping[str, float] = {}
@@ -73,6 +84,19 @@ class Progress:
     def phase_index(self) -> int:
         """Number of the phase, from 0."""
         return self._index
+
+    @property
+    def question(self) -> str:
+        """What a person is asked to confirm now; empty: nothing."""
+        if self.state is not State.RUNNING or self._until is None:
+            return ""
+        early = self._phase_s < self.recipe.phase[self._index].min_h * HOUR_S
+        return "" if early else self._until.question
+
+    @property
+    def inoculated(self) -> bool:
+        """Whether the organism is in the vessel: a recipe that does not inoculate begins so."""
+        return not math.isnan(self._zero)
 
     @property
     def induced(self) -> bool:
@@ -89,11 +113,11 @@ class Progress:
         return self._laws[loop].flow(self._law_s[loop])
 
     def age_h(self, now: float) -> float:
-        """Return h since the start of the batch, HELD or not; at its end it stops."""
-        if self.state is State.IDLE:
+        """Return h since inoculation, HELD or not; 0 before it, and at its end it stops."""
+        if self.state is State.IDLE or not self.inoculated:
             return 0.0
         end = now if math.isnan(self._ended) else self._ended
-        return max(0.0, end - self._started) / HOUR_S
+        return max(0.0, end - self._zero) / HOUR_S
 
     def phase_age_h(self, now: float) -> float:
         """Return h in this phase, without time HELD."""
@@ -162,18 +186,31 @@ class Progress:
 
     def _planned_start(self, index: int) -> float | None:
         """Return the batch age at which ``index`` begins, without the time HELD in it, in h."""
+        zero = self.recipe.inoculates
+        if zero is not None and not self.inoculated and index <= zero + 1:
+            return 0.0 if index == zero + 1 else None
         if index == self._index:
             return self.age_h(self._now) - self._phase_s / HOUR_S
         return self._planned_end(index - 1)
 
+    def _watch(self, phase: Phase) -> None:
+        """Look out for what ends, holds or aborts a phase, from now on."""
+        self._asked = ""
+        conditions = (phase.until, phase.hold_if, phase.abort_if)
+        self._until, self._hold_if, self._abort_if = (
+            None if c is None else until_of(c, self._facts) for c in conditions
+        )
+
     def as_state(self) -> dict[str, Any]:
         """Return everything as JSON, the recipe too."""
         return {
-            "recipe": self.recipe.model_dump(mode="json", exclude_unset=True),
+            "recipe": self.recipe.table,
             "file": self.recipe.file,
             "state": self.state.value,
             "message": self.message,
+            "version": self.version,
             "started": self._started,
+            "zero": None if math.isnan(self._zero) else self._zero,
             "ended": None if math.isnan(self._ended) else self._ended,
             "index": self._index,
             "entered": self._entered,
@@ -183,19 +220,24 @@ class Progress:
             "setpoints": dict(self._setpoints),
             "modes": dict(self._modes),
             "ramps": {loop: list(ramp) for loop, ramp in self._ramps.items()},
-            "doses": [[d.loop, d.ml, d.given] for d in self._doses],
+            "until": None if self._until is None else self._until.as_state(),
+            "doses": [[d.dose.model_dump(exclude_none=True), d.given] for d in self._doses],
+            "dropped": self._dropped,
             "due": self._due,
             "induced_h": self._induced_h,
         }
 
     def _restore(self, state: Mapping[str, Any], now: float) -> None:
         self._clear(float(state["started"]))
-        self._now = now
+        self._now, self.version = now, int(state["version"])
+        self._zero = math.nan if state["zero"] is None else float(state["zero"])
         self._ended = math.nan if state["ended"] is None else float(state["ended"])
         self._index, self._entered = int(state["index"]), bool(state["entered"])
         phase = self.recipe.phase[self._index]
-        if self._entered and phase.until is not None:
-            self._until = Until(phase.until, self._facts)
+        if self._entered:
+            self._watch(phase)
+        if self._until is not None:
+            self._until.restore(state["until"])
         self._phase_s, self._stretched = float(state["phase_s"]), bool(state["stretched"])
         for name in self._laws:
             law, since = state["feeds"][name]
@@ -206,9 +248,10 @@ class Progress:
         }
         self._induced_h = None if state["induced_h"] is None else float(state["induced_h"])
         self.state, self.message = State(state["state"]), str(state["message"])
-        for loop, ml, given in state["doses"]:
-            wanted = Dose.model_validate({"loop": loop, "volume_l": ml / 1e3, "flow": 1.0})
+        for dose, given in state["doses"]:
+            wanted = Dose.model_validate(dose)
             self._doses.append(DoseRun(wanted, self._facts, float(given)))
+        self._dropped = bool(state["dropped"])
         self._due = [None if due is None else float(due) for due in state["due"]]
         running = self._entered and math.isnan(self._ended)
         if len(self._due) != (len(phase.doses) if running else 0):

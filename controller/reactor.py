@@ -143,7 +143,7 @@ class Reactor(Outputs):
         for name, flow in out.doses.items():
             self.loops[name].remote = flow
             self._dosing = out.doses
-        over = runner.state in (State.DONE, State.ABORTED)  # then nobody watches a feed
+        over = runner.state in (State.COMPLETE, State.ABORTED)  # then nobody watches a feed
         for name, flow in out.feeds.items():
             feed = self.loops.get(name)
             if isinstance(feed, Station):
@@ -217,15 +217,24 @@ class Reactor(Outputs):
             elif loop.target is Mode.OPTIMISER:
                 loop.target = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
 
-    def command_recipe(self, action: str, now: float, reason: str) -> None:
-        """Hold, resume or abort the batch.
+    def batch(self) -> RecipeRunner:
+        """Return the recipe's runner.
 
         Raises:
-            RefusedError: there is none, or it is not in a state for that.
+            RefusedError: there is none.
         """
-        runner = self.runner
-        if runner is None:
+        if self.runner is None:
             raise RefusedError(f"{self.name}: no batch; start a recipe first")
+        return self.runner
+
+    def command_recipe(self, action: str, now: float, reason: str) -> None:
+        """Hold, resume, step or abort the batch.
+
+        Raises:
+            RefusedError: there is none.
+            ValueError: it is not in a state for that.
+        """
+        runner = self.batch()
         if action == "hold":
             runner.hold(now, reason)
         elif action == "resume":
@@ -233,6 +242,8 @@ class Reactor(Outputs):
             self._dosing = {}
             for loop in self.loops.values():
                 loop.target = self.waiting.pop(loop.name, loop.target)
+        elif action == "step":
+            runner.advance(now, reason)
         else:
             runner.abort(now, reason)
 

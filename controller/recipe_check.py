@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from controller.facts import LoopFacts, PlantFacts
-from controller.recipe_file import Condition, Dose, FeedLaw, ModeName, Phase, Recipe
+from controller.recipe_file import Dose, FeedLaw, ModeName, Phase, Recipe
+from controller.transition import Condition
+from drivers.point import Tag
 
 
 def check(recipe: Recipe, facts: PlantFacts) -> list[str]:
@@ -30,8 +32,10 @@ def _against(recipe: Recipe, facts: PlantFacts) -> Iterator[str]:
             yield from _feed(f"{key}.feeds.{name}", name, phase, law, facts)
         for j, dose in enumerate(phase.doses):
             yield from _dose(f"{key}.doses.{j}", dose, fed, facts)
-        if phase.until is not None:
-            yield from _condition(f"{key}.until", phase.until, facts)
+        for word in ("until", "hold_if", "abort_if"):
+            condition: Condition | None = getattr(phase, word)
+            if condition is not None:
+                yield from _condition(f"{key}.{word}", condition, facts)
 
 
 def _loops(
@@ -92,6 +96,10 @@ def _dose(key: str, dose: Dose, fed: frozenset[str], facts: PlantFacts) -> Itera
         yield f"{key}.loop: {dose.loop} is not allowed; a feed law moves it"
     elif dose.flow > loop.high:
         yield _outside(f"{key}.flow", dose.flow, loop)
+    for word in ("fills_to_kg", "draws_to_kg"):
+        weight: float | None = getattr(dose, word)
+        if weight is not None:
+            yield from _measured(f"{key}.{word}", "weight", {"": weight}, facts)
 
 
 def _dosing(facts: PlantFacts) -> str:
@@ -105,19 +113,34 @@ def _condition(key: str, until: Condition, facts: PlantFacts) -> Iterator[str]:
     if until.estimate is not None and until.estimate not in facts.estimates:
         known = ", ".join(sorted(facts.estimates)) or f"{facts.reactor} has no model to estimate"
         yield f"{key}.estimate: {until.estimate} is not allowed; {known}"
+    if until.spike is not None:
+        armed = until.spike.armed_below
+        limits = {} if armed is None else {".armed_below": armed}
+        yield from _measured(f"{key}.spike", until.spike.measured, limits, facts)
     if until.measured is not None:
-        tag = facts.tags.get(facts.measured.get(until.measured, until.measured))
-        if tag is None:
-            known = ", ".join(sorted({*facts.tags, *facts.measured}))
-            yield f"{key}.measured: {until.measured} is not allowed; {known}"
-            return
-        for word in ("above", "below"):
-            limit: float | None = getattr(until, word)
-            if limit is not None and limit not in tag:
-                yield (
-                    f"{key}.{word}: {limit:g} is not allowed; "
-                    f"{tag.name} is {tag.low:g} to {tag.high:g} {tag.unit}"
-                )
+        given = {".above": until.above, ".below": until.below}
+        limits = {word: limit for word, limit in given.items() if limit is not None}
+        yield from _measured(key, until.measured, limits, facts)
+        tag = _tag(until.measured, facts)
+        if until.f0_min is not None and tag is not None and tag.unit != "Cel":
+            yield f"{key}.f0_min: {tag.name} in {tag.unit} is not allowed; a temperature in Cel"
+
+
+def _tag(name: str, facts: PlantFacts) -> Tag | None:
+    return facts.tags.get(facts.measured.get(name, name))
+
+
+def _measured(key: str, name: str, limits: Mapping[str, float], facts: PlantFacts) -> Iterator[str]:
+    """Yield what is wrong with a measurement and with what it is compared with."""
+    tag = _tag(name, facts)
+    if tag is None:
+        known = ", ".join(sorted({*facts.tags, *facts.measured}))
+        yield f"{key}.measured: {name} is not allowed; {known}"
+        return
+    for word, limit in limits.items():
+        if limit not in tag:
+            range_ = f"{tag.low:g} to {tag.high:g} {tag.unit}"
+            yield f"{key}{word}: {limit:g} is not allowed; {tag.name} is {range_}"
 
 
 def _unknown(where: str, facts: PlantFacts, name: str | None = None) -> str:

@@ -7,7 +7,10 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from controller.config import ConfigError, Settings, read_toml, validate
+from controller.recipe_parameters import Parameter, chosen, filled
+from controller.transition import Condition
 
+NO_VALUES: Mapping[str, float] = {}
 ModeName = Literal["OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER"]
 # Which keys each kind of feed must have, and which it may have.
 FEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -30,33 +33,6 @@ FEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 class RecipeError(ConfigError):
     """A recipe that cannot be used; ``lines`` has one line a mistake."""
-
-
-class Condition(Settings):
-    """When a phase ends: one of a time, a measurement, an estimate, or several of these."""
-
-    batch_h: float | None = Field(None, ge=0, description="h since the start of the batch")
-    phase_h: float | None = Field(None, ge=0, description="h in this phase, without time HELD")
-    measured: str | None = Field(None, description="a tag or its meaning: R1.do or do")
-    estimate: str | None = Field(None, description="an estimate: substrate_g_per_l")
-    above: float | None = Field(None, description="in the unit of what is measured or estimated")
-    below: float | None = Field(None, description="in the unit of what is measured or estimated")
-    for_s: float = Field(0.0, ge=0, description="s")
-    any: "tuple[Condition, ...] | None" = Field(None, min_length=1, description="one is enough")
-    all: "tuple[Condition, ...] | None" = Field(None, min_length=1, description="all are needed")
-
-    @model_validator(mode="after")
-    def _check(self) -> "Condition":
-        kinds = ("batch_h", "phase_h", "measured", "estimate", "any", "all")
-        given = [k for k in kinds if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(kinds)} is required")
-        if given[0] in ("measured", "estimate"):
-            if (self.above is None) == (self.below is None):
-                raise ValueError(f"{given[0]} needs either above or below")
-        elif self.above is not None or self.below is not None or self.for_s:
-            raise ValueError(f"above, below and for_s do not go with {given[0]}")
-        return self
 
 
 class FeedLaw(Settings):
@@ -102,13 +78,24 @@ class FeedLaw(Settings):
 
 
 class Dose(Settings):
-    """A volume given through a loop in a phase, once or every so often; a discharge is one."""
+    """A volume given through a loop in a phase, once or every so often; a discharge is one.
+
+    With a weight it ends where the vessel weighs so much, and ``volume_l`` is the most it may take.
+    """
 
     loop: str
     volume_l: float = Field(gt=0, description="L")
+    fills_to_kg: float | None = Field(None, gt=0, description="kg, what the vessel then weighs")
+    draws_to_kg: float | None = Field(None, gt=0, description="kg, what the vessel then weighs")
     flow: float = Field(gt=0, description="in the loop's unit")
     at_h: float = Field(0.0, ge=0, description="h in this phase")
     every_h: float | None = Field(None, gt=0, description="h; once if not given")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Dose":
+        if self.fills_to_kg is not None and self.draws_to_kg is not None:
+            raise ValueError("fills_to_kg and draws_to_kg: one of them")
+        return self
 
 
 class Ramp(Settings):
@@ -129,7 +116,10 @@ class Phase(Settings):
     ramps: dict[str, Ramp] = Field(default_factory=dict)
     feeds: dict[str, FeedLaw] = Field(default_factory=dict)
     doses: tuple[Dose, ...] = ()
+    inoculates: bool = Field(False, description="the batch's age is counted from its end")
     induces: bool = False
+    hold_if: Condition | None = Field(None, description="the recipe is HELD")
+    abort_if: Condition | None = Field(None, description="the batch is over")
     until: Condition | None = None
 
 
@@ -141,28 +131,42 @@ class Start(Settings):
 
 
 class Recipe(Settings):
-    """A batch from inoculation to harvest."""
+    """A batch, from a clean vessel or from inoculation to the end."""
 
     name: str = Field(min_length=1)
     organism: str = Field(
         "", description="whose recipe it is; required where the plant has a model"
     )
+    parameters: dict[str, Parameter] = Field(
+        default_factory=dict, description="what other tables refer to as $name"
+    )
     start: Start = Field(default_factory=lambda: Start.model_validate({}))
     phase: tuple[Phase, ...] = Field(min_length=1)
     _file: str = PrivateAttr("recipe")
+    _table: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def file(self) -> str:
         """Name of the file that it came from, for messages."""
         return self._file
 
+    @property
+    def table(self) -> dict[str, Any]:
+        """The recipe as its file has it, references to parameters too; as JSON."""
+        return self._table
+
+    @property
+    def inoculates(self) -> int | None:
+        """Number of the phase that inoculates, from 0; ``None``: it begins inoculated."""
+        return next((i for i, phase in enumerate(self.phase) if phase.inoculates), None)
+
     def fed(self, main: str) -> frozenset[str]:
         """Return the loops that feed laws move, and the ``main`` feed with or without one."""
         return frozenset({main, *(loop for phase in self.phase for loop in phase.feeds)})
 
 
-def load_recipe(path: str | Path) -> Recipe:
-    """Return the recipe of a TOML file.
+def load_recipe(path: str | Path, values: Mapping[str, float] = NO_VALUES) -> Recipe:
+    """Return the recipe of a TOML file, with other ``values`` of its parameters.
 
     Raises:
         RecipeError: one line a mistake: file, key, value and what was allowed.
@@ -170,27 +174,31 @@ def load_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     try:
         table = read_toml(path)
-        table.pop("accept", None)  # limits that a campaign judges it by
-        return parse_recipe(table, path.name)
     except ConfigError as error:
         raise RecipeError(error.lines) from None
+    table.pop("accept", None)  # limits that a campaign judges it by
+    return parse_recipe(table, path.name, values)
 
 
-def parse_recipe(table: Mapping[str, Any], file: str = "recipe") -> Recipe:
+def parse_recipe(
+    table: Mapping[str, Any], file: str = "recipe", values: Mapping[str, float] = NO_VALUES
+) -> Recipe:
     """Return the recipe of a table as TOML or JSON gives it.
 
     Args:
         table: what the file holds.
         file: what to call it in messages.
+        values: of its parameters, in place of those that it gives.
 
     Raises:
         RecipeError: one line a mistake.
     """
     try:
-        recipe = validate(Recipe, table, file)
+        whole = chosen(table, values, file)
+        recipe = validate(Recipe, filled(whole, file), file)
     except ConfigError as error:
         raise RecipeError(error.lines) from None
-    recipe._file = file  # pyright: ignore[reportPrivateUsage]
+    recipe._file, recipe._table = file, whole  # pyright: ignore[reportPrivateUsage]
     if lines := [f"{file}: {line}" for line in _alone(recipe)]:
         raise RecipeError(lines)
     return recipe
@@ -201,6 +209,9 @@ def _alone(recipe: Recipe) -> Iterator[str]:
     names: set[str] = set()
     known = set(recipe.start.setpoints)
     age = 0.0
+    inoculation = -1 if recipe.inoculates is None else recipe.inoculates
+    if sum(phase.inoculates for phase in recipe.phase) > 1:
+        yield "phase: inoculates is not allowed more than once"
     for i, phase in enumerate(recipe.phase):
         key = f"phase.{i} ({phase.name})"
         if phase.name in names:
@@ -217,11 +228,17 @@ def _alone(recipe: Recipe) -> Iterator[str]:
             elif loop not in known:
                 yield f"{key}.ramps.{loop}: no setpoint to ramp from; give one in start or before"
         known |= phase.ramps.keys()
+        for word in ("hold_if", "abort_if"):
+            condition: Condition | None = getattr(phase, word)
+            if condition is not None and condition.asks:
+                yield f"{key}.{word}.confirm: not allowed; a person is asked in until"
         for j, dose in enumerate(phase.doses):
             if dose.every_h is not None and phase.until is None:
                 yield f"{key}.doses.{j}.every_h: not allowed; a phase without until would not end"
         end = phase.until.batch_h if phase.until is not None else None
-        if end is not None:
+        if end is not None and i <= inoculation:
+            yield f"{key}.until.batch_h: not allowed before the vessel is inoculated; phase_h"
+        elif end is not None:
             if end <= age:
                 yield f"{key}.until.batch_h: {end:g} is not allowed; later than {age:g} h"
             age = end

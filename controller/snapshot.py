@@ -59,6 +59,9 @@ def _batch(reactor: Reactor, now: float) -> dict[str, Any]:
             "phase_age_h": None,
             "phases": [],
             "message": "",
+            "question": "",
+            "version": 0,
+            "parameters": {},
         }
     return {
         "id": reactor.batch_id,
@@ -69,6 +72,9 @@ def _batch(reactor: Reactor, now: float) -> dict[str, Any]:
         "phase_age_h": runner.phase_age_h(now),
         "phases": [p.name for p in runner.recipe.phase],
         "message": runner.message,
+        "question": runner.question,  # what a person is asked to confirm
+        "version": runner.version,
+        "parameters": {n: p.model_dump() for n, p in runner.recipe.parameters.items()},
     }
 
 

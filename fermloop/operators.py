@@ -18,6 +18,7 @@ from fermloop.options import (
     Which,
     finite,
     loop_mode,
+    named,
 )
 
 app = typer.Typer()
@@ -128,26 +129,44 @@ def output(
     remote.output(plant, as_json, loop, value, reason, as_name)
 
 
-@app.command(short_help="Start, hold, resume or abort a batch.", rich_help_panel=ASK)
+@app.command(short_help="Start, hold, resume, step or abort a batch.", rich_help_panel=ASK)
 def recipe(
     action: Annotated[Action, typer.Argument(help="What to do with the batch.")],
     reactor: Reactor,
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="RECIPE.toml", help="With start: another recipe than run's."),
+        typer.Argument(
+            metavar="RECIPE.toml",
+            help="With start: another recipe than run's. With edit: the new version.",
+        ),
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="With start and edit: a parameter of the recipe, within its limits.",
+        ),
     ] = None,
     reason: Reason = "",
     as_name: As = "",
     plant: Which = None,
     as_json: Json = False,
 ) -> None:
-    """Start, hold, resume or abort the batch of a reactor.
+    """Start, hold, resume or abort the batch of a reactor, or answer it.
+
+    confirm: yes to what the batch asks (fermloop status shows it). step: leave this phase for the
+    next, with a reason. edit: go on by another version of the recipe (engineers, with a reason);
+    phases that are over stay as they were, and every change is in the audit trail.
 
     Example: fermloop recipe hold R1 --reason "sampling"
+
+    Example: fermloop recipe edit R1 --set mu=0.15 --reason "acetate rising"
     """
     from fermloop.commands import remote
 
-    remote.recipe(plant, as_json, action, reactor, recipe, reason, as_name)
+    given = named(values or [])
+    remote.recipe(plant, as_json, action, reactor, recipe, given, reason, as_name)
 
 
 @app.command(short_help="Switch the optimiser off, to shadow or on.", rich_help_panel=ASK)

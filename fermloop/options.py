@@ -34,6 +34,9 @@ class Action(StrEnum):
     HOLD = "hold"
     RESUME = "resume"
     ABORT = "abort"
+    CONFIRM = "confirm"
+    STEP = "step"
+    EDIT = "edit"
 
 
 def speed(text: str) -> float:
@@ -80,6 +83,21 @@ def loop_mode(text: str) -> str:
     if text.upper() not in MODES:
         raise typer.BadParameter(f"{text} is not allowed; one of {', '.join(MODES)}")
     return text.upper()
+
+
+def named(texts: list[str]) -> dict[str, float]:
+    """Return ``mu=0.2`` and the like as numbers by name.
+
+    Raises:
+        typer.BadParameter: one is nothing of the kind.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"{text} is not allowed; name=value, such as mu=0.2")
+        found[name.strip()] = finite(value)
+    return found
 
 
 def finite(text: str) -> float:

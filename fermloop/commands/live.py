@@ -129,6 +129,10 @@ def tables(state: State) -> RenderableType:
         message = r["batch"].get("message")
         if message:
             parts.append(Text(str(message)))
+        if question := r["batch"].get("question"):
+            parts.append(
+                Text(f"to be confirmed (fermloop recipe confirm {name}): {question}", "bold")
+            )
     parts += [
         Text(f"alarm {a.get('subject')}: {a.get('text')}", "bold red") for a in _active(state)
     ]

@@ -134,16 +134,27 @@ def recipe(
     action: str,
     reactor: str,
     recipe: Path | None,
+    parameters: Mapping[str, float],
     reason: str,
     as_name: str = "",
 ) -> None:
-    """Start, hold, resume or abort a batch."""
-    body: dict[str, object] = {"action": str(action), "reason": reason}
+    """Start, hold, resume, step, edit or abort a batch, or confirm what it asks."""
+    body: dict[str, object] = {"reason": reason}
+    if action not in ("start", "edit"):
+        for given in (recipe, *parameters):
+            if given is not None:
+                why = f"is not allowed with {action}; only with start and edit"
+                raise FailureError(f"{given}: {why}", USAGE)
     if recipe is not None:
-        if action != "start":
-            raise FailureError(f"{recipe}: is not allowed with {action}; only with start", USAGE)
         body["recipe"] = str(recipe.absolute())  # the controller may run in another folder
-    command(plant, as_json, f"/recipe/{name(reactor)}", body, as_name)
+    if parameters:
+        body["parameters"] = dict(parameters)
+    path = f"/recipe/{name(reactor)}"
+    if action == "edit":
+        path += "/edit"
+    else:
+        body["action"] = str(action)
+    command(plant, as_json, path, body, as_name)
 
 
 def acknowledge(

@@ -45,6 +45,8 @@ name = "harvest"
 setpoints = { feed = 0.0 }
 """
 DO = Tag("R1.do", "%", -5, 200)
+TEMPERATURE = Tag("R1.temperature", "Cel", 0, 150)
+WEIGHT = Tag("R1.weight", "kg", 0, 500)
 LOCAL = frozenset({"OFF", "MANUAL", "AUTO"})
 FACTS = PlantFacts(
     "R1",
@@ -59,8 +61,8 @@ FACTS = PlantFacts(
         "inducer": LoopFacts("mL/min", 0, 5, LOCAL, doses=True),
         "vitamin": LoopFacts("mL/h", 0, 300, LOCAL, doses=True),
     },
-    tags={"R1.do": DO},
-    measured={"do": "R1.do"},
+    tags={"R1.do": DO, "R1.temperature": TEMPERATURE, "R1.weight": WEIGHT},
+    measured={"do": "R1.do", "temperature": "R1.temperature", "weight": "R1.weight"},
     estimates=ESTIMATES,
     biomass_g_per_l=5.4,
     volume_l=3.0,

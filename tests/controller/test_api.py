@@ -69,9 +69,24 @@ class Plant(Untuned):
     ) -> str:
         raise ZeroDivisionError  # a bug of the controller's own
 
-    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
+    def recipe(
+        self,
+        reactor: str,
+        action: str,
+        recipe_path: str,
+        reason: str,
+        who: str,
+        parameters: Mapping[str, float] | None = None,
+        phase: str = "",
+    ) -> str:
         self.asked.append((action, reason, who))
         return f"{reactor}: {action} {recipe_path}".strip()
+
+    def edit_recipe(
+        self, reactor: str, recipe_path: str, parameters: Mapping[str, float], reason: str, who: str
+    ) -> str:
+        self.asked.append(("edit", reason, who))
+        return f"{reactor}: edit {recipe_path} {dict(parameters)}"
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         self.asked.append(("acknowledge", comment, who))
@@ -351,6 +366,7 @@ COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
     "/loop/R1.do/setpoint": ("setpoint", {"value": 35}),
     "/loop/R1.do/output": ("output", {"value": 35}),
     "/recipe/R1": ("recipe", {"action": "hold"}),
+    "/recipe/R1/edit": ("edit recipe", {"parameters": {"mu": 0.2}, "reason": "acetate"}),
     "/optimiser/R1": ("optimiser", {"mode": "off"}),
     "/interlock/R1.low_do/bypass": ("bypass", {"minutes": 30, "reason": "calibration"}),
     "/interlock/R1.low_do/end": ("end bypass", {}),

@@ -33,7 +33,7 @@ def test_the_demo_recipe_runs_through_its_phases() -> None:
     assert batch.given["inducer"] / 60.0 == pytest.approx(10.0)  # mL/min, once a second
     assert batch.out.feeds["feed"] == 45.0
     batch.run(9 * 3600)
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
     assert batch.out.feeds["feed"] == 0.0
     assert batch.texts == [
         "recipe ecoli: phase batch (1 of 4) began",
@@ -41,7 +41,7 @@ def test_the_demo_recipe_runs_through_its_phases() -> None:
         "recipe ecoli: phase induce (3 of 4) began",
         "recipe ecoli: 10 mL were given through inducer",
         "recipe ecoli: phase harvest (4 of 4) began",
-        "recipe ecoli: done after 24.00 h",
+        "recipe ecoli: complete after 24.00 h",
     ]
     batch.run(10)
     assert batch.runner.age_h(batch.now) == pytest.approx(24.0)
@@ -102,7 +102,7 @@ def test_any_needs_one_and_all_needs_each() -> None:
     batch.run(34, measured=do(70))
     assert batch.runner.phase == "p1"
     batch.run(2, measured=do(70))
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
 
 
 def test_a_ramp_starts_where_the_recipe_had_the_setpoint_and_ends_at_its_target() -> None:
@@ -152,7 +152,7 @@ def test_time_held_counts_for_the_batch_and_not_for_the_phase() -> None:
     batch.run(1799)
     assert batch.runner.state is State.RUNNING
     batch.run(1)
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
     assert batch.texts[1:3] == [
         "recipe test: held in phase p0: sampling",
         "recipe test: resumed in phase p0",
@@ -166,7 +166,7 @@ def test_a_phase_ends_by_batch_age_even_after_a_hold() -> None:
     batch.run(3600)
     batch.runner.resume(batch.now)
     batch.run(1)
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
 
 
 def test_a_resumed_recipe_asks_again_for_its_setpoints_and_modes() -> None:
@@ -207,7 +207,7 @@ def test_a_phase_that_lasts_too_long_is_held_and_may_be_resumed() -> None:
     batch.run(3600, estimates={"substrate_g_per_l": 3.0})
     assert batch.runner.state is State.RUNNING
     batch.run(1, estimates={"substrate_g_per_l": 0.3})
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
 
 
 def test_an_aborted_batch_neither_feeds_nor_doses() -> None:
@@ -232,14 +232,14 @@ def test_a_command_that_does_not_fit_the_state_is_refused_and_says_which_would()
     with pytest.raises(ValueError, match="abort is not allowed"):
         runner.abort(0.0, "why not")
     runner.start(0.0)
-    with pytest.raises(ValueError, match="it must be IDLE, ABORTED, DONE"):
+    with pytest.raises(ValueError, match="it must be IDLE, ABORTED, COMPLETE"):
         runner.start(0.0)
 
 
 def test_a_finished_recipe_can_be_started_again() -> None:
     batch = Batch(recipe({"until": {"phase_h": 0.01}, "induces": True}, {}))
     batch.run(100)
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
     assert batch.runner.induced
     batch.runner.start(batch.now)
     assert batch.runner.age_h(batch.now) == 0.0

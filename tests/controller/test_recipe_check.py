@@ -80,7 +80,7 @@ def test_a_recipe_that_fits_has_nothing_said_against_it() -> None:
         ),
         (
             {"phase__1__until": {"any": [{"measured": "R1.foam", "above": 1}]}},
-            "phase.1 (feed).until.any.0.measured: R1.foam is not allowed; R1.do, do",
+            "phase.1 (feed).until.any.0.measured: R1.foam is not allowed; R1.do, R1.temp",
         ),
         (
             {"phase__1__until": {"measured": "do", "above": 300}},

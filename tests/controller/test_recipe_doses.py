@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from controller.recipe import RecipeRunner, State
 from controller.recipe_check import check
+from drivers.point import Quality, Sample, sample
 from historian.events import Kind
-from tests.controller.recipes import FACTS, HOUR, LARGE, NOTHING, Batch, dosing, recipe
+from tests.controller.recipes import FACTS, HOUR, LARGE, NOTHING, WEIGHT, Batch, dosing, recipe
 
 
 @given(ml=st.floats(0.01, 20), ml_per_min=st.floats(0.1, 5))
@@ -71,7 +72,7 @@ def test_a_dose_that_the_end_of_the_batch_cuts_short_is_told() -> None:
     dose = {"loop": "inducer", "volume_l": 10e-3, "flow": 2.0}
     batch = Batch(recipe({"doses": [dose], "until": {"phase_h": 0.01}}))
     batch.run(40)
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
     assert batch.out.doses == {"inducer": 0.0}
     assert any(text.startswith("recipe test: 1.2 of 10 mL through") for text in batch.texts)
 
@@ -102,3 +103,79 @@ def test_a_discharge_to_come_is_given_after_a_restart_and_none_twice() -> None:
     batch.runner.resume(batch.now)
     batch.run(3600)
     assert batch.given["inducer"] / 60.0 == pytest.approx(4.0)
+
+
+# ---- by weight
+
+
+def filling(**more: object) -> Batch:
+    dose = {"loop": "inducer", "volume_l": 1.0, "flow": 5.0, "fills_to_kg": 100.0, **more}
+    return Batch(recipe({"doses": [dose], "until": {"doses": "given"}, "max_h": 9.0}, {}))
+
+
+def weigh(kg: float, quality: Quality = Quality.GOOD) -> dict[str, Sample]:
+    return {"R1.weight": sample(WEIGHT, 0.0, kg, quality)}
+
+
+def test_a_vessel_is_filled_to_its_weight() -> None:
+    batch = filling()
+    kg = 99.9
+    while batch.runner.phase == "p0" and kg < 101:
+        batch.run(1, measured=weigh(kg))
+        kg += batch.out.doses["inducer"] / 60e3  # mL/min of water, once a second
+    assert kg == pytest.approx(100.0, abs=0.001)
+    said = batch.texts[1].removeprefix("recipe test: ").split()
+    assert said[1:] == ["mL", "were", "given", "through", "inducer"]
+    assert float(said[0]) == pytest.approx(100.0, abs=0.2)
+
+
+def test_what_is_drawn_off_ends_at_its_weight() -> None:
+    batch = filling(fills_to_kg=None, draws_to_kg=90.0)
+    assert batch.run(10, measured=weigh(95.0)).doses == {"inducer": 5.0}
+    assert batch.run(2, measured=weigh(89.9)).doses == {"inducer": 0.0}
+    assert batch.runner.phase == "p1"
+
+
+def test_nothing_is_given_while_the_scales_cannot_be_believed() -> None:
+    batch = filling()
+    batch.run(10, measured=weigh(90.0))
+    for quality in (Quality.BAD, Quality.UNCERTAIN):
+        assert batch.run(60, measured=weigh(200.0, quality)).doses == {"inducer": 0.0}
+    assert batch.run(60).doses == {"inducer": 0.0}
+    assert batch.run(1, measured=weigh(90.0)).doses == {"inducer": 5.0}
+    assert batch.runner.phase == "p0"
+
+
+def test_scales_that_stand_still_do_not_overfill_the_vessel() -> None:
+    batch = filling(volume_l=0.1)
+    batch.run(1300, measured=weigh(90.0))
+    assert batch.given["inducer"] / 60.0 == pytest.approx(100.0)  # mL: volume_l, the most
+    text = "recipe test: 100 of at most 100 mL went through inducer, and the weight is not reached"
+    assert text in batch.texts
+    assert batch.runner.phase == "p0"  # a person decides
+    batch.run(9 * 3600, measured=weigh(90.0))
+    assert batch.runner.state is State.HELD
+
+
+def test_filling_goes_on_after_a_restart_when_a_person_resumes() -> None:
+    batch = filling()
+    batch.run(60, measured=weigh(90.0))
+    batch.restarted(60.0)
+    assert batch.run(60, measured=weigh(90.0)).doses == {"inducer": 0.0}
+    batch.runner.resume(batch.now)
+    assert batch.run(2, measured=weigh(95.0)).doses == {"inducer": 5.0}
+    batch.run(2, measured=weigh(100.0))
+    assert batch.runner.phase == "p1"
+
+
+def test_a_phase_does_not_end_by_a_dose_that_a_restart_cut_short() -> None:
+    dose = {"loop": "inducer", "volume_l": 0.1, "flow": 5.0}
+    batch = Batch(recipe({"doses": [dose], "until": {"doses": "given"}}, {}))
+    batch.run(60)
+    batch.restarted()
+    batch.runner.resume(batch.now)
+    batch.run(3600)
+    assert batch.runner.phase == "p0"
+    batch.runner.advance(batch.now, "filled by hand")
+    batch.run(1)
+    assert batch.runner.phase == "p1"

@@ -34,7 +34,7 @@ def test_a_phase_that_says_nothing_of_its_feed_goes_on_as_before() -> None:
     assert batch.run(1801).feeds["feed"] == pytest.approx(15.0)
     assert batch.run(1800).feeds["feed"] == 3.0
     assert batch.run(3600).feeds["feed"] == 7.0
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE
 
 
 def started(feed: Mapping[str, Any], estimates: Mapping[str, float]) -> float:
@@ -100,4 +100,4 @@ def test_each_feed_goes_by_its_own_law_in_the_unit_of_its_loop() -> None:
         {"feed": first * math.exp(0.1), "oil": 25.0}, abs=0.01
     )
     assert batch.run(1801).feeds == {"feed": 0.0, "oil": 0.0}
-    assert batch.runner.state is State.DONE
+    assert batch.runner.state is State.COMPLETE

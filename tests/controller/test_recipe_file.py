@@ -21,7 +21,10 @@ def test_the_demo_recipe_can_be_read() -> None:
     [
         ("name = ", "r.toml: not valid TOML: Invalid value (at end of document)"),
         ('name = "x"', "r.toml: phase: missing; phase is required"),
-        ('colour = "red"', "r.toml: colour: no such key; name, organism, start, phase are allowed"),
+        (
+            'colour = "red"',
+            "r.toml: colour: no such key; name, organism, parameters, start, phase are allowed",
+        ),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, line: str) -> None:

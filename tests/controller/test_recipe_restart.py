@@ -54,11 +54,11 @@ def test_a_given_dose_is_not_replayed_after_a_restart() -> None:
     assert batch.given["inducer"] / 60.0 == pytest.approx(10.0)
 
 
-@pytest.mark.parametrize("end", ["DONE", "ABORTED", "HELD", "IDLE"])
+@pytest.mark.parametrize("end", ["COMPLETE", "ABORTED", "HELD", "IDLE"])
 def test_what_does_not_run_stays_what_it_is_over_a_restart(end: str) -> None:
     batch = Batch(recipe({"until": {"phase_h": 0.01}, "induces": True}, {}))
     batch.run(10)
-    if end == "DONE":
+    if end == "COMPLETE":
         batch.run(100)
     elif end == "ABORTED":
         batch.runner.abort(batch.now, "foam")

@@ -90,8 +90,24 @@ class Plant(Untuned):
     ) -> str:
         raise ValueError(f"{loop}: its output is set in MANUAL, not in AUTO")
 
-    def recipe(self, reactor: str, action: str, recipe_path: str, reason: str, who: str) -> str:
-        return self._note("recipe", reactor, action, recipe_path, reason)
+    def recipe(
+        self,
+        reactor: str,
+        action: str,
+        recipe_path: str,
+        reason: str,
+        who: str,
+        parameters: Mapping[str, float] | None = None,
+        phase: str = "",
+    ) -> str:
+        chosen = [f"{name}={value:g}" for name, value in (parameters or {}).items()]
+        return self._note("recipe", reactor, action, recipe_path, reason, *chosen)
+
+    def edit_recipe(
+        self, reactor: str, recipe_path: str, parameters: Mapping[str, float], reason: str, who: str
+    ) -> str:
+        chosen = [f"{name}={value:g}" for name, value in parameters.items()]
+        return self._note("edit", reactor, recipe_path, reason, *chosen)
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         return self._note("acknowledge", name, comment, who)
@@ -198,8 +214,9 @@ def test_a_refusal_is_1_and_the_controllers_own_words(
 
 def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> None:
     remote.mode(None, False, "R1.do", "MANUAL", "probe out")
-    remote.recipe(None, False, "hold", "R1", None, "sampling")
-    remote.recipe(None, False, "start", "R1", Path("r.toml"), "")
+    remote.recipe(None, False, "hold", "R1", None, {}, "sampling")
+    remote.recipe(None, False, "start", "R1", Path("r.toml"), {"mu": 0.2}, "")
+    remote.recipe(None, False, "edit", "R1", Path("r.toml"), {}, "acetate")
     remote.optimiser(None, False, "R1", "shadow", "")
     remote.safe_stop(None, False, "", "smoke")
     remote.safe_stop(None, False, "R1", "")
@@ -209,7 +226,8 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
     assert plant.asked == [
         ("mode", "R1.do", "MANUAL", "probe out", "ana"),
         ("recipe", "R1", "hold", "", "sampling"),
-        ("recipe", "R1", "start", str(folder / "r.toml"), ""),
+        ("recipe", "R1", "start", str(folder / "r.toml"), "", "mu=0.2"),
+        ("edit", "R1", str(folder / "r.toml"), "acetate"),
         ("optimiser", "R1", "shadow", "ana"),
         ("safe stop", "", "smoke", "ana"),
         ("safe stop", "R1", "", "ana"),
@@ -234,9 +252,12 @@ def test_alarms_are_listed_as_they_stand_and_as_json(
     assert [a["id"] for a in found] == ["R1-gas.device", "R1.ph.quality"]
 
 
-def test_a_recipe_file_belongs_to_start_only(plant: Plant) -> None:
-    with pytest.raises(FailureError, match="not allowed with hold; only with start") as wrong:
-        remote.recipe(None, False, "hold", "R1", Path("r.toml"), "")
+@pytest.mark.parametrize(("file", "values"), [(Path("r.toml"), {}), (None, {"mu": 0.2})])
+def test_a_recipe_and_its_parameters_belong_to_start_and_edit(
+    plant: Plant, file: Path | None, values: dict[str, float]
+) -> None:
+    with pytest.raises(FailureError, match="not allowed with hold; only with start and") as wrong:
+        remote.recipe(None, False, "hold", "R1", file, values, "")
     assert wrong.value.code == 2
 
 

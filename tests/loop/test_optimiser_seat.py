@@ -256,6 +256,6 @@ def test_after_the_batch_nothing_is_asked_and_nothing_is_shed(
     rig.run(850)
     assert rig.loop("feed").actual is Mode.OPTIMISER
     rig.run(700)
-    assert rig.state()["reactors"]["R1"]["batch"]["state"] == "DONE"
+    assert rig.state()["reactors"]["R1"]["batch"]["state"] == "COMPLETE"
     assert optimiser(rig)["sheds"] == 0
     assert rig.held()["R1.feed"] == 0

@@ -201,7 +201,7 @@ def test_a_finished_batch_is_not_in_the_way_of_the_next(
     recipe.write_text(FED[: FED.rindex("[[phase]]")].replace("batch_h = 2.0", "batch_h = 0.01"))
     grown.begin(recipe)
     grown.run(60)
-    assert grown.state()["reactors"]["R1"]["batch"]["state"] == "DONE"
+    assert grown.state()["reactors"]["R1"]["batch"]["state"] == "COMPLETE"
     grown.die(10.0)
     rig = make(GROWN, vessels_of=grown).connect()
     assert not rig.controller.restore()
@@ -277,7 +277,7 @@ def test_the_state_is_strict_json_in_every_scan_of_a_batch(grown: Rig, tmp_path:
         assert json.loads(text)["batch_id"] == "R1-20260101-0000"
     assert reactor is not None
     assert reactor.runner is not None
-    assert reactor.runner.state == "DONE"
+    assert reactor.runner.state == "COMPLETE"
 
 
 def test_nothing_kept_is_nothing_to_take_up(grown: Rig) -> None:

@@ -215,13 +215,16 @@ export function loopActions(id, name, now) {
   ];
 }
 
-const RECIPE = { IDLE: ["start"], RUNNING: ["hold", "abort"], HELD: ["resume", "abort"], ABORTED: ["start"], DONE: ["start"] };
+const RECIPE = { IDLE: ["start"], RUNNING: ["hold", "step", "abort"], HELD: ["resume", "abort"], ABORTED: ["start"], COMPLETE: ["start"] };
 
-/** What the batch strip offers: start, hold, resume, abort. */
-export function recipeActions(id, state) {
+/** What the batch strip offers: yes to what the batch asks, start, hold, resume, next phase, abort. */
+export function recipeActions(id, b) {
   if (!may("operator")) return [];
-  return (RECIPE[state] ?? []).map((action) =>
-    button(`recipe.${action}`, () => ask({ title: `recipe.${action}`, subject: id, path: `recipe/${id}`, body: { action } })),
+  const body = (action) => (["confirm", "step"].includes(action) ? { action, phase: b.phase } : { action });
+  return [...(b.question ? ["confirm"] : []), ...(RECIPE[b.state] ?? [])].map((action) =>
+    button(`recipe.${action}`, () =>
+      ask({ title: `recipe.${action}`, subject: id, path: `recipe/${id}`, body: body(action), note: action === "confirm" ? b.question : "", critical: action === "step" }),
+    ),
   );
 }
 

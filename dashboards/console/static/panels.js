@@ -58,8 +58,9 @@ export function batch(id, b) {
       el("b", {}, word("batch_state", b.state)),
       // held or aborted, the message stands among what needs attention
       b.message && !["HELD", "ABORTED"].includes(b.state) ? el("span", { lang: "en" }, b.message) : null,
+      b.question ? el("span", { class: "question" }, `${t("batch.question")} ${b.question}`) : null,
     ),
-    el("div", { class: "acts" }, ...recipeActions(id, b.state)),
+    el("div", { class: "acts" }, ...recipeActions(id, b)),
     phases(b),
     el("div", { class: "age" }, el("small", {}, t("batch.phase_age")), el("b", { class: "live" }, quantity(b.phase_age_h, "h"))),
     el("div", { class: "age great" }, el("small", {}, t("batch.age")), el("b", { class: "live" }, quantity(b.age_h, "h"))),
@@ -68,7 +69,7 @@ export function batch(id, b) {
 
 function phases(b) {
   const names = b.phases ?? [];
-  const at = b.state === "DONE" ? names.length : names.indexOf(b.phase);
+  const at = b.state === "COMPLETE" ? names.length : names.indexOf(b.phase);
   const steps = names.map((name, i) =>
     el(
       "li",

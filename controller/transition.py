@@ -1,0 +1,348 @@
+"""What ends a phase, and what holds or aborts it: the table of the recipe file, and its watcher.
+
+Each kind of condition is a small class with a timer or a sum of its own. A BAD or missing value
+proves nothing, in any of them.
+"""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from controller.config import Settings
+from controller.facts import PlantFacts
+from drivers.point import Quality, Sample
+
+HOUR_S = 3600.0
+F0_CEL, F0_Z = 121.1, 10.0  # saturated steam: each 10 Cel more kills ten times as fast
+GAP_S = 15.0  # a look after a longer time than this is the first of a new row
+KINDS = ("batch_h", "phase_h", "measured", "estimate", "spike", "doses", "confirm", "any", "all")
+
+
+class Spike(Settings):
+    """A fast rise: dissolved oxygen when the sugar is gone."""
+
+    measured: str = Field(description="a tag or its meaning: R1.do or do")
+    rise: float = Field(gt=0, description="in the unit of what is measured, above its least")
+    within_s: float = Field(gt=0, le=3600, description="s")
+    filter_s: float = Field(15.0, ge=0, le=600, description="s")
+    armed_below: float | None = Field(
+        None, description="it is not looked for until the measurement has been below this"
+    )
+
+
+class Condition(Settings):
+    """One of a time, a measurement, an estimate, a spike, a person, or several of these."""
+
+    batch_h: float | None = Field(
+        None, ge=0, description="h since inoculation, or since the start of a recipe without one"
+    )
+    phase_h: float | None = Field(None, ge=0, description="h in this phase, without time HELD")
+    measured: str | None = Field(None, description="a tag or its meaning: R1.do or do")
+    estimate: str | None = Field(None, description="an estimate: substrate_g_per_l")
+    above: float | None = Field(None, description="in the unit of what is measured or estimated")
+    below: float | None = Field(None, description="in the unit of what is measured or estimated")
+    for_s: float = Field(0.0, ge=0, description="s")
+    f0_min: float | None = Field(
+        None, gt=0, description="min at 121.1 Cel that do as much as the temperatures so far"
+    )
+    spike: Spike | None = None
+    doses: Literal["given"] | None = Field(None, description="all doses of this phase")
+    confirm: str | None = Field(None, min_length=1, description="what a person is asked")
+    any: "tuple[Condition, ...] | None" = Field(None, min_length=1, description="one is enough")
+    all: "tuple[Condition, ...] | None" = Field(None, min_length=1, description="all are needed")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Condition":
+        given = [k for k in KINDS if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(KINDS)} is required")
+        limits = [v for v in (self.above, self.below) if v is not None]
+        if self.f0_min is not None:
+            if given[0] != "measured" or limits or self.for_s:
+                raise ValueError("f0_min goes with measured alone, a temperature")
+        elif given[0] in ("measured", "estimate"):
+            if len(limits) != 1:
+                raise ValueError(f"{given[0]} needs either above or below")
+        elif limits or self.for_s:
+            raise ValueError(f"above, below and for_s do not go with {given[0]}")
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked somewhere in it."""
+        return self.confirm is not None or any(p.asks for p in self.any or self.all or ())
+
+    def __str__(self) -> str:
+        """What it says, for people: ``ethanol above 5 for 60 s``."""
+        if parts := self.any or self.all:
+            return (" or " if self.any else " and ").join(str(part) for part in parts)
+        if self.spike is not None:
+            s = self.spike
+            return f"{s.measured} has risen by {s.rise:g} within {s.within_s:g} s"
+        if self.f0_min is not None:
+            return f"F0 of {self.measured} is {self.f0_min:g} min"
+        if name := self.measured or self.estimate:
+            side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
+            return f"{name} {side}" + (f" for {self.for_s:g} s" if self.for_s else "")
+        kind = next(k for k in KINDS if getattr(self, k) is not None)
+        return f"{kind} {getattr(self, kind)}"
+
+
+class Seen(NamedTuple):
+    """What a condition may look at in a scan.
+
+    Attributes:
+        now: s since 1970 UTC.
+        batch_s: since inoculation, s.
+        phase_s: in this phase without time HELD, s.
+        measured: samples by tag name.
+        estimates: by name; missing or not finite where nobody knows.
+        given: all doses of the phase have been given.
+    """
+
+    now: float
+    batch_s: float
+    phase_s: float
+    measured: Mapping[str, Sample]
+    estimates: Mapping[str, float]
+    given: bool
+
+    def good(self, tag: str) -> float:
+        """Return a GOOD measurement, else NaN."""
+        sample = self.measured.get(tag)
+        return math.nan if sample is None or sample.quality is not Quality.GOOD else sample.value
+
+
+class Until:
+    """A condition while it is watched; this one is of a time."""
+
+    question = ""  # what a person is asked now, empty: nothing
+
+    def __init__(self, condition: Condition) -> None:
+        self._condition = condition
+
+    def met(self, seen: Seen) -> bool:
+        """Whether it is so now."""
+        if self._condition.batch_h is not None:
+            return seen.batch_s >= self._condition.batch_h * HOUR_S
+        return seen.phase_s >= (self._condition.phase_h or 0.0) * HOUR_S
+
+    def restart(self) -> None:
+        """Forget the timers: nobody looked for a while."""
+
+    def confirm(self) -> None:
+        """Take a person's yes to ``question``."""
+
+    def as_state(self) -> Any:
+        """Return as JSON what a restart must not forget."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take what ``as_state`` returned."""
+
+
+class Limit(Until):
+    """A measurement or an estimate beyond a limit for some time."""
+
+    def __init__(self, condition: Condition, facts: PlantFacts) -> None:
+        super().__init__(condition)
+        self._key = facts.measured.get(condition.measured or "", condition.measured or "")
+        self._since = math.inf  # since when it has held, s since 1970; inf: it does not
+
+    def met(self, seen: Seen) -> bool:
+        c = self._condition
+        if c.estimate is not None:
+            value = seen.estimates.get(c.estimate, math.nan)
+        else:
+            found = seen.measured.get(self._key)
+            bad = found is None or found.quality is Quality.BAD
+            value = math.nan if found is None or bad else found.value
+        # NaN is neither above nor below
+        if (c.above is not None and value > c.above) or (c.below is not None and value < c.below):
+            self._since = min(self._since, seen.now)
+            return seen.now - self._since >= c.for_s
+        self._since = math.inf
+        return False
+
+    def restart(self) -> None:
+        self._since = math.inf
+
+
+class Lethality(Until):
+    """F0: the minutes at 121.1 Cel that kill as many spores as the temperatures so far did.
+
+    ``F0 = sum 10 ** ((T - 121.1) / z) dt``, z = 10 Cel. What nobody measured kills nothing, and
+    neither does the time HELD or away.
+
+    Source: PDA Technical Report 1 (2007), moist heat.
+    """
+
+    def __init__(self, condition: Condition, facts: PlantFacts) -> None:
+        super().__init__(condition)
+        self._key = facts.measured.get(condition.measured or "", condition.measured or "")
+        self._last = -math.inf
+        self.f0 = 0.0  # min
+
+    def met(self, seen: Seen) -> bool:
+        dt, self._last = seen.now - self._last, seen.now
+        value = seen.good(self._key)
+        if value <= 150.0 and 0.0 < dt <= GAP_S:
+            self.f0 += dt / 60.0 * 10.0 ** ((value - F0_CEL) / F0_Z)
+        return self.f0 >= (self._condition.f0_min or 0.0)
+
+    def restart(self) -> None:
+        self._last = -math.inf
+
+    def as_state(self) -> Any:
+        return self.f0
+
+    def restore(self, state: Any) -> None:
+        self.f0 = float(state)
+
+
+class SpikeWatch(Until):
+    """A filtered measurement that rises by so much above its least of the last seconds.
+
+    Only GOOD readings count. A short dropout is bridged; what comes after a longer one begins
+    anew, so a probe that is changed or comes back elsewhere is no spike.
+    """
+
+    def __init__(self, condition: Condition, spike: Spike, facts: PlantFacts) -> None:
+        super().__init__(condition)
+        self._spike = spike
+        self._key = facts.measured.get(spike.measured, spike.measured)
+        self._armed = spike.armed_below is None
+        self._least: deque[tuple[float, float]] = deque()  # times and values, both rising
+        self._last = -math.inf
+        self._value = math.nan  # filtered
+
+    def met(self, seen: Seen) -> bool:
+        value = seen.good(self._key)
+        if math.isnan(value):
+            return False
+        s, now = self._spike, seen.now
+        dt, self._last = now - self._last, now
+        if dt > max(GAP_S, s.filter_s):
+            self._least.clear()
+            self._value = value
+        elif dt > 0.0:
+            self._value += (value - self._value) * -math.expm1(-dt / max(s.filter_s, 1e-9))
+        if s.armed_below is not None and self._value < s.armed_below:
+            self._armed = True
+        if not self._armed:
+            return False
+        while self._least and self._least[-1][1] >= self._value:
+            self._least.pop()
+        self._least.append((now, self._value))
+        while self._least[0][0] < now - s.within_s:
+            self._least.popleft()
+        return self._value - self._least[0][1] > s.rise
+
+    def restart(self) -> None:
+        self._last = -math.inf
+
+    def as_state(self) -> Any:
+        return self._armed
+
+    def restore(self, state: Any) -> None:
+        self._armed = bool(state)
+
+
+class Given(Until):
+    """All doses of the phase."""
+
+    def met(self, seen: Seen) -> bool:
+        return seen.given
+
+
+class Asked(Until):
+    """A person's confirmation; once given it holds for the phase."""
+
+    def __init__(self, condition: Condition) -> None:
+        super().__init__(condition)
+        self.question = condition.confirm or ""
+
+    def met(self, seen: Seen) -> bool:
+        return not self.question
+
+    def confirm(self) -> None:
+        self.question = ""
+
+    def as_state(self) -> Any:
+        return not self.question
+
+    def restore(self, state: Any) -> None:
+        if state:
+            self.confirm()
+
+
+class Several(Until):
+    """Several conditions; a person is asked when nothing else is missing."""
+
+    def __init__(self, condition: Condition, facts: PlantFacts) -> None:
+        super().__init__(condition)
+        self._all = condition.all is not None
+        self._parts = [until_of(part, facts) for part in condition.any or condition.all or ()]
+        self._asking: Until | None = None
+
+    def met(self, seen: Seen) -> bool:
+        met = [part.met(seen) for part in self._parts]  # each is asked, so that each timer runs
+        open_ = [part for part, yes in zip(self._parts, met, strict=True) if not yes]
+        asking = [part for part in open_ if part.question]
+        waits_for_more = self._all and len(asking) < len(open_)
+        self._asking = None if waits_for_more or not asking else asking[0]
+        self.question = "" if self._asking is None else self._asking.question
+        return all(met) if self._all else any(met)
+
+    def restart(self) -> None:
+        for part in self._parts:
+            part.restart()
+
+    def confirm(self) -> None:
+        if self._asking is not None:
+            self._asking.confirm()
+        self._asking, self.question = None, ""
+
+    def as_state(self) -> Any:
+        return [part.as_state() for part in self._parts]
+
+    def restore(self, state: Any) -> None:
+        for part, kept in zip(self._parts, state, strict=True):
+            part.restore(kept)
+
+
+def until_of(condition: Condition, facts: PlantFacts) -> Until:
+    """Return what watches a condition."""
+    c = condition
+    if c.any is not None or c.all is not None:
+        return Several(c, facts)
+    if c.spike is not None:
+        return SpikeWatch(c, c.spike, facts)
+    if c.confirm is not None:
+        return Asked(c)
+    if c.doses is not None:
+        return Given(c)
+    if c.f0_min is not None:
+        return Lethality(c, facts)
+    if c.measured is not None or c.estimate is not None:
+        return Limit(c, facts)
+    return Until(c)
+
+
+def planned_end(until: Condition, begins: float | None) -> float | None:
+    """Return the batch age at which time alone would meet ``until``, in h."""
+    if until.batch_h is not None:
+        return until.batch_h
+    if until.phase_h is not None:
+        return None if begins is None else begins + until.phase_h
+    known = [
+        age
+        for part in until.any or until.all or ()
+        if (age := planned_end(part, begins)) is not None
+    ]
+    if not known:
+        return None
+    return min(known) if until.any is not None else max(known)
