@@ -294,7 +294,7 @@ class Residual:
 
 
 class Rules:
-    """All rules of a plant.
+    """All rules of a reactor.
 
     Args:
         watches: one a tag.

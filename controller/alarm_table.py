@@ -43,8 +43,8 @@ def rules(
     alarms: Alarms,
     loops: Mapping[str, Loop],
     devices: Mapping[str, Answering],
-) -> Rules:
-    """Return what judges a plant's samples.
+) -> dict[str, Rules]:
+    """Return what judges a plant's samples, by reactor: none looks at a tag of another.
 
     Args:
         plant: the checked plant file.
@@ -52,28 +52,30 @@ def rules(
         loops: by full name, ``R1.do``.
         devices: by name.
     """
-    watched: dict[str, _Watched] = {}
-    others: list[Rule] = []
+    found: dict[str, Rules] = {}
     for name, reactor in plant.settings.reactor.items():
+        watched: dict[str, _Watched] = {}
+        others: list[Rule] = []
         for tag in judged_tags(reactor):
             watched.setdefault(tag, _Watched()).quality = f"{tag}.quality"
         for key, s in reactor.alarm.items():
             _watch(f"{name}.{key}", s, measured_by(s, reactor), plant, watched, alarms)
             others += _others(f"{name}.{key}", s, name, reactor, plant, alarms, loops)
-    watches = [
-        TagWatch(
-            tag,
-            alarms,
-            w.limits,
-            quality=alarms[w.quality] if w.quality else None,
-            uncertain=w.uncertain,
-            stale=alarms[w.stale] if w.stale else None,
-            stale_s=w.stale_s,
-            device=devices.get(plant.device_of.get(tag, "")),
-        )
-        for tag, w in watched.items()
-    ]
-    return Rules(watches, others)
+        watches = [
+            TagWatch(
+                tag,
+                alarms,
+                w.limits,
+                quality=alarms[w.quality] if w.quality else None,
+                uncertain=w.uncertain,
+                stale=alarms[w.stale] if w.stale else None,
+                stale_s=w.stale_s,
+                device=devices.get(plant.device_of.get(tag, "")),
+            )
+            for tag, w in watched.items()
+        ]
+        found[name] = Rules(watches, others)
+    return found
 
 
 def derived(plant: PlantSettings) -> frozenset[str]:

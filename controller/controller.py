@@ -19,6 +19,7 @@ from controller.plant import Plant
 from controller.reactor import Reactor
 from controller.restart import Memory
 from controller.scan import Scan
+from controller.scan_group import Around
 from controller.snapshot import reactor_json
 from controller.system_alarms import SystemAlarms
 from controller.tuner import Tuner
@@ -69,10 +70,9 @@ class Controller(Acting):
         }
         loops = {name: loop for name, (_, loop) in self._loops.items()}
         self._system = SystemAlarms(self.alarms, devices, reactors, store.record)
-        self.scan = Scan(
+        paced = isinstance(clock, PlantClock)
+        around = Around(
             plant,
-            devices,
-            reactors,
             clock,
             store,
             self._system,
@@ -80,8 +80,10 @@ class Controller(Acting):
             derived=derived(plant.settings),
             judged=self._keep_alarms,
             beat=beat,
-            settle=self._settle if isinstance(clock, PlantClock) else None,
+            keep=memory.keep if memory is not None and paced else None,
+            settle=self._settle if paced else None,
         )
+        self.scan = Scan(around, devices, reactors, self._staggered)
         self.tuner = Tuner(self._alarms_of, plant.device_of, self._experiment_over)
 
     # -- life ----------------------------------------------------------------------------------
@@ -139,11 +141,12 @@ class Controller(Acting):
         """Raise or clear the alarm that samples are being lost or cannot be committed."""
         self.alarms.set("store", on, self.clock.now(), error=text)
 
+    def _staggered(self) -> bool:
+        return isinstance(self.clock, PlantClock) and not self.clock.lock_step
+
     async def _settle(self, now: float) -> None:
         """In lock-step, wait (bounded by the planner's own deadline) for the plans that are due."""
-        if self.memory is not None and self.scan.counts.scans > 1:  # of the scan before this one
-            self.memory.keep(now, self.reactors.values())
-        if not (isinstance(self.clock, PlantClock) and self.clock.lock_step):
+        if self._staggered():
             return
         for reactor in self.reactors.values():
             advisor = reactor.advisor
@@ -155,7 +158,10 @@ class Controller(Acting):
     def state(self) -> Mapping[str, object]:
         """Return everything that the console and the command line show."""
         now = self.clock.now()
-        samples = self.scan.samples
+        own: dict[str, dict[str, Sample]] = {name: {} for name in self.reactors}
+        for name, sample in self.scan.samples.items():
+            own[sample.tag.reactor][name] = sample
+        counts = self.scan.counts
         return {
             "site": self.plant.settings.site,
             "plant": str(self.plant.path),
@@ -163,14 +169,12 @@ class Controller(Acting):
             "speed": getattr(self.clock, "speed", 1.0),
             "simulated": any(d.identity.simulated for d in self.devices),
             "scan_s": self.scan.scan_s,
-            "scans": self.scan.counts.scans,
-            "scans_missed": self.scan.counts.missed,
+            "scans": counts.scans,
+            "scans_missed": counts.missed,
             **self._sample_counts(),
             "pid": os.getpid(),
             "devices": {d.name: _device_json(d) for d in self.devices},
-            "reactors": {
-                n: reactor_json(r, now, _own(samples, n)) for n, r in self.reactors.items()
-            },
+            "reactors": {n: reactor_json(r, now, own[n]) for n, r in self.reactors.items()},
             "alarms": [a.as_json() for a in self.alarms.sorted()],
         }
 
@@ -224,10 +228,6 @@ class Controller(Acting):
         """Take an event of a reactor: what its recipe is alarmed about is an alarm."""
         if event.kind is not Kind.ALARM or not self._system.recipe(event):
             self.store.record(event)
-
-
-def _own(samples: Mapping[str, Sample], reactor: str) -> dict[str, Sample]:
-    return {n: s for n, s in samples.items() if s.tag.reactor == reactor}
 
 
 def _device_json(device: Device) -> dict[str, object]:

@@ -34,16 +34,15 @@ class Memory:
     def __init__(self, store: StateStore, timer: Callable[[], float] = monotonic) -> None:
         self._store = store
         self._timer = timer
-        self._kept = -EVERY_S
+        self._kept: dict[str, float] = {}  # when, by reactor
 
     def keep(self, now: float, reactors: Iterable["Reactor"], *, at_once: bool = False) -> None:
-        """Keep the state of every reactor if it is time, at plant time ``now``."""
+        """Keep the state of those ``reactors`` whose time it is, at plant time ``now``."""
         time = self._timer()
-        if time - self._kept < EVERY_S and not at_once:
-            return
-        self._kept = time
         for reactor in reactors:
-            self._store.put_state(f"reactor.{reactor.name}", reactor.as_state(now))
+            if at_once or time - self._kept.get(reactor.name, -EVERY_S) >= EVERY_S:
+                self._kept[reactor.name] = time
+                self._store.put_state(f"reactor.{reactor.name}", reactor.as_state(now))
 
     def keep_alarms(self, state: Mapping[str, Any]) -> None:
         """Keep the alarms, at once: each change is one that an operator has been shown."""

@@ -1,97 +1,66 @@
-"""The scan: read every device, let every reactor decide, write, confirm, record; then wait.
-
-One scan is one moment of plant time. It never waits for the store, the console, InfluxDB or a plan.
-"""
+"""The scans of a plant: reach the devices, scan each group of reactors in turn, make it safe."""
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from controller.alarm_rules import Rules
-from controller.devices import Device, LateError
-from controller.notices import Notices
+from controller.devices import Device
 from controller.pace import PlantClock
-from controller.plant import Plant
 from controller.reactor import Reactor
-from controller.system_alarms import SystemAlarms
-from drivers.clock import Clock
+from controller.scan_group import Around, Counts, ScanGroup, heartbeat
 from drivers.driver import DeviceError
-from drivers.point import RangeError, Sample
-from historian.store import Historian
+from drivers.point import Sample
 
-LEAST_BUDGET_S = 0.05  # wall s that a device may take for its answer before the scan goes on
-TOGETHER = 8  # devices that are asked at the same moment; the next as many a little later
-SPACING_S = 0.016  # wall s between them
-SPREAD = 0.2  # of a scan: when the last of very many devices is asked
 RETRY_S = 0.5  # wall s between two attempts to reach a device at the start
-LONGEST_STEP_S = 5.0  # a PID is never given a longer step, whatever held the scan up
-
-Moves = list[tuple[Reactor, dict[str, float]]]  # what reactors want of one device's actuators
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the report counts."""
-
-    scans: int = 0
-    missed: int = 0
 
 
 class Scan:
-    """The loop over all devices and reactors of a plant.
+    """All scans of a plant.
+
+    Reactors that share a device are scanned together, all others for themselves: each at its own
+    moment, spread evenly over the scan time, so that a slow device or reactor delays no other and
+    a hundred of them make no burst. In lock-step and in virtual time one moment is one scan of all.
 
     Args:
-        plant: the checked plant file.
+        around: what the scans share.
         devices: every device.
         reactors: every reactor.
-        clock: plant time.
-        store: where rows and events go.
-        system: told what is wrong with devices, reactors and the scan.
-        rules: judge the samples.
-        derived: names of the controller's own tags that these look at.
-        judged: called when both have been asked.
-        beat: called once a scan; the supervisor listens.
-        settle: in lock-step, waits until the plans that are due have come.
+        staggered: says, once the devices have answered, whether groups have their own moments.
     """
 
     def __init__(
         self,
-        plant: Plant,
+        around: Around,
         devices: Sequence[Device],
         reactors: Sequence[Reactor],
-        clock: Clock,
-        store: Historian,
-        system: SystemAlarms,
-        rules: Rules,
-        *,
-        derived: Collection[str] = (),
-        judged: Callable[[], None] = lambda: None,
-        beat: Callable[[], None] = lambda: None,
-        settle: Callable[[float], Awaitable[None]] | None = None,
+        staggered: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.plant = plant
+        self.around = around
         self.devices = tuple(devices)
         self.reactors = tuple(reactors)
-        self.clock = clock
-        self.store = store
-        self.system = system
-        self.rules = rules
-        self.notices = Notices(store.record)
-        self.counts = Counts()
-        self.samples: Mapping[str, Sample] = {}
-        self.scan_s = plant.settings.scan_s
-        self.stopping = False
-        self._derived = derived
-        self._judged = judged
-        self._beat = beat
-        self._settle = settle
-        self._last = self._due = math.nan  # plant time of the last scan and of the next
-        self._device = {t: d for d in devices for t in d.actuators}
-        self._least = {n: 1e-4 * (t.high - t.low) for n, t in plant.tags.items()}
-        self._immediate = all(d.immediate for d in devices)
-        self._budget: float | None = None
-        self._connected = False
+        self.scan_s = around.plant.settings.scan_s
+        self.groups: Sequence[ScanGroup] = ()
+        self._staggered = staggered
+
+    @property
+    def samples(self) -> Mapping[str, Sample]:
+        """What was seen last, by tag."""
+        return self.around.samples
+
+    @property
+    def counts(self) -> Counts:
+        """Scans made and missed by all groups together."""
+        counts = [group.counts for group in self.groups]
+        return Counts(sum(c.scans for c in counts), sum(c.missed for c in counts))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no scan begins any more."""
+        return self.around.stopping
+
+    @stopping.setter
+    def stopping(self, value: bool) -> None:
+        self.around.stopping = value
 
     async def connect(self) -> None:
         """Return when every required device has answered and its watchdog is armed.
@@ -101,26 +70,26 @@ class Scan:
         """
         required: list[Device] = [d for d in self.devices if d.settings.required]
         waiting: list[Device] = list(required)
-        while waiting and not self.stopping:
+        while waiting and not self.around.stopping:
             await asyncio.gather(*(self._reach(d) for d in waiting))
             waiting = [d for d in waiting if not d.answering]
             if waiting:
-                self._beat()
+                self.around.beat()
                 await asyncio.sleep(RETRY_S)
-        if isinstance(self.clock, PlantClock):
-            self.clock.follow([d.driver for d in required], [d.identity for d in required])
-        now = self.clock.now()
+        if isinstance(self.around.clock, PlantClock):
+            self.around.clock.follow([d.driver for d in required], [d.identity for d in required])
+        now = self.around.clock.now()
         for device in required:
             device.last_good = now
-        while not self.stopping:
+        while not self.around.stopping:
             for device in required:
-                await self._heartbeat(device, now, at_once=True)
+                await heartbeat(self.around, device, now, at_once=True)
                 await device.read(now, RETRY_S)
-                self.system.device(device, self.clock.now())
+                self.around.system.device(device, self.around.clock.now())
             if all(d.armed for d in required):
-                self._connected = True
+                self.around.connected = True
                 return
-            self._beat()
+            self.around.beat()
             await asyncio.sleep(0.05)
 
     async def _reach(self, device: Device) -> None:
@@ -129,172 +98,43 @@ class Scan:
             device.answering, device.error = True, ""
         except DeviceError as error:
             device.answering, device.error = False, str(error)
-        self.system.device(device, self.clock.now())
+        self.around.system.device(device, self.around.clock.now())
 
     async def run(self, until: float = math.inf) -> None:
-        """Scan until plant time ``until`` or ``stopping``; skip scans that it is late for."""
-        period = self.scan_s
-        if math.isnan(self._due):
-            self._due = self.clock.now()
-        while not self.stopping and self._due <= until:
-            await self.clock.sleep_until(self._due)
-            if self.stopping and self.clock.now() <= self._last:
-                return  # the simulated plant stands: this moment has been scanned
-            await self.once(self.clock.now())
-            self._due += period
-            behind = self.clock.now() - self._due
-            if behind >= period:
-                skipped = int(behind // period)
-                if self._due + skipped * period <= self._last:
-                    skipped += 1  # that moment has been scanned, late
-                self.counts.missed += skipped
-                self._due += skipped * period
+        """Scan until plant time ``until`` or ``stopping``."""
+        if not self.groups:
+            self.groups = self._grouped()
+        if len(self.groups) == 1:
+            await self.groups[0].run(until)
+            return
+        async with asyncio.TaskGroup() as tasks:  # what ends one ends all
+            for group in self.groups:
+                tasks.create_task(group.run(until), name=f"scan {group.reactors[0].name}")
 
-    async def once(self, now: float) -> None:
-        """Do one scan at plant time ``now``."""
-        dt = self.scan_s if math.isnan(self._last) else now - self._last
-        self._last = now
-        self.counts.scans += 1
-        await self._read(now)
-        samples: dict[str, Sample] = {}
-        for device in self.devices:
-            samples.update(device.samples(now))
-        for reactor in self.reactors:
-            samples.update(reactor.gas.step(now, samples))
-        self.samples = samples
-        unreachable = self._unreachable()
-        if self._settle is not None:
-            await self._settle(now)
-        due: dict[Device, Moves] = {}
-        for reactor in self.reactors:
-            reactor.unreachable = unreachable
-            values = reactor.step(now, min(max(dt, 1e-3), LONGEST_STEP_S), samples)
-            for device, outputs in self._due_writes(reactor, values).items():
-                due.setdefault(device, []).append((reactor, outputs))
-        await self._each(due, lambda d: self._write(d, due[d], now))
-        await self._each(self.devices, lambda d: self._heartbeat(d, now))
-        row = list(samples.values())
-        late = 0.0 if math.isnan(self._due) else max(now - self._due, 0.0)
-        for reactor in self.reactors:
-            reactor.derived.late_s, reactor.derived.missed = late, self.counts.missed
-            row += reactor.record(now)
-        self._judge(now, samples, row)
-        self.store.append(row)
-        self._beat()
-
-    def _judge(self, now: float, samples: Mapping[str, Sample], row: Iterable[Sample]) -> None:
-        """Look for alarms; last, so that none delays a write."""
-        if self._derived:
-            own = {s.tag.name: s for s in row if s.tag.name in self._derived}
-            samples = {**samples, **own}
-        self.system.step(now, samples, self.counts.missed)
-        self.rules.step(now, samples)
-        self._judged()
-
-    async def _read(self, now: float) -> None:
-        if self._immediate:
-            for device in self.devices:
-                await device.read(now, 0.0)
-        else:
-            speed: float = getattr(self.clock, "speed", 1.0)
-            # in lock-step the plant stands still meanwhile: only the device's own timeout counts
-            self._budget = max(LEAST_BUDGET_S, 0.5 * self.scan_s / speed) if speed else None
-            scan_s = self.scan_s / speed if speed else 0.0
-            groups = max(-(-len(self.devices) // TOGETHER), 1)
-            spacing = min(SPACING_S, SPREAD * scan_s / groups)
-            await asyncio.gather(
-                *(self._ask(d, now, i // TOGETHER * spacing) for i, d in enumerate(self.devices))
+    def _grouped(self) -> list[ScanGroup]:
+        """Return reactors and devices in groups, one evenly behind the other."""
+        if not self._staggered():
+            return [ScanGroup(self.around, self.devices, self.reactors)]
+        served = [{t.reactor for t in d.driver.tags} for d in self.devices]
+        found = [
+            (
+                [d for d in self.devices if any(t.reactor in of for t in d.driver.tags)],
+                [r for r in self.reactors if r.name in of],
             )
-        for device in self.devices:
-            self.notices.take(device.name, device.warnings, now)
-            self.system.device(device, now)
-
-    async def _ask(self, device: Device, now: float, offset: float) -> None:
-        """Read one device, ``offset`` wall s after the first, so that many make no burst.
-
-        All have until the same moment, but nobody waits for one that did not answer when it was
-        last asked: what it answers after all is seen in the next scan.
-        """
-        if offset:
-            await asyncio.sleep(offset)
-        budget = self._budget
-        if budget is not None:
-            budget = max(LEAST_BUDGET_S, budget - offset) if device.answering else LEAST_BUDGET_S
-        await device.read(now, budget)
-
-    async def _each(
-        self, devices: Iterable[Device], work: Callable[[Device], Coroutine[None, None, None]]
-    ) -> None:
-        """Do ``work`` for all, at once where devices make us wait: none waits for another."""
-        if self._immediate:
-            for device in devices:
-                await work(device)
-        else:
-            await asyncio.gather(*map(work, devices))
-
-    def _unreachable(self) -> Mapping[str, str]:
-        """Return the actuators that cannot be moved now, with why; what they hold stays."""
-        found: dict[str, str] = {}
-        for device in self.devices:
-            if device.writable:
-                continue
-            why = f"{device.name} does not answer"
-            if device.answering:
-                why = f"{device.name} {'answers late' if device.armed else 'is not armed'}"
-            found |= dict.fromkeys(device.actuators, why)
-            if not device.answering and device.safe_by_now:
-                for reactor in self.reactors:
-                    reactor.presume_safe(device.actuators)
-        return found
-
-    def _due_writes(
-        self, reactor: Reactor, values: Mapping[str, float]
-    ) -> dict[Device, dict[str, float]]:
-        """Return what differs from what the devices hold."""
-        held = reactor.held
-        due: dict[Device, dict[str, float]] = {}
-        for name, value in values.items():
-            known = held.get(name, math.inf)
-            if value == known:
-                continue
-            off = value - known
-            if abs(off) > self._least[name] or (off and value == 0.0):  # nothing is nothing
-                due.setdefault(self._device[name], {})[name] = value
-        return due
-
-    async def _write(self, device: Device, moves: Moves, now: float) -> None:
-        """Write to one device what its reactors want, and take what it confirms."""
-        for reactor, outputs in moves:
-            if not device.writable:
-                return
-            try:
-                reactor.confirmed(await device.write(outputs, self._budget))
-                self.system.write(device, False, now)
-            except LateError:
-                reactor.unconfirmed(outputs)
-            except (DeviceError, RangeError) as error:  # what it cannot take must not end the scan
-                reactor.unconfirmed(outputs)
-                self.system.write(device, True, now, str(error))
-
-    async def _heartbeat(self, device: Device, now: float, *, at_once: bool = False) -> None:
-        if not device.answering or device.busy:
-            return
-        try:
-            await device.beat(self._budget, at_once=at_once)
-        except LateError:
-            return
-        except DeviceError as error:
-            device.armed, device.error = False, str(error)
-        self.system.watchdog(device, not device.armed and self._connected, now)
+            for of in linked([*({r.name} for r in self.reactors), *served])
+        ]
+        step = self.scan_s / max(len(found), 1)
+        return [ScanGroup(self.around, d, r, i * step) for i, (d, r) in enumerate(found)]
 
     async def make_safe(self) -> None:
         """Write every actuator's safe value, past all loops, and wait for the confirmation.
 
         Nothing is written where not every required device has answered yet.
         """
+        around = self.around
         for reactor in self.reactors:
             reactor.safe_stop()
-            if not self._connected:
+            if not around.connected:
                 continue
             local = reactor.switches.local
             safe = {
@@ -309,6 +149,20 @@ class Scan:
                 try:
                     reactor.confirmed(await device.write(mine))
                 except DeviceError as error:
-                    self.system.safe(device, self.clock.now(), str(error))
-                    self._judged()
-        self._last = self.clock.now()
+                    around.system.safe(device, around.clock.now(), str(error))
+                    around.judged()
+
+
+def linked(sets: Iterable[Collection[str]]) -> list[set[str]]:
+    """Return the smallest sets, in order, that split none of ``sets``."""
+    found: list[set[str]] = []
+    for some in sets:
+        touched = [one for one in found if not one.isdisjoint(some)]
+        merged = set(some).union(*touched)
+        if touched:
+            found[found.index(touched[0])] = merged
+            for one in touched[1:]:
+                found.remove(one)
+        else:
+            found.append(merged)
+    return found

@@ -2,9 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from controller.alarm import Alarm
 from controller.alarm_table import SCAN_SPAN_S
 from controller.alarms import Alarms
 from controller.devices import Device
@@ -37,14 +36,13 @@ class SystemAlarms:
     ) -> None:
         self._alarms = alarms
         self._tell = tell
-        self._reactors = tuple(reactors)
         self._device = {d: alarms[f"{d.name}.device"] for d in devices}
         names = {d: f"{d.name}.watchdog" for d in devices}
         self._watchdog = {d: alarms[name] for d, name in names.items() if name in alarms}
         self._recipe = {r.name: alarms[f"{r.name}.recipe"] for r in reactors}
-        self._doses: list[tuple[Reactor, str, Alarm]] = [
-            (r, tag, alarms[f"{tag}.dose"]) for r in reactors for tag in r.settings.dose
-        ]
+        self._doses = {
+            r.name: [(tag, alarms[f"{tag}.dose"]) for tag in r.settings.dose] for r in reactors
+        }
         self._answers = {tag: d for d in devices for tag in (t.name for t in d.driver.tags)}
         self._locks = {
             lock.name: alarms[f"{lock.name}.interlock"]
@@ -54,8 +52,8 @@ class SystemAlarms:
         self._tripped: dict[str, tuple[str, ...]] = {}  # when last looked at, by reactor
         self._blind: set[str] = set()  # interlocks that tripped because their device was lost
         self._scan = alarms["scan"]
-        self._missed = 0
-        self._late: deque[tuple[float, int]] = deque()  # when, and how many scans were missed
+        self._missed: dict[object, int] = {}  # scans so far, by who missed them
+        self._late: dict[object, deque[tuple[float, int]]] = {}  # when, and how many
 
     def device(self, device: Device, now: float) -> None:
         """Say whether a device answers; one that does not is asked for nothing else."""
@@ -97,16 +95,16 @@ class SystemAlarms:
             if alarm.definition.code in ("write", "safe", "store"):
                 self._alarms.set(name, False, now)
 
-    def step(self, now: float, samples: Mapping[str, Sample], missed: int) -> None:
-        """Look at interlocks, doses, recipes and the scan.
+    def step(self, now: float, reactors: Iterable[Reactor], samples: Mapping[str, Sample]) -> None:
+        """Look at interlocks, doses and recipes.
 
         Args:
             now: s since 1970 UTC.
-            samples: of every device, by tag.
-            missed: scans missed so far.
+            reactors: whose scan this is.
+            samples: of their devices, by tag.
         """
         judge = self._alarms.judge
-        for reactor in self._reactors:
+        for reactor in reactors:
             locks = reactor.guard.interlocks
             if (tripped := locks.tripped) or self._tripped.get(reactor.name) != tripped:
                 self._tripped[reactor.name] = tripped
@@ -114,12 +112,27 @@ class SystemAlarms:
             recipe = self._recipe[reactor.name]
             if recipe.active and (reactor.runner is None or reactor.runner.state is not State.HELD):
                 judge(recipe, False, now)
-        for reactor, tag, alarm in self._doses:
-            on = tag in reactor.capped
-            if on is not alarm.active or alarm.differs is not None:
-                judge(alarm, on, now, math.nan, {"why": reactor.capped.get(tag, "")})
-        if missed > self._missed or self._scan.active:
-            self._count(now, missed)
+            for tag, alarm in self._doses[reactor.name]:
+                on = tag in reactor.capped
+                if on is not alarm.active or alarm.differs is not None:
+                    judge(alarm, on, now, math.nan, {"why": reactor.capped.get(tag, "")})
+
+    def missed(self, who: object, now: float, missed: int) -> None:
+        """Say how many scans a group has missed so far; the worst of all counts."""
+        before = self._missed.get(who, 0)
+        if missed > before:
+            self._missed[who] = missed
+            self._late.setdefault(who, deque()).append((now, missed - before))
+        elif not self._scan.active:
+            return
+        counts = [0]
+        for late in self._late.values():
+            while late and late[0][0] < now - SCAN_SPAN_S:
+                late.popleft()
+            counts.append(sum(n for _, n in late))
+        count = max(counts)
+        on = count >= MISSED if not self._scan.active else count > 0
+        self._alarms.set("scan", on, now, missed=count)
 
     def _interlocks(self, locks: Interlocks, now: float, samples: Mapping[str, Sample]) -> None:
         """Say which are tripped, the first out first.
@@ -149,14 +162,3 @@ class SystemAlarms:
         """Whether something that it looks at comes from a device that does not answer."""
         devices = (self._answers.get(w.tag.name) for w in lock.condition.windows)
         return any(device is not None and not device.answering for device in devices)
-
-    def _count(self, now: float, missed: int) -> None:
-        late = self._late
-        if missed > self._missed:
-            late.append((now, missed - self._missed))
-            self._missed = missed
-        while late and late[0][0] < now - SCAN_SPAN_S:
-            late.popleft()
-        count = sum(n for _, n in late)
-        on = count >= MISSED if not self._scan.active else count > 0
-        self._alarms.set("scan", on, now, missed=count)

@@ -40,7 +40,7 @@ class Bench:
         self.alarms = Alarms(definitions(plant), self.told.append)
         self.loops: dict[str, Loop] = {v.name: v for v in build_loops("R1", plant).values()}
         self.wires = {name: Wire() for name in plant.settings.device}
-        self.rules: Rules = rules(plant, self.alarms, self.loops, self.wires)
+        self.rules: Rules = rules(plant, self.alarms, self.loops, self.wires)["R1"]
         self.now = 1000.0
         self.samples = {n: Sample(t, 0.0, t.low + 1.0, Quality.GOOD) for n, t in plant.tags.items()}
         self.samples["R1.est.volume"] = Sample(

@@ -9,12 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from controller.alarm_rules import Rules
 from controller.alarm_table import definitions
 from controller.alarms import Alarms
 from controller.device_settings import WatchdogSettings
 from controller.devices import Device
-from controller.scan import LONGEST_STEP_S, TOGETHER, Scan
+from controller.scan_group import LONGEST_STEP_S, TOGETHER, Around, ScanGroup
 from controller.system_alarms import SystemAlarms
 from drivers.driver import Driver, Identity
 from drivers.point import Quality, RangeError, Sample, Tag
@@ -238,7 +237,7 @@ def test_what_a_device_changes_by_itself_is_told_and_taken_over(make: Callable[.
 def test_it_beats_once_a_scan_and_while_it_waits_for_a_device(make: Callable[..., Rig]) -> None:
     beats: list[None] = []
     rig = make()
-    rig.controller.scan._beat = lambda: beats.append(None)  # pyright: ignore[reportPrivateUsage]
+    rig.controller.scan.around.beat = lambda: beats.append(None)
     rig.wires["R1-gas"].answering = False
     with pytest.raises(TimeoutError):
         rig.do(asyncio.wait_for(rig.controller.connect(), 10.0))
@@ -295,8 +294,8 @@ def test_many_devices_are_asked_a_few_at_a_time_and_their_watchdogs_fed_at_once(
             device.answering = True
         alarms = Alarms(definitions(plant), lambda _: None)
         system = SystemAlarms(alarms, devices, (), lambda _: None)
-        once = Scan(plant, devices, (), clock, NullHistorian(), system, Rules((), ()))
-        await once.once(0.0)
+        around = Around(plant, clock, NullHistorian(), system, {})
+        await ScanGroup(around, devices, ()).once(0.0)
         far = [cast(Asked, d.driver) for d in devices]
         at = [f.reads[0] for f in far]
         assert at == sorted(at)

@@ -1,4 +1,4 @@
-"""Five devices on real sockets: one that answers nothing costs the others nothing, and comes back.
+"""Five devices of one reactor on real sockets: one that is silent costs the others nothing.
 
 The devices stand behind wires of our own, which freeze, refuse, or drop every request to connect.
 """
@@ -17,7 +17,7 @@ import pytest
 
 from controller.controller import Controller
 from controller.devices import Device
-from controller.scan import LEAST_BUDGET_S
+from controller.scan_group import LEAST_BUDGET_S
 from drivers.clock import monotonic
 from drivers.point import Quality
 from sim.server import PlantServer
@@ -70,8 +70,9 @@ class Few:
         self.device = control.devices[-1]
         self.scans: list[Scanned] = []
         self._deaf = contextlib.ExitStack()
-        self._once = control.scan.once
-        control.scan.once = self._watched
+        (group,) = control.scan.groups
+        self._once = group.once
+        group.once = self._watched
 
     async def break_it(self, way: Way) -> None:
         if way == "frozen":
@@ -118,7 +119,7 @@ async def few(
 ) -> AsyncGenerator[Few]:
     """Serve a plant and connect its controller, the last device through a wire."""
     ports = [free_port() for _ in range(count)]
-    more: dict[str, Any] = {"per_reactor": 1, "scan_s": scan_s}
+    more: dict[str, Any] = {"per_reactor": count, "scan_s": scan_s}
     plant = write_plant(folder, ports, opcua=ports[-1:] if opcua else (), **more)
     async with nothing_left(), served(plant) as server, Proxy(ports[-1]) as wire:
         ports[-1] = wire.port
@@ -126,6 +127,7 @@ async def few(
         with undisturbed():
             async with controller_of(plant) as control:
                 scanning = asyncio.create_task(control.run())
+                await asyncio.sleep(0)  # now it has its group
                 yield Few(control, server, wire)
                 control.scan.stopping = True
                 await scanning
