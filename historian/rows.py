@@ -52,6 +52,7 @@ class _Table:
     columns: dict[str, Column]
     dirty: set[int] = field(default_factory=set[int])
     minute: int | None = None  # of the newest row
+    made: bool = False  # just now, with the columns that are named next
 
 
 @dataclass(eq=False, slots=True)
@@ -137,7 +138,7 @@ class RowWriter:
         for index, tag in enumerate(tags):
             by_reactor.setdefault(split_name(tag.name)[0], {})[tag.name] = index  # last one wins
         return [
-            self._new_layout(tags, self._table(reactor), list(by_name.values()))
+            self._new_layout(tags, self._table(reactor, by_name), list(by_name.values()))
             for reactor, by_name in by_reactor.items()
         ]
 
@@ -148,6 +149,7 @@ class RowWriter:
         places = [-1] * len(table.columns)
         for index, column in zip(indices, found, strict=True):
             places[column.place] = index
+        table.made = False
         return _Layout(
             table,
             f"INSERT INTO {row_table(table.reactor)} ({names}) VALUES ({marks})",
@@ -155,11 +157,17 @@ class RowWriter:
             places,
         )
 
-    def _table(self, reactor: str) -> _Table:
+    def _table(self, reactor: str, names: Iterable[str]) -> _Table:
+        """Return the table of ``reactor``; a new one has columns for the tags ``names``."""
         table = self._tables.get(reactor)
         if table is None:
-            make_table(self._db, reactor)
-            table = _Table(reactor, {c.name: c for c in columns(self._db, reactor)})
+            known = columns(self._db, reactor)
+            if not known:
+                cols: list[str] = []
+                for name in names:
+                    cols.append(free_column(split_name(name)[1], cols))
+                make_table(self._db, reactor, cols)
+            table = _Table(reactor, {c.name: c for c in known}, made=not known)
             late = self._db.execute(
                 f"SELECT DISTINCT CAST(time AS INTEGER) / {MINUTE_S} FROM {row_table(reactor)}"
                 " WHERE seq > (SELECT rolled FROM reactor WHERE name = ?)",
@@ -183,7 +191,9 @@ class RowWriter:
     def _new_column(self, table: _Table, tag: Tag) -> Column:
         suffix = split_name(tag.name)[1]
         col = free_column(suffix, (c.col for c in table.columns.values()))
-        self._db.execute(f"ALTER TABLE {row_table(table.reactor)} ADD COLUMN {quoted(col)} REAL")
+        if not table.made:
+            where = row_table(table.reactor)
+            self._db.execute(f"ALTER TABLE {where} ADD COLUMN {quoted(col)} REAL")
         place = len(table.columns)
         added = self._db.execute(
             "INSERT INTO tag (name, reactor, suffix, col, place, unit, low, high)"

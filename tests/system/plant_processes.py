@@ -90,12 +90,15 @@ class Site:
     Args:
         folder: the test's own.
         changes: to the demo's plant file, as ``plant_text`` takes them.
+        text: another plant file, whole.
     """
 
-    def __init__(self, folder: Path, changes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, changes: Mapping[str, str] | None = None, text: str = ""
+    ) -> None:
         self.folder = folder
         path = folder / "plant.toml"
-        path.write_text(plant_text(folder, changes), encoding="utf-8")
+        path.write_text(text or plant_text(folder, changes), encoding="utf-8")
         self.plant: Plant = load_plant(path)
         self.recipe = folder / "feeding.toml"
         self.recipe.write_text(FEEDING, encoding="utf-8")
