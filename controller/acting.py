@@ -17,6 +17,7 @@ from controller.reactor import Reactor
 from controller.recipe import Recipe, load_recipe, parse_recipe
 from controller.recipe_edit import changes
 from controller.restart import Memory
+from controller.said import said, word
 from controller.scan import Scan
 from controller.tuner import Method, Session, Tuner, Wish
 from drivers.clock import Clock
@@ -62,11 +63,11 @@ class Acting:
         _require_reason(chosen, reason)
         old = chosen.target.name
         if reactor.stopped and mode != Mode.OFF.name:
-            raise RefusedError(_still_stopped(reactor))
+            raise RefusedError(said("stopped", reactor=reactor.name))
         if mode == Mode.OPTIMISER.name and (
             reactor.advisor is None or reactor.advisor.mode != "on"
         ):
-            raise RefusedError(f"{loop}: the optimiser of {reactor.name} is not on")
+            raise RefusedError(said("optimiser_off", loop=loop, reactor=reactor.name))
         chosen.set_mode(Mode[mode])
         reactor.waiting.pop(loop, None)  # a person has decided
         self._seen(reactor)
@@ -79,10 +80,7 @@ class Acting:
         reactor, chosen = self._loop(loop)
         _require_reason(chosen, reason)
         if chosen.target not in (Mode.AUTO, Mode.MANUAL, Mode.OFF):
-            raise RefusedError(
-                f"{loop}: its setpoint comes from elsewhere in {chosen.target.name}; "
-                "set its mode to AUTO first"
-            )
+            raise RefusedError(said("setpoint_elsewhere", loop=loop, mode=word(chosen.target.name)))
         before = chosen.local
         _require_unmoved(loop, "setpoint", old, before)
         chosen.set_setpoint(value)
@@ -116,21 +114,21 @@ class Acting:
         chosen = self._reactor(reactor)
         now = self.clock.now()
         if chosen.stopped and action in ("start", "resume"):
-            raise RefusedError(_still_stopped(chosen))
+            raise RefusedError(said("stopped", reactor=chosen.name))
         if action == "start":
             return self._start(chosen, recipe_path, parameters or {}, reason, who)
         if recipe_path or parameters:
-            raise RefusedError(f"{chosen.name}: {action} takes no recipe and no parameters")
+            raise RefusedError(said("no_choice", reactor=chosen.name, action=action))
         runner = chosen.batch()
         if phase and phase != runner.phase:
-            raise RefusedError(f"{chosen.name}: it is in phase {runner.phase} now; look again")
+            raise RefusedError(said("moved_on", reactor=chosen.name, phase=runner.phase))
         old = runner.phase if action == "step" else str(runner.state)
         if action == "confirm":
             old = runner.question
             runner.confirm(now, who)
             return self._changed(who, chosen.name, "recipe confirm", old, "confirmed", reason)
         if action == "step" and not reason:
-            raise RefusedError(f"{chosen.name}: a step leaves a phase early; a reason is required")
+            raise RefusedError(said("step_reason", reactor=chosen.name))
         chosen.command_recipe(action, now, reason or f"by {who}")
         self._seen(chosen)
         new = runner.phase if action == "step" else str(runner.state)
@@ -143,7 +141,7 @@ class Acting:
         old = "IDLE" if chosen.runner is None else chosen.runner.state
         path = path or chosen.recipe_path
         if not path:
-            raise RefusedError(f"{chosen.name}: no recipe yet; name one with --recipe")
+            raise RefusedError(said("no_recipe", reactor=chosen.name))
         mode = chosen.advisor.mode if chosen.advisor is not None else "off"
         self.begin(load_recipe(Path(path), parameters), path, mode, chosen.name)
         self._seen(chosen)
@@ -155,7 +153,7 @@ class Acting:
         """Let a batch go on by another version of its recipe; each change is audited."""
         chosen = self._reactor(reactor)
         if not reason:
-            raise RefusedError(f"{chosen.name}: a reason is required to edit a running recipe")
+            raise RefusedError(said("edit_reason", reactor=chosen.name))
         runner = chosen.batch()
         old = runner.recipe
         if recipe_path:
@@ -164,7 +162,7 @@ class Acting:
             new = parse_recipe(old.table, old.file, parameters)
         found = changes(old.table, new.table)
         if not found:
-            raise RefusedError(f"{chosen.name}: this is the recipe that the batch runs by")
+            raise RefusedError(said("same_recipe", reactor=chosen.name))
         runner.edit(new, self.clock.now(), reason)
         for key, before, after in found:
             self._changed(who, chosen.name, f"recipe {key}", before, after, reason)
@@ -176,11 +174,11 @@ class Acting:
         """Switch the optimiser off, to shadow or on."""
         chosen = self._reactor(reactor)
         if mode not in OPTIMISER_MODES:
-            raise RefusedError(f"optimiser: {mode} is not allowed; {', '.join(OPTIMISER_MODES)}")
+            raise RefusedError(said("optimiser_mode", mode=mode, allowed=OPTIMISER_MODES))
         if chosen.stopped and mode != "off":
-            raise RefusedError(_still_stopped(chosen))
+            raise RefusedError(said("stopped", reactor=chosen.name))
         if mode == "on" and chosen.runner is not None and chosen.runner.state == "HELD":
-            raise RefusedError(f"{reactor}: the recipe is HELD; resume it first")
+            raise RefusedError(said("recipe_held", reactor=reactor))
         old = chosen.advisor.mode if chosen.advisor is not None else "off"
         chosen.now = self.clock.now()
         chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
@@ -207,7 +205,7 @@ class Acting:
         self._loop(loop)
         session = self.tuner.sessions.get(loop)
         if session is None or session.over:
-            raise RefusedError(f"{loop}: no experiment is under way")
+            raise RefusedError(said("no_experiment", loop=loop))
         session.stop(f"ended by {who}")
         return self._changed(who, loop, "experiment", "under way", "ended", reason)
 
@@ -216,23 +214,23 @@ class Acting:
         self._loop(loop)
         session = self.tuner.sessions.get(loop)
         if session is None:
-            raise LookupError(f"{loop}: no experiment since the controller began")
+            raise LookupError(said("no_experiment_yet", loop=loop))
         return session.report(whole=session.over)
 
     def retune(self, loop: str, kp: float, ti_s: float, td_s: float, reason: str, who: str) -> str:
         """Change a loop's tuning without a bump; restarts keep it."""
         _, chosen = self._loop(loop)
         if not isinstance(chosen, PidLoop):
-            raise RefusedError(f"{loop}: has no PID to be tuned")
+            raise RefusedError(said("no_pid", loop=loop))
         if chosen.trial is not None:
-            raise RefusedError(f"{loop}: an experiment is under way")
+            raise RefusedError(said("in_experiment", loop=loop))
         if kp <= 0:
-            raise RangeError(f"{loop}: kp {kp:g} is not allowed; it must be > 0")
+            raise RangeError(said("kp_range", loop=loop, value=kp))
         old = chosen.pid.tuning
         try:
             new = replace(old, kp=kp, ti_s=ti_s, td_s=td_s)
         except ValueError as error:
-            raise RangeError(f"{loop}: {error}") from None
+            raise RangeError(said("tuning_range", loop=loop, error=error)) from None
         chosen.retune(new)
         return self._changed(who, loop, "tuning", told(old), told(new), reason)
 
@@ -262,7 +260,7 @@ class Acting:
             id_ = alarm.definition.id
             self._changed(who, id_, "alarm", states[id_], State.ACKNOWLEDGED, comment)
         self._keep_alarms()
-        return f"{name}: acknowledged: {', '.join(a.definition.id for a in done)}"
+        return said("acknowledged", name=name, alarms=[a.definition.id for a in done])
 
     def safe_stop(self, reactor: str, reason: str, who: str) -> str:
         """Bring a reactor, or all where it is empty, to its safe values until it is released."""
@@ -274,13 +272,13 @@ class Acting:
             one.stop_until_released()
             self.alarms.set(f"{one.name}.stopped", True, now)
             self._changed(who, one.name, "safe stop", old, "stopped", reason)
-        return f"safe stop: {', '.join(one.name for one in chosen)}"
+        return said("safe_stop", reactors=[one.name for one in chosen])
 
     def release(self, reactor: str, reason: str, who: str) -> str:
         """End a safe stop; the loops stay OFF until somebody moves them or resumes the recipe."""
         chosen = self._reactor(reactor)
         if not chosen.stopped:
-            raise RefusedError(f"{chosen.name}: there is no safe stop to be released")
+            raise RefusedError(said("not_stopped", reactor=chosen.name))
         chosen.stopped = False
         self.alarms.set(f"{chosen.name}.stopped", False, self.clock.now())
         return self._changed(who, chosen.name, "safe stop", "stopped", "released", reason)
@@ -335,7 +333,7 @@ class Acting:
     def _loop(self, name: str) -> tuple[Reactor, Loop]:
         found = self._loops.get(name)
         if found is None:
-            raise LookupError(f"{name}: no such loop; {', '.join(self._loops)}")
+            raise LookupError(said("no_loop", name=name, known=list(self._loops)))
         return found
 
     def _interlock(self, name: str) -> Reactor:
@@ -346,13 +344,13 @@ class Acting:
             if name in own:
                 return reactor
             known += own
-        raise LookupError(f"{name}: no such interlock; {', '.join(known) or 'none'}")
+        raise LookupError(said("no_interlock", name=name, known=known or "none"))
 
     def _reactor(self, name: str) -> Reactor:
         if not name and len(self.reactors) == 1:
             return next(iter(self.reactors.values()))
         if name not in self.reactors:
-            raise LookupError(f"{name}: no such reactor; {', '.join(self.reactors)}")
+            raise LookupError(said("no_reactor", name=name, known=list(self.reactors)))
         return self.reactors[name]
 
 
@@ -364,14 +362,12 @@ def told(t: Tuning) -> str:
 
 def _require_reason(loop: Loop, reason: str) -> None:
     if loop.settings.critical and not reason:
-        raise RefusedError(f"{loop.name}: is critical; a reason is required")
+        raise RefusedError(said("critical", loop=loop.name))
 
 
 def _require_unmoved(loop: str, what: str, expected: float | None, now: float) -> None:
     """Refuse a change that was decided on another value than is there now."""
     if expected is not None and abs(expected - now) > 1e-6 * max(1.0, abs(now)):
-        raise RefusedError(f"{loop}: its {what} is {now:g} now, not {expected:g}; look again")
-
-
-def _still_stopped(reactor: Reactor) -> str:
-    return f"{reactor.name}: safe stop; release it first"
+        raise RefusedError(
+            said("moved", loop=loop, what=said(f"moved.{what}"), now=now, expected=expected)
+        )

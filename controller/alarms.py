@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.alarm import NOTHING, Alarm, Definition, State
 from controller.loop import RefusedError
+from controller.said import said
 from historian.events import Event, Kind
 
 Tell = Callable[[Event], None]
@@ -119,7 +120,7 @@ class Alarms:
         one = self._all.get(name)
         if one is None and not any(a.definition.reactor == name for a in self._all.values()):
             waiting = ", ".join(n for n, a in self.listed.items() if not a.acknowledged) or "none"
-            raise LookupError(f"{name}: no such alarm or reactor; to be acknowledged: {waiting}")
+            raise LookupError(said("no_alarm", name=name, waiting=waiting))
         among = self.listed.values() if one is None else [one]
         found = [
             a
@@ -127,12 +128,12 @@ class Alarms:
             if not a.acknowledged and name in (a.definition.reactor, a.definition.id)
         ]
         if not found:
-            raise RefusedError(f"{name}: {_why_not(one)}")
+            raise RefusedError(_why_not(name, one))
         for alarm in found:
             alarm.acknowledged, alarm.seen = True, now
             alarm.who, alarm.comment = who, comment
-            said = f": {comment}" if comment else ""
-            self._say(alarm, now, f"operator:{who}", f"acknowledged{said}: {alarm.text}")
+            words = f": {comment}" if comment else ""
+            self._say(alarm, now, f"operator:{who}", f"acknowledged{words}: {alarm.text}")
             self._leave(alarm)
         return found
 
@@ -221,9 +222,9 @@ class Alarms:
         self._tell(Event(now, source, Kind.ALARM, alarm.definition.source, text, alarm.as_json()))
 
 
-def _why_not(alarm: Alarm | None) -> str:
+def _why_not(name: str, alarm: Alarm | None) -> str:
     if alarm is None:
-        return "no alarm of it is to be acknowledged"
+        return said("none_waits", name=name)
     if alarm.state is State.ACKNOWLEDGED:
-        return f"it was acknowledged by {alarm.who} already"
-    return "it is normal; there is nothing to acknowledge"
+        return said("seen_already", name=name, who=alarm.who)
+    return said("normal", name=name)

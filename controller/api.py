@@ -15,11 +15,11 @@ from controller.command_socket import (
     CommandSocket,
     application,
     command,
-    line,
     question,
     reply,
 )
-from controller.tuning_api import NEW, WISH, Tunes, told
+from controller.said import said, told
+from controller.tuning_api import NEW, WISH, Tunes, tuning
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,7 +39,7 @@ USER_EVENTS = ("made", "role", "password", "locked", "unlocked", "removed")
 def _somebody(value: object) -> str:
     name = text(value)
     if not 1 <= len(name) <= WHO_MAX:
-        raise ValueError(f"it must be a name of 1 to {WHO_MAX} characters")
+        raise ValueError(said("a_name", most=WHO_MAX))
     return name
 
 
@@ -202,7 +202,7 @@ def routes(to: Commands) -> "list[Route]":
                 require(role, action)
                 return call(name, **sent)
             except (PermissionError, LookupError, ValueError) as error:
-                to.refused(name, action, asked, line(error))
+                to.refused(name, action, asked, told(error, "en"))
                 raise
 
         return command(path, {**keys, **_BY}, checked)
@@ -264,7 +264,7 @@ def routes(to: Commands) -> "list[Route]":
         act("/release/{name}", "release", why, to.release),
         act("/session/{name}", "session", session, to.user),
         act("/user/{name}", "users", users, to.user),
-        Route("/tuning/{name}", told(to)),
+        Route("/tuning/{name}", tuning(to)),
         act("/loop/{name}/tune", "tune", {**WISH, **why}, to.tune),
         act("/loop/{name}/end-tuning", "end tuning", why, to.end_tuning),
         act("/loop/{name}/retune", "tune", {**NEW, **why}, to.retune),

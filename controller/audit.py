@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from controller.said import Said, said, word
+from controller.said_texts import TEXTS
 from historian.events import Event, Kind
 
 SHOWN = 80  # characters of a long value, such as a feed law
@@ -29,9 +31,17 @@ def change(
         why: the reason that was given.
         unit: of ``old`` and ``new``.
     """
-    text = f"{subject} {what}: {_shown(old)} → {_shown(new)} {unit}".rstrip()
+    text = line(subject, what, old, new, unit)
     data = {"what": what, "old": old, "new": new, "why": why}
+    if unit:
+        data["unit"] = unit
     return Event(now, source, Kind.AUDIT, subject, text, data)
+
+
+def line(subject: str, what: object, old: object, new: object, unit: str = "") -> Said:
+    """Return a change as a line for a person; arguments as those of ``change``."""
+    values = {"old": _shown(old), "new": _shown(new), "unit": f" {unit}" if unit else ""}
+    return said("changed", subject=subject, what=_what(what), **values)
 
 
 def refusal(now: float, subject: str, what: str, asked: Mapping[str, object], error: str) -> Event:
@@ -47,8 +57,7 @@ def refusal(now: float, subject: str, what: str, asked: Mapping[str, object], er
     wanted = {
         k: v for k, v in asked.items() if k not in ("who", "role", "reason") and v is not None
     }
-    shown = ", ".join(f"{key} {_shown(value)}" for key, value in wanted.items())
-    text = f"{subject} {what} refused: {shown}".strip().rstrip(":")
+    text = refused_line(subject, what, wanted)
     data = {
         "what": what,
         "new": wanted,
@@ -59,6 +68,23 @@ def refusal(now: float, subject: str, what: str, asked: Mapping[str, object], er
     return Event(now, f"operator:{asked.get('who', '')}", Kind.AUDIT, subject, text, data)
 
 
-def _shown(value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+def refused_line(subject: str, what: object, wanted: Mapping[str, object]) -> Said:
+    """Return what was refused as a line for a person; ``wanted`` is what was asked, by key."""
+    asked = [
+        f"{key} {f'{value:g}' if isinstance(value, float) else _shown(value)}"
+        for key, value in wanted.items()
+    ]
+    told = said("asked", asked=asked) if asked else ""
+    return said("refused", subject=subject, what=_what(what), asked=told)
+
+
+def _what(what: object) -> object:
+    code = f"what.{what}"
+    return said(code) if code in TEXTS else what
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, float):
+        return value
+    text = str(value)
+    return word(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")

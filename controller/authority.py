@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from enum import IntEnum
 
+from controller.said import said, word
+
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?")
 NAME_RULE = "1 to 32 of a-z, 0-9, dot, dash and underline, beginning and ending with a-z or 0-9"
 
@@ -66,5 +68,8 @@ def require(role: Role, action: str) -> None:
     """
     if not permits(role, action):
         least = LEAST.get(action)
-        needed = f"{least.word} is required" if least is not None else "nobody may"
-        raise ForbiddenError(f"{action}: a {role.word} may not; {needed}")
+        his = word(role.word)
+        if least is None:
+            raise ForbiddenError(said("nobody_may", action=action, role=his))
+        needed = word(least.word)
+        raise ForbiddenError(said("role", action=action, role=his, least=needed))

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from controller.said import said
+
 BODY_MAX = 64 * 1024  # bytes
 TEXT_MAX = 500  # characters of a reason, a name or a path
 SHOWN = 60  # characters of a wrong value that an error repeats
@@ -36,34 +38,36 @@ def parse(body: bytes, keys: Keys) -> dict[str, Any]:
     for name in sent:
         if name not in keys:
             near = difflib.get_close_matches(name, keys, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise BadRequestError(
-                f"{_show(name)}: no such key; allowed are {', '.join(keys) or 'none'}{hint}"
-            )
+            hint = said("hint", near=near[0]) if near else ""
+            allowed = ", ".join(keys) or "none"
+            raise BadRequestError(said("no_key", key=_show(name), allowed=allowed, hint=hint))
     values: dict[str, Any] = {}
     for name, (check, default) in keys.items():
         if name not in sent:
             if default is REQUIRED:
-                raise BadRequestError(f"{name}: is missing")
+                raise BadRequestError(said("missing", key=name))
             values[name] = default
             continue
         try:
             values[name] = check(sent[name])
         except ValueError as error:
-            raise BadRequestError(f"{name}: {_show(sent[name])} is not allowed; {error}") from None
+            why = error.args[0]
+            raise BadRequestError(
+                said("value", key=name, value=_show(sent[name]), why=why)
+            ) from None
     return values
 
 
 def number(value: object) -> float:
     """Accept a finite number; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("it must be a number")
+        raise ValueError(said("a_number"))
     try:
         result = float(value)
     except OverflowError:
         result = math.inf
     if not math.isfinite(result):
-        raise ValueError("it must be a finite number")
+        raise ValueError(said("a_finite_number"))
     return result
 
 
@@ -77,7 +81,7 @@ def numbers(value: object) -> dict[str, float]:
 def text(value: object) -> str:
     """Accept one line of text."""
     if not isinstance(value, str) or len(value) > TEXT_MAX or not (value.isprintable()):
-        raise ValueError(f"it must be one line of at most {TEXT_MAX} printable characters")
+        raise ValueError(said("a_line", most=TEXT_MAX))
     return value.strip()
 
 
@@ -86,7 +90,7 @@ def choice(*allowed: str) -> Key:
 
     def check(value: object) -> str:
         if value not in allowed:
-            raise ValueError(f"it must be one of {', '.join(allowed)}")
+            raise ValueError(said("a_choice", allowed=", ".join(allowed)))
         return str(value)
 
     return check

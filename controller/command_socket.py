@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.body import BODY_MAX, BadRequestError, Keys, dumps, parse
 from controller.registry import Claim, Kind, announce
+from controller.said import answer, in_chinese
 from drivers.point import RangeError
 
 if TYPE_CHECKING:
@@ -154,16 +155,16 @@ def command(path: str, keys: Keys, call: Call) -> "Route":
             values = parse(await _body(request), keys)
             done = call(request.path_params.get("name", ""), values)
         except BadRequestError as error:
-            return reply({"error": str(error)}, error.status)
+            return reply(answer(error), error.status)
         except PermissionError as error:
-            return reply({"error": line(error)}, 403)
+            return reply(answer(error), 403)
         except LookupError as error:
-            return reply({"error": line(error)}, 404)
+            return reply(answer(error), 404)
         except RangeError as error:
-            return reply({"error": line(error)}, 422)
+            return reply(answer(error), 422)
         except ValueError as error:
-            return reply({"error": line(error)}, 409)
-        return reply({"ok": True, "text": done})
+            return reply(answer(error), 409)
+        return reply({"ok": True, "text": done, **in_chinese(done)})
 
     return Route(path, endpoint, methods=["POST"])
 
@@ -180,12 +181,6 @@ async def _body(request: "Request") -> bytes:
     except ClientDisconnect:  # nobody is there to read the answer
         raise BadRequestError("body: the caller went away", 400) from None
     return bytes(body)
-
-
-def line(error: Exception) -> str:
-    """Return an error as one line; a KeyError's own text is in quotes, so its argument is taken."""
-    lines = getattr(error, "lines", None) or [str(error.args[0]) if error.args else str(error)]
-    return "; ".join(" ".join(str(line).split()) for line in lines)
 
 
 def reply(value: object, status: int = 200) -> "Response":

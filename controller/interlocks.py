@@ -11,6 +11,7 @@ from typing import Any
 
 from controller.conditions import names
 from controller.interlock import Bypass, Demand, Interlock, InterlockEvent, Status
+from controller.said import said
 from drivers.point import Quality, RangeError, Sample
 
 
@@ -175,9 +176,9 @@ class Interlocks:
         """
         watch = self._find(name)
         if not watch.tripped:
-            raise ValueError(f"{name}: it is not tripped; nothing to reset")
+            raise ValueError(said("not_tripped", name=name))
         if not watch.clears(now):
-            raise ValueError(f"{name}: it cannot be reset while its reason lasts: {watch.why}")
+            raise ValueError(said("reason_lasts", name=name, why=watch.why))
         event = self._clear(watch, now, math.nan)
         self._demand()
         return event
@@ -193,16 +194,13 @@ class Interlocks:
         watch = self._find(name)
         most = watch.lock.bypass_max_s
         if most == 0.0:
-            raise ValueError(f"{name}: it may never be bypassed (bypass_max_min = 0)")
+            raise ValueError(said("never_bypassed", name=name))
         if watch.bypass is not None:
-            raise ValueError(f"{name}: it is bypassed already, by {watch.bypass.who}; end it first")
+            raise ValueError(said("bypassed_already", name=name, who=watch.bypass.who))
         if not 0.0 < for_s <= most:
-            raise RangeError(
-                f"{name}: a bypass of {for_s / 60:g} min is not allowed; "
-                f"more than 0 to {most / 60:g} min"
-            )
+            raise RangeError(said("bypass_range", name=name, minutes=for_s / 60, most=most / 60))
         if not reason.strip():
-            raise ValueError(f"{name}: a bypass needs a reason")
+            raise ValueError(said("bypass_reason", name=name))
         watch.bypass = Bypass(now, now + for_s, who, reason.strip())
         self._demand()
         return watch.bypass
@@ -216,7 +214,7 @@ class Interlocks:
         watch = self._find(name)
         ended = watch.bypass
         if ended is None:
-            raise ValueError(f"{name}: it is not bypassed; nothing to end")
+            raise ValueError(said("not_bypassed", name=name))
         watch.bypass = None
         self._demand()
         return ended
@@ -272,7 +270,7 @@ class Interlocks:
     def _find(self, name: str) -> _Watch:
         watch = self._named.get(name)
         if watch is None:
-            raise ValueError(f"{name}: no such interlock; {names(self._named) or 'none'}")
+            raise ValueError(said("no_interlock", name=name, known=names(self._named) or "none"))
         return watch
 
     def _settle(self, now: float, samples: Mapping[str, Sample]) -> list[InterlockEvent]:

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from controller.loop_settings import LoopSettings
+from controller.said import said, word
 from drivers.point import Quality, RangeError, Sample
 
 
@@ -97,8 +98,10 @@ class Loop(ABC):
             RefusedError: this loop has no such mode.
         """
         if mode not in self.modes:
-            allowed = ", ".join(m.name for m in self.modes)
-            raise RefusedError(f"{self.name}: mode {mode.name} is not allowed; {allowed}")
+            allowed = [word(m.name) for m in self.modes]
+            raise RefusedError(
+                said("no_mode", loop=self.name, mode=word(mode.name), allowed=allowed)
+            )
         if mode is Mode.MANUAL and self.target is not Mode.MANUAL:
             self.reason, self.hand = "", None
         self.target = mode
@@ -111,10 +114,8 @@ class Loop(ABC):
         """
         s = self.settings
         if not s.setpoint_low <= value <= s.setpoint_high:
-            raise RangeError(
-                f"{self.name}: setpoint {value:g} is outside "
-                f"{s.setpoint_low:g} to {s.setpoint_high:g} {self.unit}"
-            )
+            limits = {"low": s.setpoint_low, "high": s.setpoint_high, "unit": self.unit}
+            raise RangeError(said("setpoint_range", loop=self.name, value=value, **limits))
         self.local = value
 
     def set_output(self, value: float) -> None:
@@ -125,14 +126,10 @@ class Loop(ABC):
             RangeError: outside the output's range.
         """
         if self.target is not Mode.MANUAL:
-            raise RefusedError(
-                f"{self.name}: its output is set in MANUAL, not in {self.target.name}"
-            )
+            raise RefusedError(said("output_by_hand", loop=self.name, mode=word(self.target.name)))
         if not self.output_low <= value <= self.output_high:
-            raise RangeError(
-                f"{self.name}: output {value:g} is outside "
-                f"{self.output_low:g} to {self.output_high:g}"
-            )
+            low, high = self.output_low, self.output_high
+            raise RangeError(said("output_range", loop=self.name, value=value, low=low, high=high))
         self.hand = value
 
     @property

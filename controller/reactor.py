@@ -19,6 +19,7 @@ from controller.planning import Planner
 from controller.plant import Plant
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
+from controller.said import said, word
 from controller.tags import ESTIMATES, Derived
 from controller.trail import Trail
 from drivers.point import Quality, Sample
@@ -185,7 +186,10 @@ class Reactor(Outputs):
             RefusedError: one is running.
         """
         if self.runner is not None and self.under_way:
-            raise RefusedError(f"{self.name}: batch {self.batch_id} is {self.runner.state}")
+            state = word(self.runner.state)
+            raise RefusedError(
+                said("under_way", reactor=self.name, batch=self.batch_id, state=state)
+            )
         if lines := check(recipe, self.facts):
             raise RecipeError(lines)
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
@@ -209,7 +213,7 @@ class Reactor(Outputs):
         if self.advisor is None:
             if mode == "off":
                 return
-            raise RefusedError(f"{self.name}: the plant file has no optimiser for it")
+            raise RefusedError(said("no_optimiser", reactor=self.name))
         self.advisor.set_mode(mode, self.now)
         for loop, _ in self._optimiser_loops:
             if mode == "on" and self.under_way:
@@ -224,7 +228,7 @@ class Reactor(Outputs):
             RefusedError: there is none.
         """
         if self.runner is None:
-            raise RefusedError(f"{self.name}: no batch; start a recipe first")
+            raise RefusedError(said("no_batch", reactor=self.name))
         return self.runner
 
     def command_recipe(self, action: str, now: float, reason: str) -> None:

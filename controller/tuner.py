@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from controller.loops import Loop, Mode, PidLoop, RefusedError
 from controller.reactor import Reactor
+from controller.said import said
 from controller.tuning.experiment import Experiment, Limits, Relay, StepTest
 
 Method = Literal["relay", "step"]
@@ -183,16 +184,16 @@ class Tuner:
             RefusedError: the loop or the plant is in no state for it; the text says why.
         """
         if not isinstance(loop, PidLoop):
-            raise RefusedError(f"{loop.name}: has no PID to be tuned")
+            raise RefusedError(said("no_pid", loop=loop.name))
         if loop.trial is not None:
-            raise RefusedError(f"{loop.name}: an experiment is under way")
+            raise RefusedError(said("in_experiment", loop=loop.name))
         busy = [s.loop.name for s in self.sessions.values() if not s.over and s.of(reactor)]
         if busy:
-            raise RefusedError(f"{loop.name}: {busy[0]} is in an experiment; one at a time")
+            raise RefusedError(said("other_experiment", loop=loop.name, other=busy[0]))
         devices = frozenset(self._device_of[t] for t in (loop.measured.name, *loop.tags))
         why = _not_stationary(reactor, loop) or troubles(reactor, self._alarmed, devices)
         if why:
-            raise RefusedError(f"{loop.name}: no experiment now: {why}")
+            raise RefusedError(said("not_now", loop=loop.name, why=why))
         experiment = _experiment(loop, wish)
         session = Session(reactor, loop, experiment, who, self._alarmed, devices, self._ended)
         self.sessions[loop.name] = session
@@ -230,7 +231,7 @@ def _experiment(loop: PidLoop, wish: Wish) -> Experiment:
     deviation = wish.deviation
     if deviation is None:
         if loop.settings.band is None:
-            raise RefusedError(f"{loop.name}: has no band; say how far it may go (deviation)")
+            raise RefusedError(said("no_band", loop=loop.name))
         deviation = DEVIATION * loop.settings.band
     size = SIZE if wish.size is None else wish.size
     low, high = loop.room
@@ -240,7 +241,7 @@ def _experiment(loop: PidLoop, wish: Wish) -> Experiment:
             return Relay(loop.output, abs(size), limits)
         return StepTest(loop.output, size, limits)
     except ValueError as error:
-        raise RefusedError(f"{loop.name}: {error}") from None
+        raise RefusedError(said("experiment_range", loop=loop.name, error=error)) from None
 
 
 def _asked(reactor: Reactor, loop: PidLoop) -> dict[str, object]:

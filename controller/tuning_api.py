@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from controller.body import REQUIRED, Keys, choice, number
 from controller.command_socket import reply
+from controller.said import answer
 from controller.tuner import METHODS, Method
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ class Tunes(Protocol):
         ...
 
 
-def told(to: Tunes) -> "Callable[[Request], Awaitable[Response]]":
+def tuning(to: Tunes) -> "Callable[[Request], Awaitable[Response]]":
     """Return what answers how the experiment on the loop ``name`` stands."""
 
-    async def tuning(request: "Request") -> "Response":
+    async def answering(request: "Request") -> "Response":
         try:
             return reply(to.tuning(request.path_params["name"]))
         except LookupError as error:
-            return reply({"error": str(error.args[0])}, 404)
+            return reply(answer(error), 404)
 
-    return tuning
+    return answering

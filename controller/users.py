@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.authority import NAME, NAME_RULE, ROLES, Role
+from controller.said import said
 from drivers.clock import wall
 
 FAILURES_MAX = 5  # wrong passwords in a row
@@ -105,7 +106,7 @@ class Users:
         """
         users = self.all()
         if name not in users:
-            raise UserError(f"{name!r}: no such user; {', '.join(users) or 'there are none yet'}")
+            raise UserError(_unknown(name, users))
         return users[name]
 
     def add(
@@ -124,15 +125,15 @@ class Users:
             UserError: the name is taken or not allowed, or the password is not.
         """
         if not NAME.fullmatch(name):
-            raise UserError(f"{name[:40]!r} is not allowed; a name is {NAME_RULE}")
+            raise UserError(said("user_name", name=repr(name[:40]), rule=NAME_RULE))
         user = User(name, role, hashed(name, password), language=_language(language))
         with self._changing() as users:
             if first and users:
-                raise UserError("there are users already; an engineer makes more of them")
+                raise UserError(said("users_already"))
             if name in users:
-                raise UserError(f"{name!r} is not allowed; there is such a user already")
+                raise UserError(said("user_already", name=repr(name)))
             if len(users) >= USERS_MAX:
-                raise UserError(f"there are {USERS_MAX} users; no more are allowed")
+                raise UserError(said("users_max", most=USERS_MAX))
             users[name] = user
         return user
 
@@ -179,11 +180,11 @@ class Users:
             raise DeniedError(why)
         right = matches(user.hash if user is not None else _NOBODY, password)
         if user is None:
-            raise DeniedError("name or password is wrong")
+            raise DeniedError(said("wrong"))
         with self._changing() as users:  # what others did meanwhile counts
             now = users.get(name)
             if now is None or now.hash != user.hash:
-                raise DeniedError("name or password is wrong")
+                raise DeniedError(said("wrong"))
             if why := self._shut(now):
                 raise DeniedError(why)
             if right:
@@ -195,32 +196,28 @@ class Users:
             users[name] = replace(now, failures=0 if locked else failures, locked_until=until)
         if locked:
             raise DeniedError(self._shut(users[name]), locked=True)
-        raise DeniedError("name or password is wrong")
+        raise DeniedError(said("wrong"))
 
     def _shut(self, user: User) -> str:
         left = user.locked_until - self._now()
         if user.locked:
-            return f"{user.name} is locked; an engineer unlocks"
+            return said("locked", name=user.name)
         if 0 < left <= LOCKED_S:  # longer: the clock was set back, and is not to lock for ever
-            return (
-                f"{user.name} is locked after {FAILURES_MAX} wrong passwords, for "
-                f"{-(-left // 60):.0f} min or until an engineer unlocks"
-            )
+            minutes = -(-left // 60)
+            return said("locked_out", name=user.name, failures=FAILURES_MAX, minutes=minutes)
         return ""
 
     def _change(self, name: str, change: Callable[[User], User] | None) -> User:
         """Change or remove a user, but never the last engineer who can get in."""
         with self._changing() as users:
             if name not in users:
-                raise UserError(
-                    f"{name!r}: no such user; {', '.join(users) or 'there are none yet'}"
-                )
+                raise UserError(_unknown(name, users))
             old = users.pop(name)
             new = old if change is None else change(old)
             if change is not None:
                 users[name] = new
             if _in_charge(old) and not any(map(_in_charge, users.values())):
-                raise UserError(f"{name} is the last engineer; make another one first")
+                raise UserError(said("last_engineer", name=name))
         return new
 
     @contextlib.contextmanager
@@ -255,10 +252,7 @@ def hashed(name: str, password: str) -> str:
         UserError: it is too short, too long or the name itself.
     """
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX or password.casefold() == name.casefold():
-        raise UserError(
-            f"this password is not allowed; {PASSWORD_MIN} to {PASSWORD_MAX} characters are "
-            "required, and not the user's name"
-        )
+        raise UserError(said("password", least=PASSWORD_MIN, most=PASSWORD_MAX))
     return _hasher().hash(password)
 
 
@@ -285,13 +279,17 @@ _NOBODY = (
 )
 
 
+def _unknown(name: str, users: Mapping[str, User]) -> str:
+    return said("no_user", name=repr(name), known=", ".join(users) or "there are none yet")
+
+
 def _in_charge(user: User) -> bool:
     return user.role is Role.ENGINEER and not user.locked
 
 
 def _language(text: str) -> str:
     if text not in LANGUAGES:
-        raise UserError(f"language {text!r} is not allowed; en, zh or nothing")
+        raise UserError(said("language", language=repr(text)))
     return text
 
 

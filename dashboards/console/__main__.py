@@ -122,6 +122,7 @@ async def serve(bound: socket.socket, chosen: argparse.Namespace) -> None:
         chosen.socket,
         chosen.store,
         chosen.site,
+        chosen.period,
         cookie=f"__Host-fermloop-{port}" if secure else f"fermloop-{port}",
         hosts=(*LOOPBACK, *names),
         secure=secure,
@@ -171,12 +172,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--address", default="127.0.0.1:8080", help="loopback, or TLS (%(default)s)"
     )
     parser.add_argument("--site", default="", help="the plant's name until the controller tells it")
+    parser.add_argument(
+        "--period", type=float, default=1.0, help="s between two looks at the controller"
+    )
     parser.add_argument("--certificate", type=Path, help="PEM; TLS, and any address")
     parser.add_argument("--key", type=Path, help="PEM, readable by its owner alone")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     die_with_parent()
     try:
+        if not 0.05 <= chosen.period <= 60:
+            raise AddressError(f"--period {chosen.period:g}: 0.05 to 60 s is allowed")
         if (chosen.certificate is None) != (chosen.key is None):
             raise AddressError("--certificate and --key: both or none are required")
         with bind(chosen.address, secure=chosen.certificate is not None) as bound:

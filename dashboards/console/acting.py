@@ -14,8 +14,9 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from controller.authority import Role
+from controller.said import said
 from controller.users import DeniedError, User, UserError
-from dashboards.console.door import LIFE_S, BusyError, Door, Session
+from dashboards.console.door import IDLE_S, LIFE_S, BusyError, Door, Session
 
 BODY_MAX = 16 * 1024  # bytes
 TIMEOUT_S = 5.0  # wall; the controller answers within a scan
@@ -70,7 +71,7 @@ class Acting:
         """
         found = self.door.who(request.cookies.get(self.cookie, ""))
         if found is None:
-            raise RefusedError(401, "log in first")
+            raise RefusedError(401, said("log_in"))
         return found
 
     def actor(self, request: Request) -> tuple[Session, User]:
@@ -82,7 +83,7 @@ class Acting:
         session, user = self.viewer(request)
         sent = request.headers.get("x-csrf-token", "")
         if not hmac.compare_digest(sent.encode(), session.csrf.encode()):
-            raise RefusedError(403, "the page's own token is missing; load the page again")
+            raise RefusedError(403, said("csrf"))
         self.door.touch(session)
         return session, user
 
@@ -131,19 +132,19 @@ class Acting:
         session, user = self.actor(request)
         word = path.partition("/")[0]
         if word not in COMMANDS or ".." in path or "//" in path:
-            raise RefusedError(404, f"/{path[:80]}: no such command")
+            raise RefusedError(404, said("no_command", path=path[:80]))
         # a safe stop needs no fresh session: it must not wait for a password
         if not self.door.fresh(session) and word != "safe-stop":
-            raise RefusedError(401, "nobody was here for 15 min; log in again to act")
+            raise RefusedError(401, said("idle", minutes=IDLE_S / 60))
         body = await sent(request)
         if body.keys() & {"who", "role"}:
-            raise RefusedError(422, "who and role are not allowed; they are those of the log-in")
+            raise RefusedError(422, said("names_himself"))
         by = {"who": user.name, "role": user.role.word}
         try:
             answer = await self._client.post(f"/{path}", json={**body, **by})
         except (httpx.HTTPError, OSError) as error:
             why = str(error) or type(error).__name__
-            raise RefusedError(503, f"the controller does not answer: {why}") from None
+            raise RefusedError(503, said("silent", why=why)) from None
         return Response(answer.content, answer.status_code, media_type="application/json")
 
     def tell(self, name: str, role: Role, what: str, new: str, reason: str = "") -> None:
@@ -168,18 +169,18 @@ async def sent(request: Request) -> dict[str, Any]:
         RefusedError: it is none, or too long.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RefusedError(415, "content-type: application/json is required")
+        raise RefusedError(415, said("not_json"))
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > BODY_MAX:
-                raise RefusedError(413, f"body: at most {BODY_MAX} bytes are allowed")
+                raise RefusedError(413, said("too_long", most=BODY_MAX))
         found: object = json.loads(body or b"{}")
     except (ValueError, RecursionError, ClientDisconnect):
-        raise RefusedError(422, "body: is not JSON") from None
+        raise RefusedError(422, said("unreadable")) from None
     if not isinstance(found, dict):
-        raise RefusedError(422, "body: it must be a JSON object")
+        raise RefusedError(422, said("no_object"))
     return cast("dict[str, Any]", found)
 
 
@@ -192,7 +193,7 @@ async def texts(request: Request, *keys: str) -> list[str]:
     body = await sent(request)
     values = [body.get(key) for key in keys]
     if set(body) != set(keys) or not all(isinstance(v, str) and len(v) <= 500 for v in values):
-        raise RefusedError(422, f"body: {', '.join(keys)} are required, as texts")
+        raise RefusedError(422, said("texts", keys=", ".join(keys)))
     return [str(value) for value in values]
 
 
@@ -216,9 +217,9 @@ def add_routes(app: FastAPI, acting: Acting) -> None:
         except DeniedError as error:
             if error.locked:
                 acting.tell(name, Role.VIEWER, "locked out", "locked", str(error))
-            raise RefusedError(401, str(error)) from None
+            raise RefusedError(401, error.args[0]) from None
         except BusyError as error:
-            raise RefusedError(503, str(error)) from None
+            raise RefusedError(503, error.args[0]) from None
 
     @app.post("/api/setup")
     async def set_up(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -226,9 +227,9 @@ def add_routes(app: FastAPI, acting: Acting) -> None:
         try:
             return acting.let_in(*await door.set_up(token.strip(), name, password))
         except UserError as error:
-            raise RefusedError(403, str(error)) from None
+            raise RefusedError(403, error.args[0]) from None
         except BusyError as error:
-            raise RefusedError(503, str(error)) from None
+            raise RefusedError(503, error.args[0]) from None
 
     @app.post("/api/logout")
     async def log_out(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]

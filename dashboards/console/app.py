@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
+from controller.said import answer
 from controller.users import UserError, Users
 from dashboards.console.acting import Acting, RefusedError, add_routes
 from dashboards.console.door import Door
@@ -155,7 +156,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _said(_: Request, error: Exception) -> Response:
-    return _error(error.status if isinstance(error, RefusedError) else 503, str(error))
+    status = error.status if isinstance(error, RefusedError) else 503
+    return JSONResponse(answer(error), status_code=status)
 
 
 def catalogue(language: str) -> dict[str, str]:

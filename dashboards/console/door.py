@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from controller.authority import Role
+from controller.said import said
 from controller.users import User, UserError, Users
 from drivers.clock import monotonic
 
@@ -87,7 +88,7 @@ class Door:
             BusyError: too many wait.
         """
         if not (self.setup and hmac.compare_digest(token.encode(), self.setup.encode())):
-            raise UserError("the set-up token is wrong, or was used already")
+            raise UserError(said("token"))
         user = await self._in_turn(
             lambda: self.users.add(name, Role.ENGINEER, password, first=True)
         )
@@ -145,7 +146,7 @@ class Door:
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         if self._waiting >= WAITING_MAX:
-            raise BusyError("too many log-ins at once; try again in a moment")
+            raise BusyError(said("busy"))
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._hashing, work)

@@ -6,6 +6,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controller.said import Said, answer, said
+
 HEADERS = {
     "content-security-policy": (
         "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -70,19 +72,21 @@ class Rim:
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if match is None or match[1].lower() not in self._hosts:
             allowed = ", ".join(self._hosts)
-            return _error(421, f"Host {', '.join(hosts) or 'missing'}: allowed is {allowed}")
+            host = ", ".join(hosts) or "missing"
+            return _refused(421, said("host", host=host, allowed=allowed))
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD"):
             return None
         if method != "POST" or not (path in POSTED or path.startswith(COMMAND)):
-            return _error(405, f"{method} {path[:200]}: only reading is allowed there")
+            return _refused(405, said("method", method=method, path=path[:200]))
         origins = [v.decode("latin-1") for name, v in scope["headers"] if name == b"origin"]
         ours = f"{self._scheme}://{hosts[0]}"
         if origins != [ours]:
-            return _error(403, f"Origin {', '.join(origins) or 'missing'}: allowed is {ours}")
+            origin = ", ".join(origins) or "missing"
+            return _refused(403, said("origin", origin=origin, allowed=ours))
         return None
 
 
-def _error(status: int, text: str) -> JSONResponse:
+def _refused(status: int, line: Said) -> JSONResponse:
     headers = {"allow": "GET, HEAD"} if status == 405 else None
-    return JSONResponse({"error": text}, status_code=status, headers=headers)
+    return JSONResponse(answer(ValueError(line)), status_code=status, headers=headers)

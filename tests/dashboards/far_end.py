@@ -16,6 +16,7 @@ from typing import Any
 
 from controller.alarm import Alarm, Definition, Priority
 from controller.authority import Role
+from controller.said import Said, answer
 from controller.users import Users
 from drivers.point import Quality, Sample, Tag
 from historian.sqlite import SqliteStore
@@ -122,6 +123,12 @@ def _loop(name: str, now: dict[str, float]) -> dict[str, Any]:
     }
 
 
+def _lock(text: str, most_min: float = 480.0) -> dict[str, Any]:
+    """Return an interlock that is quiet; ``most_min`` is the longest bypass."""
+    quiet = {"tripped": False, "order": 0, "latched": False, "bypass": None}
+    return {**quiet, "text": text, "bypass_max_min": most_min}
+
+
 def _plan(time: float) -> dict[str, Any]:
     at = [time - 120 + 900 * i for i in range(21)]
     then = [curves(t) for t in at]
@@ -195,9 +202,9 @@ def state(time: float = START + 10.4 * 3600) -> dict[str, Any]:
                     for n, u in UNITS.items()
                 },
                 "interlocks": {
-                    "low_do": {"tripped": False, "text": "R1.do below 12 % for 20 s: R1.feed = 0"},
-                    "high_volume": {"tripped": False, "text": "R1.weight above 4.4 kg for 5 s"},
-                    "ph_window": {"tripped": False, "text": "R1.ph below 6 or above 8 for 2 s"},
+                    "low_do": _lock("R1.do below 12 % for 20 s: R1.feed = 0"),
+                    "high_volume": _lock("R1.weight above 4.4 kg for 5 s", most_min=0),
+                    "ph_window": _lock("R1.ph below 6 or above 8 for 2 s"),
                 },
                 "estimate": {**estimate, **factors},
                 "optimiser": {
@@ -261,7 +268,7 @@ class FarEnd:
         self.state: dict[str, Any] = state()
         self.raw: tuple[int, bytes] | None = None
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self.refusal: tuple[int, str] | None = None
+        self.refusal: tuple[int, Said] | None = None
         self._server: _Server | None = None
 
     @property
@@ -295,7 +302,7 @@ class FarEnd:
     def _obey(self, path: str, sent: dict[str, Any]) -> tuple[int, bytes]:
         self.told.append((path, sent))
         if self.refusal is not None:
-            return self.refusal[0], json.dumps({"error": self.refusal[1]}).encode()
+            return self.refusal[0], json.dumps(answer(ValueError(self.refusal[1]))).encode()
         return 200, json.dumps({"ok": True, "text": f"done: {path}"}).encode()
 
     def __enter__(self) -> "FarEnd":

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from controller.said import said
 from controller.users import FAILURES_MAX, Users
 from dashboards.console.app import create_app
 from dashboards.console.door import IDLE_S, LIFE_S, WAITING_MAX, Door
@@ -56,7 +57,7 @@ async def test_who_has_not_logged_in_sees_the_page_and_no_value(page: httpx.Asyn
         assert (await page.get(path)).status_code == 200, path
     for path in PRIVATE:
         answer = await page.get(path)
-        assert (answer.status_code, answer.json()) == (401, {"error": "log in first"}), path
+        assert (answer.status_code, answer.json()["error_zh"]) == (401, "请先登录"), path
     assert (await page.post("/api/command/safe-stop", json={})).status_code == 401
 
 
@@ -111,7 +112,7 @@ async def test_the_controllers_refusal_is_passed_on(
     app: FastAPI, page: httpx.AsyncClient, far_end: FarEnd
 ) -> None:
     enter(app, page, "vic")
-    far_end.refusal = (403, "setpoint: a viewer may not; operator is required")
+    far_end.refusal = (403, said("role", action="setpoint", role="viewer", least="operator"))
     answer = await page.post("/api/command/loop/R1.do/setpoint", json={"value": 35})
     assert (answer.status_code, answer.json()["error"]) == far_end.refusal
 

@@ -28,7 +28,7 @@ PHONE, DESK, WALL = (390, 844), (1280, 800), (1600, 1000)
 def console(far_end: FarEnd, store: Path, port: int = 0) -> Generator[str]:
     """Run the console's process and give its address; at the end kill it, as a crash would."""
     command = [sys.executable, "-m", "dashboards.console", "--address", f"127.0.0.1:{port}"]
-    command += ["--socket", str(far_end.path), "--store", str(store)]
+    command += ["--socket", str(far_end.path), "--store", str(store), "--period", "0.2"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

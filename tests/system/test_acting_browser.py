@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from controller.said import Language, said
 from tests.dashboards.far_end import FarEnd, alarm, state
 from tests.system.pages import NOW, type_in, watch
 
@@ -18,18 +19,21 @@ WORDS: dict[str, dict[str, str]] = {
         "limits": "Allowed: 10.0 to 80.0 % air sat.", "required": "Reason (required)",
         "ramp": "It moves there at 0.6 °C a minute", "stop": "SAFE STOP", "hold": "Hold",
         "release": "Release safe stop", "leave": "Log out", "again": "Log in again to act",
-        "manual": "Manual", "acknowledge": "Acknowledge",
+        "manual": "Manual", "acknowledge": "Acknowledge", "bypass": "Bypass", "end": "End bypass",
+        "reset": "Reset", "bypassed": "for another 28 min by eva (probe)",
     },
     "zh-CN": {
-        "log in": "登录", "wrong": "name or password is wrong", "operator": "ana 操作员",
+        "log in": "登录", "wrong": "用户名或密码错误", "operator": "ana 操作员",
         "set": "设定值", "mode": "模式", "output": "输出", "confirm": "确认",
         "limits": "允许范围：10.0 至 80.0 % 空气饱和度", "required": "原因（必填）",
         "ramp": "以每分钟 0.6 °C 变化", "stop": "安全停车", "hold": "保持",
         "release": "解除安全停车", "leave": "退出登录", "again": "重新登录后方可操作",
-        "manual": "手动", "acknowledge": "确认报警",
+        "manual": "手动", "acknowledge": "确认报警", "bypass": "切除联锁", "end": "恢复联锁",
+        "reset": "复位联锁", "bypassed": "还剩 28 分钟，eva（probe）",
     },
 }  # fmt: skip
 BOTH = pytest.mark.parametrize("locale", WORDS)
+LANGUAGE: dict[str, Language] = {"en-GB": "en", "zh-CN": "zh"}
 BY = {"who": "ana", "role": "operator"}
 
 
@@ -99,10 +103,11 @@ def test_a_setpoint_change_shows_old_new_unit_limits_and_ramp_before_it_is_confi
         ask.locator("[name=value]").fill("6.9")
         ask.get_by_role("button", name=words["confirm"]).click()
         expect(ask).to_be_visible()
-        far_end.refusal = (409, "R1.ph: its setpoint is 6.8 now, not 7; look again")
+        moved = {"what": said("moved.setpoint"), "now": 6.8, "expected": 7.0}
+        far_end.refusal = (409, said("moved", loop="R1.ph", **moved))
         ask.locator("[name=reason]").fill("probe")
         ask.get_by_role("button", name=words["confirm"]).click()
-        expect(ask.locator(".wrong")).to_have_text(far_end.refusal[1])
+        expect(ask.locator(".wrong")).to_have_text(far_end.refusal[1].told(LANGUAGE[locale]))
 
 
 @BOTH
@@ -180,6 +185,52 @@ def test_an_alarm_is_acknowledged_with_a_comment(
         ((path, body),) = commands(far_end)
         assert path == f"/alarm/{wrong['alarms'][0]['id']}/acknowledge"
         assert body == {"comment": "probe 2", **BY}
+
+
+@BOTH
+def test_an_interlock_is_bypassed_by_an_engineer_for_a_time_and_that_stays_on_the_screen(
+    chromium: Browser, url: str, far_end: FarEnd, locale: str
+) -> None:
+    words = WORDS[locale]
+    locks = state(NOW)["reactors"]["R1"]["interlocks"]
+    with watch(chromium, url, locale=locale, name="eva", quiet=False) as w:
+        page, ask = w.page, w.page.locator("#ask")
+        # one that may never be bypassed has no button
+        expect(page.locator("#interlocks").get_by_role("button")).to_have_count(len(locks) - 1)
+        page.locator("#interlocks").get_by_role("button", name=words["bypass"]).first.click()
+        ask.get_by_role("button", name=words["confirm"]).click()
+        expect(ask).to_be_visible()  # not without a reason
+        ask.locator("[name=reason]").fill("probe")
+        ask.locator("[name=value]").fill("45")
+        far_end.refusal = (409, said("bypassed_already", name="R1.low_do", who="bo"))
+        ask.get_by_role("button", name=words["confirm"]).click()
+        expect(ask.locator(".wrong")).to_contain_text("bo")
+        expect(ask.locator(".wrong")).to_have_text(far_end.refusal[1].told(LANGUAGE[locale]))
+        far_end.refusal = None
+        ask.get_by_role("button", name=words["confirm"]).click()
+        sent(page)
+        body = {"minutes": 45, "reason": "probe", "who": "eva", "role": "engineer"}
+        assert commands(far_end)[-1] == ("/interlock/R1.low_do/bypass", body)
+        later = state(NOW + 120)
+        bypass = {"since": NOW, "until": NOW + 1800, "who": "eva", "reason": "probe"}
+        later["reactors"]["R1"]["interlocks"]["low_do"]["bypass"] = bypass
+        # that of another vessel is on the screen too
+        later["reactors"]["R2"] = state(NOW)["reactors"]["R1"]
+        later["reactors"]["R2"]["interlocks"]["ph_window"] |= {
+            "tripped": True, "latched": True, "bypass": bypass,
+        }  # fmt: skip
+        far_end.state = later
+        strip = page.locator("#attention .trouble.interlock")
+        expect(strip).to_have_count(2)
+        expect(strip.first).to_contain_text(words["bypassed"])
+        expect(strip.last).to_contain_text("R2 ")
+        page.get_by_role("button", name="R2").click()
+        page.locator("#interlocks").get_by_role("button", name=words["reset"]).click()
+        page.keyboard.press("Escape")
+        page.locator("#interlocks").get_by_role("button", name=words["end"]).click()
+        ask.get_by_role("button", name=words["confirm"]).click()
+        sent(page)
+        assert commands(far_end)[-1][0] == "/interlock/R2.ph_window/end"
 
 
 def test_a_viewer_sees_values_and_nothing_to_press(chromium: Browser, url: str) -> None:

@@ -21,8 +21,9 @@ async function post(path, body) {
     return { error: t("act.unreachable") };
   }
   const said = await reply.json().catch(() => ({}));
-  if (!reply.ok) return { error: said.error ?? String(reply.status), status: reply.status };
-  return said;
+  const text = (key) => (language() === "zh" && said[`${key}_zh`]) || said[key];
+  if (!reply.ok) return { error: text("error") ?? String(reply.status), status: reply.status };
+  return { ...said, text: text("text") };
 }
 
 /** Give a command to the controller and tell its answer; returns whether it obeyed. */
@@ -139,6 +140,10 @@ export function stayAwake() {
 
 // ---- dialogs
 
+document.getElementById("ask").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") event.currentTarget.close();
+});
+
 /**
  * Ask before a command. `value`: a number field with its limits and unit; `choice`: words to choose
  * from; `old`: what is so now; `critical`: a reason is required. Nothing is sent before "confirm".
@@ -180,7 +185,7 @@ function ask({ title, subject = "", path, note = "", key, value, choice, body = 
     dialog.close();
   });
   dialog.replaceChildren(form);
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) dialog.show(); // not modal: the safe stop and the values stay within reach
   (what ?? form.elements.reason).focus();
 }
 
@@ -226,6 +231,20 @@ export function recipeActions(id, b) {
       ask({ title: `recipe.${action}`, subject: id, path: `recipe/${id}`, body: body(action), note: action === "confirm" ? b.question : "", critical: action === "step" }),
     ),
   );
+}
+
+/** What an interlock offers: to engineers a bypass, to operators its end, and the reset of a latch. */
+export function interlockActions(id, name, lock) {
+  const subject = word("interlock", name);
+  const path = `interlock/${id}.${name}`;
+  const offered = [];
+  if (lock.bypass && may("operator")) offered.push(button("act.end_bypass", () => ask({ title: "act.end_bypass", subject, path: `${path}/end` })));
+  if (!lock.bypass && lock.bypass_max_min > 0 && may("engineer")) {
+    const value = { now: Math.min(30, lock.bypass_max_min), low: 1, high: lock.bypass_max_min, unit: unitOf("min"), ucum: "1" };
+    offered.push(button("act.bypass", () => ask({ title: "act.bypass", subject, note: t("act.bypass_note", { text: lock.text }), path: `${path}/bypass`, key: "minutes", value, critical: true })));
+  }
+  if (lock.tripped && lock.latched && may("operator")) offered.push(button("act.reset", () => ask({ title: "act.reset", subject, note: lock.text, path: `${path}/reset` })));
+  return offered;
 }
 
 /** What an alarm that waits offers. */

@@ -1,7 +1,7 @@
 // The alarms as they stand: priority by shape, word and colour; what nobody has acknowledged first.
 
 import { alarmActions, who } from "./act.js";
-import { el, show } from "./dom.js";
+import { el, retell, show } from "./dom.js";
 import { age, dateTime, language, t, word } from "./text.js";
 
 const SHOWN = 40;
@@ -17,7 +17,7 @@ export const said = (a) => (language() === "zh" && a.text_zh ? a.text_zh : a.tex
 
 const WAITING = ["unacknowledged", "returned"];
 
-function row(a, now) {
+function row(a) {
   const waits = WAITING.includes(a.state);
   return el(
     "li",
@@ -29,7 +29,7 @@ function row(a, now) {
       el("strong", {}, word("alarm_priority", a.priority)),
       el("span", { class: waits ? "waits" : "" }, word("alarm_state", a.state)),
       a.first_out ? el("span", { class: "first" }, t("alarms.first_out")) : null,
-      el("small", { title: dateTime(a.time) }, t("alarms.ago", { age: age(Math.max(0, now - a.time)) })),
+      el("small", { title: dateTime(a.time), "data-moment": a.time }),
     ),
     el("div", {}, el("b", {}, a.subject), " ", said(a), a.count > 1 ? ` ${t("alarms.count", { n: a.count })}` : ""),
     a.who ? el("small", {}, t("alarms.seen_by", { who: a.who }), a.comment ? ` ${a.comment}` : "") : null,
@@ -42,11 +42,11 @@ export function alarms({ alarms: list, time }) {
   const all = list ?? [];
   const waiting = all.filter((a) => WAITING.includes(a.state)).length;
   const shown = all.slice(0, SHOWN);
-  const ages = shown.map((a) => age(Math.max(0, time - a.time)));
   const node = document.getElementById("alarms");
-  show(node, [shown, ages, all.length, who()?.role, language()], () => [
+  show(node, [shown, all.length, who()?.role, language()], () => [
     el("h2", {}, t("alarms.title"), waiting ? el("small", { class: "waits" }, t("alarms.waiting", { n: waiting })) : null),
-    all.length ? el("ul", {}, ...shown.map((a) => row(a, time))) : el("p", { class: "quiet" }, t("alarms.none")),
+    all.length ? el("ul", {}, ...shown.map(row)) : el("p", { class: "quiet" }, t("alarms.none")),
     all.length > SHOWN ? el("small", {}, t("alarms.more", { n: all.length - SHOWN })) : null,
   ]);
+  retell(node, (began) => t("alarms.ago", { age: age(Math.max(0, time - began)) }));
 }

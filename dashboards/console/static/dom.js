@@ -26,6 +26,11 @@ export function show(node, what, make) {
   node.replaceChildren(...make().filter((child) => child != null));
 }
 
+/** Say again what moves with time in a node, and leave its buttons alone: a click must not be lost. */
+export function retell(node, text) {
+  for (const part of node.querySelectorAll("[data-moment]")) say(part, text(Number(part.dataset.moment), part.dataset.more));
+}
+
 /** The shape of a quality, beside its word: colour alone says nothing. */
 export function shape(kind) {
   return el("span", { class: `shape ${kind}`, "aria-hidden": "true" });

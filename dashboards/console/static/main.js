@@ -36,7 +36,7 @@ function render() {
   faceplates(document.getElementById("loops"), reactorId, reactor, state.time, state.alarms ?? []);
   panels.optimiser(reactor.optimiser, state, reactorId);
   panels.estimate(reactor.estimate);
-  panels.interlocks(reactor.interlocks);
+  panels.interlocks(reactor.interlocks, reactorId, state.time);
   alarms(state);
   panels.devices(state.devices);
   panels.tags(reactor.tags, state.time);

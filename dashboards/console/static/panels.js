@@ -1,8 +1,8 @@
 // Header, batch strip and the panels beside the trends.
 
-import { optimiserActions, recipeActions, who } from "./act.js";
+import { interlockActions, optimiserActions, recipeActions, who } from "./act.js";
 import { priorityMark, said } from "./alarms.js";
-import { el, say, shape, show } from "./dom.js";
+import { el, retell, say, shape, show } from "./dom.js";
 import { faded, qualityText } from "./faceplates.js";
 import { age, count, dateTime, language, number, quantity, t, unitOf, word } from "./text.js";
 
@@ -90,9 +90,13 @@ function troubles(state, reactor) {
     const [key, old] = d.last_good ? ["attention.device_since", age(state.time - d.last_good)] : ["attention.device_never", ""];
     found.push(["device", t("attention.device"), t(key, { name, address: d.address, age: old }), d.error]);
   }
+  // a bypass is shown whatever vessel is looked at
+  const several = Object.keys(state.reactors).length > 1;
+  for (const [id, other] of Object.entries(state.reactors))
+    for (const [name, i] of Object.entries(other.interlocks ?? {}))
+      if (i.bypass) found.push(["interlock", t("attention.bypass"), (several ? `${id} ` : "") + word("interlock", name), bypassed(i.bypass, state.time) + (i.tripped ? `: ${i.text}` : "")]);
   for (const [name, i] of Object.entries(reactor.interlocks ?? {}))
-    if (i.bypass) found.push(["interlock", t("attention.bypass"), word("interlock", name), bypassed(i.bypass) + (i.tripped ? `: ${i.text}` : "")]);
-    else if (i.tripped) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
+    if (i.tripped && !i.bypass) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
   for (const name of reactor.local ?? []) found.push(["held", t("attention.local"), word("tag", name.split(".")[1]), ""]);
   // an alarm that a person has acknowledged stands in its panel; what is said here already is not said twice
   for (const a of state.alarms ?? [])
@@ -117,7 +121,8 @@ export function attention(state, reactor) {
 }
 
 /** Who bypassed an interlock, why, and how long it will be. */
-const bypassed = (b) => t("interlocks.bypass", { left: age(b.left_min * 60), who: b.who, reason: b.reason });
+const bypassed = (b, now) => t("interlocks.bypass", { left: left(b.until, now), who: b.who, reason: b.reason });
+const left = (until, now) => t("age.min", { n: Math.max(0, Math.ceil((until - now) / 60)) });
 
 /** How an interlock stands: the key of its word. */
 function standing_of(i) {
@@ -126,9 +131,10 @@ function standing_of(i) {
 }
 
 /** Each interlock with what it does; one that is tripped or bypassed stands out. */
-export function interlocks(all) {
+export function interlocks(all, id, now) {
   const list = Object.entries(all ?? {}).sort(([, a], [, b]) => b.tripped - a.tripped || !!b.bypass - !!a.bypass);
-  show(node("interlocks"), [list, language()], () => [
+  const shown = list.map(([name, i]) => [name, { ...i, bypass: i.bypass && { ...i.bypass, left_min: null } }]);
+  show(node("interlocks"), [shown, id, who()?.role, language()], () => [
     title("interlocks.title"),
     list.length ? null : el("p", { class: "quiet" }, t("interlocks.none")),
     ...list.map(([name, i]) =>
@@ -136,11 +142,13 @@ export function interlocks(all) {
         "div",
         { class: i.tripped || i.bypass ? "lock tripped" : "lock", title: i.text },
         el("div", { class: "row" }, el("b", {}, word("interlock", name)), el("span", {}, shape(i.tripped || i.bypass ? "interlock" : "GOOD"), t(standing_of(i)))),
-        i.bypass ? el("small", {}, `${t("attention.bypass")}: ${bypassed(i.bypass)}`) : null,
-        i.tripped ? el("small", { lang: "en" }, i.text) : null,
+        i.bypass ? el("small", {}, `${t("attention.bypass")}: `, el("span", { "data-moment": i.bypass.until, "data-more": JSON.stringify(i.bypass) })) : null,
+        el("small", { lang: "en" }, i.text),
+        el("div", { class: "acts" }, ...interlockActions(id, name, i)),
       ),
     ),
   ]);
+  retell(node("interlocks"), (_, told) => bypassed(JSON.parse(told), now));
 }
 
 const ESTIMATES = [
