@@ -13,6 +13,7 @@ from controller.progress import HOUR_S, State
 from controller.recipe_check import check
 from controller.recipe_edit import forbidden
 from controller.recipe_file import ModeName, Recipe, RecipeError, load_recipe, parse_recipe
+from controller.said import said, word
 from controller.transition import Seen
 from drivers.point import Sample
 from historian.events import Event, Kind
@@ -123,9 +124,7 @@ class RecipeRunner(Course):
         """
         self._only("confirm", State.RUNNING)
         if not self.question or self._until is None:
-            raise ValueError(
-                f"{self._facts.reactor}: phase {self.phase} asks for no confirmation now"
-            )
+            raise ValueError(said("asks_nothing", reactor=self._facts.reactor, phase=self.phase))
         text = f"phase {self.phase}: {who} confirmed: {self.question}"
         self._until.confirm()
         self._tell(now, Kind.PHASE, text)
@@ -138,7 +137,7 @@ class RecipeRunner(Course):
         """
         self._only("step", State.RUNNING)
         if not self._entered:
-            raise ValueError(f"{self._facts.reactor}: the first phase has not begun yet")
+            raise ValueError(said("not_begun", reactor=self._facts.reactor))
         self._count(now, {})
         self._report_unfinished(now, f"is not given: phase {self.phase} was left")
         self._tell(now, Kind.PHASE, f"phase {self.phase} was left by hand: {reason}")
@@ -259,10 +258,10 @@ class RecipeRunner(Course):
 
     def _only(self, action: str, *states: State) -> None:
         if self.state not in states:
-            allowed = ", ".join(states)
+            now = {"action": word(action), "state": word(self.state)}
+            allowed = [word(state) for state in states]
             raise ValueError(
-                f"{self._facts.reactor}: {action} is not allowed while the recipe is "
-                f"{self.state}; it must be {allowed}"
+                said("recipe_state", reactor=self._facts.reactor, **now, allowed=allowed)
             )
 
     # -- restart -------------------------------------------------------------------------------

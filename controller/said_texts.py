@@ -8,6 +8,13 @@ from collections.abc import Mapping
 
 # words of the plant that a line names; ``word.`` before them
 WORDS: Mapping[str, str] = {
+    "start": "启动",
+    "hold": "保持",
+    "resume": "继续",
+    "abort": "中止",
+    "confirm": "确认",
+    "step": "跳步",
+    "edit": "修改",
     "viewer": "观察员",
     "operator": "操作员",
     "engineer": "工程师",
@@ -243,6 +250,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "same_recipe": (
         "{reactor}: this is the recipe that the batch runs by",
         "{reactor}：与正在运行的配方相同，没有改动",
+    ),
+    "asks_nothing": (
+        "{reactor}: phase {phase} asks for no confirmation now",
+        "{reactor}：阶段 {phase} 现在没有需要确认的问题",
+    ),
+    "not_begun": (
+        "{reactor}: the first phase has not begun yet",
+        "{reactor}：第一个阶段尚未开始",
+    ),
+    "recipe_state": (
+        "{reactor}: {action} is not allowed while the recipe is {state}; it must be {allowed}",
+        "{reactor}：配方处于{state}状态，不能{action}；须为{allowed}",
     ),
     "no_optimiser": (
         "{reactor}: the plant file has no optimiser for it",
