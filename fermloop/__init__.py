@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from controller.config import ConfigError
+    from controller.optimal import Solution, optimal_control
     from controller.plant import Plant, load_plant
     from drivers.clock import Clock, SystemClock
     from drivers.driver import DeviceError, Driver, Identity, Setup
@@ -32,10 +33,12 @@ _HOME = {
     "RangeError": "drivers.point",
     "Sample": "drivers.point",
     "Setup": "drivers.driver",
+    "Solution": "controller.optimal",
     "SystemClock": "drivers.clock",
     "Tag": "drivers.point",
     "Variable": "models.model",
     "load_plant": "controller.plant",
+    "optimal_control": "controller.optimal",
     "sample": "drivers.point",
 }
 __all__ = [
@@ -53,10 +56,12 @@ __all__ = [
     "RangeError",
     "Sample",
     "Setup",
+    "Solution",
     "SystemClock",
     "Tag",
     "Variable",
     "load_plant",
+    "optimal_control",
     "sample",
 ]
 

@@ -87,7 +87,7 @@ class Traced:
 
 
 @contextmanager
-def _no_float_of_a_symbol() -> Generator[None]:
+def no_float_of_a_symbol() -> Generator[None]:
     """Make ``math.exp(symbol)`` an error: CasADi itself answers NaN."""
 
     def refuse(_self: Any) -> float:
@@ -134,7 +134,7 @@ def trace(model: Model) -> Traced:
         ("output", model.output, model.outputs),
     ):
         try:
-            with _no_float_of_a_symbol():
+            with no_float_of_a_symbol():
                 values = list(method(*arguments))
         except TypeError as error:
             raise ModelError(
