@@ -3,16 +3,14 @@
 The runner (`controller.recipe`) decides when.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from controller.facts import PlantFacts
-from controller.feeding import Constant, Exponential, Table
-from controller.feeding import as_state as feed_state
-from controller.phase import DoseRun, Feed, feed_unit, law_of
+from controller.feed_laws import as_state as feed_state
+from controller.feed_laws import law_of
+from controller.phase import DoseRun
 from controller.progress import HOUR_S, Progress, State
-from controller.recipe_file import ModeName, Phase, Recipe
+from controller.recipe_file import ModeName, Recipe
 from drivers.point import Sample
 from historian.events import Event, Kind
 
@@ -44,8 +42,7 @@ class Course(Progress):
         if running:
             self._dt = dt
             self._phase_s += dt
-            for loop in self._law_s:
-                self._law_s[loop] += dt
+            self._feeds.pass_time(dt)
         for dose in self._doses:  # what was asked for before a hold ran until this scan
             moved = dose.stuck_s < STUCK_S
             dose.pass_time(dt, applied.get(dose.loop))
@@ -84,10 +81,10 @@ class Course(Progress):
         for loop, ramp in phase.ramps.items():
             self._ramps[loop] = (ramp.to, ramp.ramp_per_h / HOUR_S)
         begun: dict[str, object] = {}
-        for loop in self._laws:
-            law = law_of(loop, phase, self._flow(loop), self._facts, self._estimates)
+        for loop in self._feeds.laws:
+            law = law_of(loop, phase, self._feeds.steady(loop), self._facts, self._estimates)
             if law is not None:
-                self._feed_by(loop, law)
+                self._feeds.begin(loop, law)
                 begun[loop] = feed_state(law)
         self._due = [dose.at_h for dose in phase.doses]
         self._fall_due()
@@ -108,8 +105,8 @@ class Course(Progress):
     def _take(self, setpoints: Mapping[str, float], modes: Mapping[str, ModeName]) -> None:
         """Ask for setpoints and modes, once."""
         for loop, value in setpoints.items():
-            if loop in self._units:
-                self._feed_by(loop, Constant(value * self._units[loop]))
+            if loop in self._feeds:
+                self._feeds.constant(loop, value)
                 continue
             self._ramps.pop(loop, None)
             self._setpoints[loop] = self._new_setpoints[loop] = value
@@ -124,10 +121,6 @@ class Course(Progress):
             self._setpoints[loop] = self._new_setpoints[loop] = value
             if value == target:
                 del self._ramps[loop]
-
-    def _feed_by(self, loop: str, law: Feed) -> None:
-        """Move a feed by ``law`` from now on."""
-        self._laws[loop], self._law_s[loop] = law, 0.0
 
     def _fall_due(self) -> None:
         """Begin the doses of this phase whose time has come."""
@@ -186,8 +179,7 @@ class Course(Progress):
         self._report_unfinished(now, "is not given: the batch was aborted")
         self.state, self.message = State.ABORTED, reason
         self._end(now)
-        for loop in self._laws:
-            self._feed_by(loop, Constant(0.0))
+        self._feeds.clear()
         self._tell(now, kind, f"aborted in phase {self.phase}: {reason}")
 
     def _report_unfinished(self, now: float, why: str, *, weighed: bool = True) -> None:
@@ -213,9 +205,7 @@ class Course(Progress):
         old, new = self.recipe.phase[self._index], recipe.phase[self._index]
         self.recipe, self.version = recipe, self.version + 1
         self._doses_at_rest = {d.loop: 0.0 for p in recipe.phase for d in p.doses}
-        for name in recipe.fed(self._facts.feed_loop) - self._units.keys():
-            self._units[name] = feed_unit(name, self._facts)
-            self._feed_by(name, Constant(0.0))
+        self._feeds.add(recipe)
         if not self._entered:
             return
         setpoints = {n: v for n, v in new.setpoints.items() if old.setpoints.get(n) != v}
@@ -225,25 +215,12 @@ class Course(Progress):
                 self._ramps[loop] = (ramp.to, ramp.ramp_per_h / HOUR_S)
         for loop in new.feeds:
             if old.feeds.get(loop) != new.feeds[loop]:
-                self._change_law(loop, new)
+                steady = self._feeds.steady(loop)
+                law = law_of(loop, new, steady, self._facts, self._estimates)
+                if law is not None:
+                    self._feeds.change(loop, law)
         if (old.until, old.hold_if, old.abort_if) != (new.until, new.hold_if, new.abort_if):
             self._watch(new)
-
-    def _change_law(self, loop: str, phase: Phase) -> None:
-        """Let a feed go on by the law that it has in ``phase`` now, without a fresh start.
-
-        What an exponential feed has grown since it began it keeps; a profile keeps its hours.
-        """
-        before, since = self._laws[loop], self._law_s[loop]
-        law = law_of(loop, phase, self._flow(loop), self._facts, self._estimates)
-        if law is None:
-            return
-        if isinstance(before, Exponential) and isinstance(law, Exponential):
-            grown = before.biomass_g_per_l * math.exp(before.mu_per_h * since / HOUR_S)
-            law = replace(law, biomass_g_per_l=min(grown, 500.0), volume_l=before.volume_l)
-        self._feed_by(loop, law)
-        if isinstance(before, Table) and isinstance(law, Table):
-            self._law_s[loop] = since
 
     def _tell(
         self, now: float, kind: Kind, text: str, data: Mapping[str, object] | None = None

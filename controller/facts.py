@@ -34,6 +34,7 @@ class LoopFacts:
         high: greatest setpoint.
         modes: names of the modes that it has.
         doses: a recipe may feed or dose through it.
+        falls_back: it has a fall-back for when what a feed law looks at is BAD.
     """
 
     unit: str
@@ -41,6 +42,7 @@ class LoopFacts:
     high: float
     modes: frozenset[str]
     doses: bool = False
+    falls_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def facts_of(name: str, plant: Plant, loops: Mapping[str, ModedLoop]) -> PlantFa
                 loop.settings.setpoint_high,
                 frozenset(mode.name for mode in loop.modes),
                 loop.unit in ML_PER_H and (loop.settings.dosing or key == feed),
+                loop.settings.fallback is not None,
             )
             for key, loop in loops.items()
         },

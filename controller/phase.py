@@ -1,15 +1,12 @@
-"""What a phase gives while it runs: its feeds and its doses."""
+"""What a phase gives while it runs: its doses; of its feeds see ``controller.feeds``."""
 
-import math
 from collections.abc import Mapping
 
 from controller.facts import ML_PER_H, PlantFacts
-from controller.feeding import Constant, Exponential, Table
-from controller.recipe_file import Dose, FeedLaw, Phase
+from controller.recipe_file import Dose
 from drivers.point import Quality, Sample
 
 HOUR_S = 3600.0
-Feed = Constant | Table | Exponential
 
 
 class DoseRun:
@@ -99,58 +96,3 @@ class DoseRun:
         to, down = self.dose.fills_to_kg, self.dose.draws_to_kg
         self.there = sample.value >= to if to is not None else sample.value <= (down or 0.0)
         return True
-
-
-def law_of(
-    name: str, phase: Phase, flow: float, facts: PlantFacts, estimates: Mapping[str, float]
-) -> Feed | None:
-    """Return the feed that begins with ``phase``, in mL/h; ``None``: the one before goes on.
-
-    Args:
-        name: of the loop.
-        phase: what the recipe says, in the loop's unit.
-        flow: of the feed before, mL/h; a feed that holds takes it over.
-        facts: nominal numbers of the plant.
-        estimates: of now; what a feed starts from is taken once.
-    """
-    law = phase.feeds.get(name)
-    unit = feed_unit(name, facts)
-    if law is None:
-        setpoint = phase.setpoints.get(name)
-        return None if setpoint is None else Constant(setpoint * unit)
-    if law.kind == "hold":
-        return Constant(flow)
-    if law.kind == "constant":
-        return Constant((law.flow or 0.0) * unit)
-    if law.kind == "profile":
-        hours, flows = zip(*(law.table or ((0.0, 0.0),)), strict=True)
-        return Table(hours, tuple(flow * unit for flow in flows))
-    return _exponential(law, (law.cap or 0.0) * unit, facts, estimates)
-
-
-def feed_unit(name: str, facts: PlantFacts) -> float:
-    """Return mL/h of one of the unit of the loop ``name``; 1 where it is no liquid flow."""
-    loop = facts.loops.get(name)
-    return 1.0 if loop is None else ML_PER_H.get(loop.unit, 1.0)
-
-
-def _exponential(
-    law: FeedLaw, cap: float, facts: PlantFacts, estimates: Mapping[str, float]
-) -> Exponential:
-    biomass = law.biomass_g_per_l or facts.biomass_g_per_l
-    volume = law.volume_l or facts.volume_l or 0.0
-    if law.start_from == "estimate":
-        known = estimates.get("biomass_g_per_l", math.nan)
-        biomass = known if 0.0 < known <= 200.0 else biomass  # NaN is in no range
-        known = estimates.get("volume_l", math.nan)
-        volume = known if 0.0 < known < 1e6 else volume
-    growth, upkeep = law.yield_g_per_g, law.maintenance_g_per_g_h
-    return Exponential(
-        mu_per_h=law.mu or 0.0,
-        biomass_g_per_l=biomass,
-        volume_l=volume,
-        cap_ml_per_h=cap,
-        feed_substrate_g_per_l=law.feed_substrate_g_per_l or facts.feed_substrate_g_per_l or 0.0,
-        yield_g_per_g=facts.yield_g_per_g if growth is None else growth,
-        maintenance_g_per_g_h=facts.maintenance_g_per_g_h if upkeep is None else upkeep,
-    )

@@ -6,10 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from controller.facts import PlantFacts
-from controller.feeding import Constant
-from controller.feeding import as_state as feed_state
-from controller.feeding import from_state as feed_from_state
-from controller.phase import DoseRun, Feed, feed_unit, law_of
+from controller.feed_laws import law_of
+from controller.feeds import Feeds
+from controller.phase import DoseRun
 from controller.recipe_file import Dose, ModeName, Phase, Recipe
 from controller.transition import Until, planned_end, until_of
 
@@ -47,7 +46,7 @@ class Progress:
         self.message = ""
         self.version = 1
         self._facts = facts
-        self._units = {n: feed_unit(n, facts) for n in sorted(recipe.fed(facts.feed_loop))}
+        self._feeds = Feeds(recipe, facts)
         self._clear(0.0)
 
     def _clear(self, now: float) -> None:
@@ -64,8 +63,7 @@ class Progress:
         self._asked = ""  # the question that has been told
         self._hold_if: Until | None = None
         self._abort_if: Until | None = None
-        self._laws: dict[str, Feed] = dict.fromkeys(self._units, Constant(0.0))  # mL/h, by loop
-        self._law_s = dict.fromkeys(self._units, 0.0)  # since each began, without time HELD
+        self._feeds.clear()
         self._setpoints: dict[str, float] = {}
         self._modes: dict[str, ModeName] = {}
         self._ramps: dict[str, tuple[float, float]] = {}  # target, the loop's unit per s
@@ -106,11 +104,7 @@ class Progress:
     @property
     def feeding(self) -> bool:
         """Whether the recipe gives the main feed by now."""
-        return self._flow(self._facts.feed_loop) > 0.0
-
-    def _flow(self, loop: str) -> float:
-        """Return what a feed is by its law, mL/h."""
-        return self._laws[loop].flow(self._law_s[loop])
+        return self._feeds.steady(self._facts.feed_loop) > 0.0
 
     def age_h(self, now: float) -> float:
         """Return h since inoculation, HELD or not; 0 before it, and at its end it stops."""
@@ -155,7 +149,7 @@ class Progress:
         """
         ahead = 0.0 if self.state is State.HELD else max(0.0, now - self._now)
         main = self._facts.feed_loop
-        law, law_s = self._laws[main], self._law_s[main] + ahead
+        law, law_s = self._feeds.laws[main], self._feeds.since_s[main] + ahead
         age = t = self.age_h(now)
         end = self.planned_end_h
         end = age + AHEAD_H if end is None else max(end, age)
@@ -216,7 +210,7 @@ class Progress:
             "entered": self._entered,
             "phase_s": self._phase_s,
             "stretched": self._stretched,
-            "feeds": {n: [feed_state(law), self._law_s[n]] for n, law in self._laws.items()},
+            "feeds": self._feeds.as_state(),
             "setpoints": dict(self._setpoints),
             "modes": dict(self._modes),
             "ramps": {loop: list(ramp) for loop, ramp in self._ramps.items()},
@@ -239,9 +233,7 @@ class Progress:
         if self._until is not None:
             self._until.restore(state["until"])
         self._phase_s, self._stretched = float(state["phase_s"]), bool(state["stretched"])
-        for name in self._laws:
-            law, since = state["feeds"][name]
-            self._laws[name], self._law_s[name] = feed_from_state(law), float(since)
+        self._feeds.restore(state["feeds"])
         self._setpoints, self._modes = dict(state["setpoints"]), dict(state["modes"])
         self._ramps = {
             loop: (float(to), float(rate)) for loop, (to, rate) in state["ramps"].items()

@@ -4,13 +4,14 @@ Pure but for its state: samples in, actuator values out. It never touches a devi
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller.advisor import Advisor, AdvisorMode
 from controller.assemble import build_guard
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import ML_PER_H, facts_of
+from controller.feedback import UNKNOWN, Culture
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
@@ -26,6 +27,9 @@ from drivers.point import Quality, Sample
 from historian.events import Event, Kind
 
 RESTART_S = 60.0  # an outage up to this is taken up by itself
+STALE_S = 600.0  # without a reading of oxygen, after which the estimate corrects no feed
+UNSURE = 0.4  # standard deviation of the biomass, as a share, from which on it corrects none
+LEFT_ACETATE, LEFT_SUBSTRATE = 0.05, 0.15  # g/L: more is left of the batch, not of the feed
 
 
 class Reactor(Outputs):
@@ -73,6 +77,7 @@ class Reactor(Outputs):
         self.intervals: dict[str, tuple[float, float]] = {}  # value and standard deviation
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
+        self._feeding: Sequence[str] = ()  # loops that the recipe feeds through
         self._started = -math.inf
         self.now = 0.0
         self.fed_ml = 0.0
@@ -127,8 +132,10 @@ class Reactor(Outputs):
         runner = self.runner
         if runner is None:
             return
-        doses = {n: self.loops[n].output for n in self._dosing}
-        out = runner.step(now, samples, self._estimates, doses)
+        away = [n for n in self._feeding if self.loops[n].actual is not Mode.CASCADE]
+        given = {n: self.loops[n].output for n in (*self._dosing, *self._feeding)}
+        culture = self._culture()
+        out = runner.step(now, samples, self._estimates, given, away, culture)
         for event in out.events:
             self._tell(event)
         self._induced = out.induced
@@ -149,7 +156,10 @@ class Reactor(Outputs):
             feed = self.loops.get(name)
             if isinstance(feed, Station):
                 feed.remote, feed.leader = 0.0 if over else flow, Mode.CASCADE
-                feed.hold = "the recipe is held" if runner.state is State.HELD else ""
+                feed.hold = out.blind.get(name, "")
+                if runner.state is State.HELD:
+                    feed.hold = "the recipe is held"
+        self._feeding = () if over else tuple(out.feeds)
 
     def _follow_plan(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Let an accepted plan lead feed and dissolved oxygen; otherwise the recipe does."""
@@ -193,7 +203,7 @@ class Reactor(Outputs):
         if lines := check(recipe, self.facts):
             raise RecipeError(lines)
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
-        self._dosing, self.waiting = {}, {}
+        self._dosing, self._feeding, self.waiting = {}, (), {}
         self._estimator, self._estimate_at = self._new_estimator(), -math.inf
         self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
         self._started, self.fed_ml, self.interlock_trips = now, 0.0, 0
@@ -426,6 +436,18 @@ class Reactor(Outputs):
     def _take_estimate(self, estimate: Estimate) -> None:
         self.intervals = {k: (estimate.value(k), estimate.sd(k)) for k in ESTIMATES}
         self._estimates = {k: value for k, (value, _) in self.intervals.items()}
+
+    def _culture(self) -> Culture:
+        """Return what is known well enough of the cells to correct a feed."""
+        estimate = self.estimate
+        if estimate is None or estimate.stale_s > STALE_S:
+            return UNKNOWN
+        biomass, spread = self.intervals["biomass_g_per_l"]
+        if not biomass > 0.0 or spread > UNSURE * biomass:
+            return UNKNOWN
+        e = self._estimates
+        leftover = e["acetate_g_per_l"] > LEFT_ACETATE or e["substrate_g_per_l"] > LEFT_SUBSTRATE
+        return Culture(biomass * e["volume_l"], estimate.mu_per_h, leftover)
 
     def _feed_station(self) -> Station | None:
         name = self.settings.optimiser.feed_loop if self.settings.optimiser else "feed"

@@ -1,14 +1,15 @@
 """The recipe runner: phases, setpoints, feeds and doses of one batch, scan by scan.
 
-Pure but for its state: time, samples and estimates in, what to ask of the loops out. It is
-open-loop in its feeds, so it is also what the optimiser falls back to and is measured against.
+Pure but for its state: time, samples and estimates in, what to ask of the loops out. It is what
+the optimiser falls back to and is measured against.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from controller.course import Course
 from controller.facts import PlantFacts
+from controller.feedback import UNKNOWN, Culture
 from controller.progress import HOUR_S, State
 from controller.recipe_check import check
 from controller.recipe_edit import forbidden
@@ -43,6 +44,7 @@ class RecipeOutput(NamedTuple):
             not.
         induced: from now on the organism makes product.
         events: phases, holds, doses.
+        blind: feeds whose law cannot see what it goes by, and why, by loop: for their fall-back.
     """
 
     setpoints: Mapping[str, float]
@@ -51,6 +53,7 @@ class RecipeOutput(NamedTuple):
     doses: Mapping[str, float]
     induced: bool
     events: Sequence[Event]
+    blind: Mapping[str, str]
 
 
 class RecipeRunner(Course):
@@ -182,6 +185,8 @@ class RecipeRunner(Course):
         measured: Mapping[str, Sample],
         estimates: Mapping[str, float],
         applied: Mapping[str, float] | None = None,
+        away: Collection[str] = (),
+        culture: Culture = UNKNOWN,
     ) -> RecipeOutput:
         """Return what the recipe asks for.
 
@@ -189,11 +194,15 @@ class RecipeRunner(Course):
             now: s since 1970 UTC.
             measured: samples by tag name.
             estimates: by name; missing or not finite where nobody knows.
-            applied: what the dosing loops really gave since the last step, in their units, where
-                it may differ from what was asked for; a dose goes on until it is complete.
+            applied: what the dosing loops and feeds really gave since the last step, in their
+                units, where it may differ from what was asked for; a dose goes on until it is
+                complete.
+            away: feeds that somebody else moves now: a hand, an interlock, the optimiser.
+            culture: the cells, as estimated.
         """
         doses: Mapping[str, float] = self._doses_at_rest
-        self._count(now, applied or {})
+        applied, dt = applied or {}, max(0.0, now - self._now)
+        self._count(now, applied)
         if self.state is State.RUNNING:
             self._estimates = estimates
             if not self._entered:
@@ -210,8 +219,11 @@ class RecipeRunner(Course):
             if self.state is State.RUNNING and self._doses:
                 doses = self._dose(measured)
         feeds: dict[str, float] = {}
+        if self.state is State.RUNNING or self.state is State.HELD:
+            held = self.state is State.HELD
+            self._feeds.see(dt, measured, applied, self._feeds.laws if held else away, culture)
         if self.state is not State.IDLE:
-            feeds = {loop: self._flow(loop) / unit for loop, unit in self._units.items()}
+            feeds = self._feeds.ask()
         setpoints, modes, events = self._new_setpoints, self._new_modes, self._events
         if setpoints:
             self._new_setpoints = {}
@@ -219,7 +231,8 @@ class RecipeRunner(Course):
             self._new_modes = {}
         if events:
             self._events = []
-        return RecipeOutput(setpoints, modes, feeds, doses, self._induced_h is not None, events)
+        induced, blind = self._induced_h is not None, self._feeds.blind
+        return RecipeOutput(setpoints, modes, feeds, doses, induced, events, blind)
 
     def _move_on(self, now: float, seen: Seen) -> None:
         """End the phase, or the batch, if it is time; hold it if it has lasted too long."""

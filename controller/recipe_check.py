@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from controller.facts import LoopFacts, PlantFacts
-from controller.recipe_file import Dose, FeedLaw, ModeName, Phase, Recipe
+from controller.feed_settings import FeedLaw
+from controller.recipe_file import Dose, ModeName, Phase, Recipe
 from controller.transition import Condition
 from drivers.point import Tag
 
@@ -79,11 +80,33 @@ def _feed(key: str, name: str, phase: Phase, law: FeedLaw, facts: PlantFacts) ->
     for j, (_, flow) in enumerate(law.table or ()):
         if not loop.low <= flow <= loop.high:
             yield _outside(f"{key}.table.{j}", flow, loop)
-    if law.kind != "exponential":
+    if law.measured is not None:
+        yield from _looks(key, law.measured, law, loop, facts)
+    if law.feedback == "biomass" and "biomass_g_per_l" not in facts.estimates:
+        yield f"{key}.feedback: biomass is not allowed; {facts.reactor} has no model to estimate it"
+    if law.kind not in ("exponential", "pi"):
         return
     for word, unit in (("volume_l", "L"), ("feed_substrate_g_per_l", "g/L")):
         if getattr(law, word) is None and getattr(facts, word) is None:
             yield f"{key}.{word}: missing; {word} ({unit}) is required where the plant has no model"
+
+
+def _looks(
+    key: str, measured: str, law: FeedLaw, loop: LoopFacts, facts: PlantFacts
+) -> Iterator[str]:
+    """Yield what is wrong with what a feed law looks at."""
+    given = {".setpoint": law.setpoint, ".above": law.above}
+    limits = {word: value for word, value in given.items() if value is not None}
+    yield from _measured(key, measured, limits, facts)
+    tag = _tag(measured, facts)
+    if tag is not None and law.answer is not None and not law.answer < tag.high - tag.low:
+        span = f"less than its span, {tag.high - tag.low:g} {tag.unit}"
+        yield f"{key}.answer: {law.answer:g} is not allowed; {tag.name} moves {span}"
+    if not loop.falls_back:
+        yield (
+            f"{key}.measured: {measured} may be BAD; the plant file needs a fallback "
+            f"({loop.unit}) in the feed's loop for that"
+        )
 
 
 def _dose(key: str, dose: Dose, fed: frozenset[str], facts: PlantFacts) -> Iterator[str]:

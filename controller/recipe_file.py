@@ -7,74 +7,16 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from controller.config import ConfigError, Settings, read_toml, validate
+from controller.feed_settings import FeedLaw
 from controller.recipe_parameters import Parameter, chosen, filled
 from controller.transition import Condition
 
 NO_VALUES: Mapping[str, float] = {}
 ModeName = Literal["OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER"]
-# Which keys each kind of feed must have, and which it may have.
-FEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "constant": (("flow",), ()),
-    "hold": ((), ()),
-    "profile": (("table",), ()),
-    "exponential": (
-        ("mu", "cap"),
-        (
-            "start_from",
-            "biomass_g_per_l",
-            "volume_l",
-            "feed_substrate_g_per_l",
-            "yield_g_per_g",
-            "maintenance_g_per_g_h",
-        ),
-    ),
-}
 
 
 class RecipeError(ConfigError):
     """A recipe that cannot be used; ``lines`` has one line a mistake."""
-
-
-class FeedLaw(Settings):
-    """How a phase moves a feed. A feed without one goes on as in the phase before."""
-
-    kind: Literal["constant", "hold", "profile", "exponential"]
-    flow: float | None = Field(None, ge=0, description="in the loop's unit")
-    table: tuple[tuple[float, float], ...] | None = Field(
-        None, min_length=1, description="[h since the law began, in the loop's unit], hours rising"
-    )
-    mu: float | None = Field(None, ge=0, le=2, description="wanted growth rate, 1/h")
-    cap: float | None = Field(None, gt=0, description="in the loop's unit")
-    start_from: Literal["recipe", "estimate"] = Field(
-        "recipe", description="whose biomass and volume the feed starts from"
-    )
-    biomass_g_per_l: float | None = Field(None, gt=0, le=200, description="at its start, g/L")
-    volume_l: float | None = Field(None, gt=0, description="at its start, L; the plant file's")
-    feed_substrate_g_per_l: float | None = Field(
-        None, gt=0, description="in the feed, g/L; the plant file's"
-    )
-    yield_g_per_g: float | None = Field(None, ge=0.01, le=2, description="biomass per substrate")
-    maintenance_g_per_g_h: float | None = Field(None, ge=0, le=1, description="g/g/h")
-
-    @model_validator(mode="after")
-    def _check(self) -> "FeedLaw":
-        must, may = FEEDS[self.kind]
-        for key in must:
-            if getattr(self, key) is None:
-                raise ValueError(f"{key} is required with kind = {self.kind}")
-        wrong = sorted(self.model_fields_set - {"kind", *must, *may})
-        if wrong:
-            allowed = ", ".join((*must, *may)) or "no other key"
-            raise ValueError(f"{wrong[0]} does not go with kind = {self.kind}; {allowed}")
-        from_recipe = self.kind == "exponential" and self.start_from == "recipe"
-        if from_recipe and self.biomass_g_per_l is None:
-            raise ValueError("biomass_g_per_l (g/L) is required with start_from = recipe")
-        hours = [hour for hour, _ in self.table or ()]
-        if any(b <= a for a, b in zip([-1e-9, *hours], hours, strict=False)):
-            raise ValueError("table: hours must rise from 0 or later")
-        if any(flow < 0 for _, flow in self.table or ()):
-            raise ValueError("table: flows must be >= 0")
-        return self
 
 
 class Dose(Settings):

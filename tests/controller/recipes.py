@@ -57,7 +57,9 @@ FACTS = PlantFacts(
         "do": LoopFacts("%", 10, 80, LOCAL | {"OPTIMISER"}),
         "agitation": LoopFacts("{r}/min", 300, 1000, LOCAL | {"CASCADE"}),
         "air": LoopFacts("L/min", 1, 6, LOCAL | {"CASCADE"}),
-        "feed": LoopFacts("mL/h", 0, 150, LOCAL | {"CASCADE", "OPTIMISER"}, doses=True),
+        "feed": LoopFacts(
+            "mL/h", 0, 150, LOCAL | {"CASCADE", "OPTIMISER"}, doses=True, falls_back=True
+        ),
         "inducer": LoopFacts("mL/min", 0, 5, LOCAL, doses=True),
         "vitamin": LoopFacts("mL/h", 0, 300, LOCAL, doses=True),
     },
