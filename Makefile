@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 APT_TEST := influxdb nginx-light chromium libmodbus5
 
-.PHONY: demo install test test-long accept interlock-tables bench-realtime lint lock clean system-tests \
+.PHONY: demo install test test-long accept nights interlock-tables bench-realtime lint lock clean system-tests \
   unhurried-tests real-time-tests
 demo: install
 	$(BIN)/fermloop demo
@@ -61,6 +61,11 @@ accept: install
 	$(BIN)/fermloop campaign sim/plants/$$plant.toml --recipe sim/recipes/$$recipe.toml --hours $$hours \
 	--seeds $${seeds/-/:} --report data/accept/$$plant --accept || { code=$$?; worst=$$((code > worst ? code : worst)); }; \
 	done; exit $$worst
+
+# The nights of the release report, 20 seeds each on every plant: an hour or so on two cores. It goes on
+# where it was stopped; what the software, a plant or a recipe has changed is played again.
+nights: install
+	$(BIN)/python -m tests.nights.play --seeds 0:20 --report data/nights
 
 # Every interlock and limit of the shipped plants, in the controller's README.
 interlock-tables: install

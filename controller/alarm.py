@@ -44,6 +44,7 @@ class Definition:
         on_delay_s: how long it must last before it is an alarm, s.
         off_delay_s: how long it must be over before the alarm is, s.
         params: what the text names, but for the value: limit, unit.
+        unless: ids of alarms that say the same and more: while one is active this does not begin.
         own: a text of the plant file by language, put before the catalogue's.
     """
 
@@ -57,6 +58,7 @@ class Definition:
     off_delay_s: float = 0.0
     params: Mapping[str, object] = field(default_factory=dict[str, object])
     own: Mapping[str, str] | None = None
+    unless: tuple[str, ...] = ()
 
     def text(self, params: Mapping[str, object], language: str) -> str:
         """Return one line in ``en`` or ``zh``; ``params`` beside its own."""

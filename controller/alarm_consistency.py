@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from controller.alarm_settings import LIMITS, AlarmSettings
 from controller.device_settings import TagSettings
-from controller.settings import ReactorSettings
+from controller.settings import InterlockSettings, ReactorSettings
 from controller.tags import ESTIMATES
 
 DEADBAND = 0.002  # of a tag's range, for limits of its value where the plant file gives none
@@ -55,6 +55,18 @@ def judged_tags(reactor: ReactorSettings) -> list[str]:
     return [tag for tag in dict.fromkeys(used) if tag not in own]
 
 
+def alarmed_interlocks(reactor: ReactorSettings) -> dict[str, InterlockSettings]:
+    """Return the interlocks whose trip is an alarm, by name.
+
+    One that only lets an actuator not start is a condition for it and asks nobody for anything.
+    """
+    return {
+        name: lock
+        for name, lock in reactor.interlock.items()
+        if lock.force or lock.at_most or lock.at_least or lock.latch
+    }
+
+
 def wrong_alarms(
     name: str, reactor: ReactorSettings, tags: Mapping[str, TagSettings]
 ) -> Iterator[str]:
@@ -78,7 +90,8 @@ def wrong_alarms(
 def _ids(name: str, reactor: ReactorSettings) -> Iterator[tuple[str, str]]:
     """Yield the id of each alarm of a reactor, with the key of the plant file that it is from."""
     key = f"reactor.{name}"
-    yield from ((f"{name}.{n}.interlock", f"{key}.interlock.{n}") for n in reactor.interlock)
+    locks = alarmed_interlocks(reactor)
+    yield from ((f"{name}.{n}.interlock", f"{key}.interlock.{n}") for n in locks)
     yield from ((f"{tag}.dose", f"{key}.dose") for tag in reactor.dose)
     yield from ((f"{tag}.quality", f"the quality of {tag}") for tag in judged_tags(reactor))
     for n, s in reactor.alarm.items():
@@ -104,6 +117,10 @@ def _alarm(
             yield f"{key}.measured: {measured} is not allowed; a known tag of {name}: {_list(own)}"
         return
     tag = tags[measured]
+    locks = alarmed_interlocks(reactor)
+    for lock in s.unless:
+        if lock not in locks:
+            yield f"{key}.unless: {lock} is not allowed; an interlock: {_list(list(locks))}"
     if s.against is not None:
         yield from _against(key, name, s, reactor, tags, tag)
     yield from _limits(key, s, tag)

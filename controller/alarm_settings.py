@@ -68,6 +68,7 @@ class AlarmSettings(Settings):
     off_delay_s: float = Field(10.0, ge=0, le=86400, description="s")
     deadband: float | None = Field(None, ge=0, description="of high and low, in their unit")
     group: str = Field("", description="for first-out; the reactor's if not given")
+    unless: tuple[str, ...] = Field((), description="interlocks: while one's alarm stands, none")
     text: OwnText | None = None
 
     @property

@@ -4,7 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from controller.alarm import Definition, Priority
-from controller.alarm_consistency import SUFFIX, deadband_of, judged_tags, measured_by
+from controller.alarm_consistency import (
+    SUFFIX,
+    alarmed_interlocks,
+    deadband_of,
+    judged_tags,
+    measured_by,
+)
 from controller.alarm_rules import (
     Answering,
     Deviation,
@@ -25,6 +31,7 @@ from drivers.point import Tag
 
 QUALITY_S = 10.0  # how long a tag must be BAD, and be good again
 DOSE_S = 60.0  # how long a dose limit must not have cut anything
+ARM_S = 3.0  # a device that has just come back takes a scan or two to be armed
 SCAN_SPAN_S = 60.0  # missed scans are counted over this
 
 
@@ -103,7 +110,8 @@ def _system(plant: PlantSettings) -> Iterator[Definition]:
         if device.watchdog is not None:
             codes["watchdog"] = medium
         for code, priority in codes.items():
-            yield Definition(f"{name}.{code}", name, code, priority, reactor, reactor)
+            delay_s = ARM_S if code == "watchdog" else 0.0
+            yield Definition(f"{name}.{code}", name, code, priority, reactor, reactor, delay_s)
     yield Definition("store", "store", "store", high)
     params = {"span_s": f"{SCAN_SPAN_S:g}"}
     yield Definition("scan", "scan", "scan", low, params=params)
@@ -114,7 +122,7 @@ def _always(name: str, reactor: ReactorSettings) -> Iterator[Definition]:
     medium, low = Priority.MEDIUM, Priority.LOW
     for code, priority in (("restart", medium), ("recipe", low), ("stopped", medium)):
         yield Definition(f"{name}.{code}", name, code, priority, name, name)
-    for key, lock in reactor.interlock.items():
+    for key, lock in alarmed_interlocks(reactor).items():
         full, priority = f"{name}.{key}", Priority[lock.priority.upper()]
         yield Definition(f"{full}.interlock", full, "interlock", priority, name, name)
     for tag in reactor.dose:
@@ -156,6 +164,7 @@ def _asked(
                 **({"against": s.against} if kind == "residual" else {}),
             },
             None if own is None else {"en": own.en, "zh": own.zh},
+            tuple(f"{name}.{lock}.interlock" for lock in s.unless),
         )
 
 

@@ -96,6 +96,9 @@ class Alarms:
         if alarm.differs is None:
             alarm.differs = now
         definition = alarm.definition
+        if on and any(self._all[name].active for name in definition.unless):
+            alarm.differs = now  # its delay begins when they are over
+            return
         if now - alarm.differs < (definition.on_delay_s if on else definition.off_delay_s):
             return
         alarm.differs = None

@@ -74,6 +74,7 @@ class CutSettings(Settings):
     after_s: float = Field(60.0, ge=0, description="s at its upper end before the feed is cut")
     cut_per_min: float = Field(0.1, gt=0, lt=1, description="share of the flow a minute")
     back_per_min: float = Field(0.05, gt=0, lt=1, description="share of the flow a minute")
+    no_rise_below: float | None = Field(None, description="in the loop's unit: no more than now")
 
 
 class LoopSettings(Settings):

@@ -1,6 +1,6 @@
 """What a reactor's actuators hold, what its loops want of them, and what the Guard lets through."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controller.assemble import build_guard, build_loops, build_switches
 from controller.guard import Limited
@@ -81,13 +81,15 @@ class Outputs:
         if moved:
             self._take_over(moved)
 
-    def _interlocks(self, now: float, samples: Mapping[str, Sample]) -> int:
-        """Evaluate the interlocks, tell of bypasses that ended and return how many tripped."""
+    def _interlocks(self, now: float, samples: Mapping[str, Sample]) -> Sequence[str]:
+        """Evaluate the interlocks, tell of bypasses that ended and return those that tripped."""
         events = self.guard.begin(now, samples)
+        if not events:
+            return ()
         for event in events:
             if event.what == "bypass ended":  # what trips and clears is an alarm
                 self._tell(_event(event))
-        return sum(event.what == "tripped" for event in events)
+        return [event.name for event in events if event.what == "tripped"]
 
     def reset_interlock(self, name: str, now: float) -> None:
         """Clear a latched interlock.

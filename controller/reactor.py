@@ -96,7 +96,9 @@ class Reactor(Outputs):
         """
         self.now = now
         self._adopt(samples)
-        self.interlock_trips += self._interlocks(now, samples)
+        if tripped := self._interlocks(now, samples):
+            self.interlock_trips += len(tripped)
+            self._hold_for(tripped, now)
         self._estimate(now, dt, samples)
         self._run_recipe(now, samples)
         self._follow_plan(now, samples)
@@ -107,6 +109,13 @@ class Reactor(Outputs):
                 sample = samples.get(loop.settings.measured or "")
                 kpi.update(loop.setpoint, math.nan if sample is None else sample.value, dt)
         return values
+
+    def _hold_for(self, tripped: Sequence[str], now: float) -> None:
+        """Hold the recipe for an interlock that waits for a person: it would go on without him."""
+        status = self.guard.interlocks.status()
+        latched = [n for n in tripped if status[n].latched and status[n].bypass is None]
+        if latched and self.runner is not None and self.runner.state is State.RUNNING:
+            self.runner.hold(now, f"{latched[0]} waits for a person; reset it, then resume")
 
     def _estimate(self, now: float, dt: float, samples: Mapping[str, Sample]) -> None:
         """Count what was pumped, and update the estimate when its period is over."""

@@ -68,7 +68,7 @@ class Station(Loop):
             return fallback  # less at once, more by the ramp
         wanted = self._wanted(dt) if fallback is None else fallback
         if self.cut is not None:
-            wanted = self._after_cut(wanted, dt)
+            wanted = self._after_cut(wanted, samples, dt)
         rate = self.settings.rate_per_s
         if rate is None:
             return wanted
@@ -85,13 +85,13 @@ class Station(Loop):
             s = self.settings
             self._most = min(max(curve(sample.value), s.setpoint_low), s.setpoint_high)
 
-    def _after_cut(self, wanted: float, dt: float) -> float:
+    def _after_cut(self, wanted: float, samples: Mapping[str, Sample], dt: float) -> float:
         """Return what the loop that can do no more leaves of ``wanted``."""
         if self.cut is None or self.target is Mode.AUTO:  # a person's word is above it
             return wanted
-        allowed = self.cut.step(wanted, dt)
+        allowed = self.cut.step(wanted, self.output, samples, dt)
         if allowed < wanted:
-            self.reason = f"cut: {self.cut.loop.name} can do no more"
+            self.reason = self.cut.why
         return allowed
 
     def _fallback(self, samples: Mapping[str, Sample]) -> float | None:
@@ -138,6 +138,8 @@ class Station(Loop):
         """Take over what the Guard let through, or what the device goes on holding."""
         self.output = passed.value
         self.forced = passed.actual is not None
+        if self.forced and self.cut is not None:
+            self.cut.overruled(self.output)
         self._overruled(passed.actual)
         if passed.reason and self.actual is not Mode.OFF:
             self.reason = passed.reason

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from controller.alarm_table import SCAN_SPAN_S
 from controller.alarms import Alarms
 from controller.devices import Device
-from controller.interlock import Interlock
+from controller.interlock import Interlock, Status
 from controller.interlocks import Interlocks
 from controller.reactor import Reactor
 from controller.recipe import State
@@ -45,12 +45,13 @@ class SystemAlarms:
         }
         self._answers = {tag: d for d in devices for tag in (t.name for t in d.driver.tags)}
         self._locks = {
-            lock.name: alarms[f"{lock.name}.interlock"]
+            lock.name: alarms[name]
             for r in reactors
             for lock in r.guard.interlocks.locks
+            if (name := f"{lock.name}.interlock") in alarms
         }
         self._tripped: dict[str, tuple[str, ...]] = {}  # when last looked at, by reactor
-        self._blind: set[str] = set()  # interlocks that tripped because their device was lost
+        self._blind: set[str] = set()  # interlocks whose trip is in the record and no alarm
         self._scan = alarms["scan"]
         self._missed: dict[object, int] = {}  # scans so far, by who missed them
         self._late: dict[object, deque[tuple[float, int]]] = {}  # when, and how many
@@ -143,7 +144,12 @@ class SystemAlarms:
         status = locks.status()
         for lock in sorted(locks.locks, key=lambda lock: status[lock.name].order or math.inf):
             name, now_so = lock.name, status[lock.name]
-            alarm, on, blind = self._locks[name], now_so.tripped, name in self._blind
+            alarm, on, blind = self._locks.get(name), now_so.tripped, name in self._blind
+            if alarm is None:  # it only lets something not start
+                if on is not blind:
+                    (self._blind.add if on else self._blind.discard)(name)
+                    self._note(name, "tripped" if on else "cleared", now_so, now)
+                continue
             if not on:
                 self._blind.discard(name)
             elif blind or (self._lost(lock) and not alarm.active):
@@ -152,11 +158,14 @@ class SystemAlarms:
                     self._blind.discard(name)
                 elif not blind:
                     self._blind.add(name)
-                    text, data = f"tripped: {now_so.text}", {"order": now_so.order}
-                    self._tell(Event(now, "interlock", Kind.NOTE, name, text, data))
+                    self._note(name, "tripped", now_so, now)
             bypassed = "" if now_so.bypass is None else " (bypassed: not done)"
             params = {"why": now_so.text + bypassed, "order": now_so.order}
             self._alarms.judge(alarm, on, now, math.nan, params)
+
+    def _note(self, name: str, what: str, status: Status, now: float) -> None:
+        text = f"{what}: {status.text}"
+        self._tell(Event(now, "interlock", Kind.NOTE, name, text, {"order": status.order}))
 
     def _lost(self, lock: Interlock) -> bool:
         """Whether something that it looks at comes from a device that does not answer."""

@@ -240,6 +240,20 @@ def test_a_residual_compares_a_reading_with_a_command_or_an_estimate() -> None:
     assert bench.scans(30, agitation=300, stirrer=340, weight=3.05) == set()
 
 
+def test_an_alarm_does_not_begin_while_an_interlock_has_said_more() -> None:
+    bench = Bench(
+        "[do]\nmeasured = 'R1.do'\nlow = 20\non_delay_s = 5\nunless = ['low_do', 'no_agitation']\n"
+    )
+    lock = "R1.low_do.interlock"
+    bench.alarms.set(lock, True, bench.now, why="low")
+    assert bench.scans(30, do=10.0) == {lock}
+    bench.alarms.set(lock, False, bench.now)
+    assert bench.scans(4, do=10.0) == set()  # its delay begins now
+    assert bench.scans(3, do=10.0) == {"R1.do.low"}
+    bench.alarms.set(lock, True, bench.now, why="low")
+    assert bench.scans(3, do=10.0) == {lock, "R1.do.low"}  # it has begun, and goes on
+
+
 values = st.lists(st.one_of(st.none(), st.floats(36.0, 40.0)), min_size=1, max_size=120)
 
 

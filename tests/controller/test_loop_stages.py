@@ -387,6 +387,38 @@ def test_a_feed_is_cut_when_oxygen_can_do_no_more_and_comes_back(tmp_path: Path)
     assert feed.reason == ""
 
 
+def test_no_more_is_fed_while_oxygen_is_low_and_what_was_forced_comes_back_slowly(
+    tmp_path: Path,
+) -> None:
+    cut = CUT.replace("back_per_min", "no_rise_below = 23, back_per_min")
+    bench = Bench(tmp_path, ("dosing = true\nneeds", cut))
+    bench.outputs.loops["feed"].set_mode(Mode.CASCADE)
+    feed = bench.station("feed")
+    bench.values["do"] = 22.0
+    feed.remote = 10.0
+    bench.run(60)
+    assert bench.held["R1.feed"] == 0.0
+    assert feed.reason == "no rise: R1.do below 23"
+    bench.values["do"] = 30.0
+    bench.run(60)
+    assert bench.held["R1.feed"] == pytest.approx(1.0, rel=0.05)  # a tenth of it a minute
+    assert feed.reason == "back slowly, for R1.do"
+    bench.run(600)
+    assert bench.held["R1.feed"] == 10.0
+    bench.values["do"] = 22.0
+    bench.run(60)
+    assert bench.held["R1.feed"] == 10.0  # less it is not, for that
+    feed.remote = 12.0
+    bench.run(60)
+    assert bench.held["R1.feed"] == 10.0
+    bench.values["do"] = 5.0
+    bench.run(60)
+    assert bench.held["R1.feed"] == 0.0  # an interlock
+    bench.values["do"] = 30.0
+    bench.run(240)
+    assert 0.0 < bench.held["R1.feed"] < 6.0
+
+
 def test_a_stretch_may_begin_and_end_inside_the_range_of_what_it_moves(tmp_path: Path) -> None:
     old = '{ loop = "air", from = 65'
     bench = Bench(tmp_path, (old, '{ loop = "air", low = 2.0, high = 5.0, from = 65'))

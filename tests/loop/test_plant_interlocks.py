@@ -92,6 +92,10 @@ def test_a_stirrer_that_tripped_waits_for_a_person_and_then_for_the_air(large: R
     large.run(120)
     assert large.held()["R1.stirrer"] == 0.0
     assert large.held()["R1.feed"] == 0.0
+    assert large.told(Kind.PHASE, "R1.stirrer_stopped waits for a person")
+    assert large.state()["reactors"]["R1"]["batch"]["state"] == "HELD"  # no phase ends meanwhile
+    assert not large.told(Kind.ALARM, "does not start")  # what may not start asks nobody
+    assert large.told(Kind.NOTE, "does not start")
     faults.clear("stirrer.stopped")
     large.run(60)
     assert large.held()["R1.stirrer"] == 0.0  # it is latched

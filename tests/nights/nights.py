@@ -1,0 +1,8 @@
+"""All nights at the plant; the next is one more module and one more line here."""
+
+from typing import Final
+
+from tests.nights import power_dip
+from tests.nights.night import Night
+
+NIGHTS: Final[dict[str, Night]] = {night.name: night for night in (power_dip.NIGHT,)}
