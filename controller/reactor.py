@@ -123,7 +123,9 @@ class Reactor(Outputs):
         for name in self._flow_ml:
             volume = self.held.get(name, 0.0) * ML_PER_H[self.actuators[name].unit] * dt / 3600.0
             self._flow_ml[name] += volume
-        if self.runner is None or self._estimator is None or now - self._estimate_at < self._period:
+        if now - self._estimate_at < self._period or self._estimator is None:
+            return
+        if self.runner is None or not self.runner.inoculated:  # there is nothing to estimate
             return
         flows = {n.partition(".")[2]: ml * 3600.0 / self._flow_s for n, ml in self._flow_ml.items()}
         feed = self._feed_tag()
@@ -145,6 +147,8 @@ class Reactor(Outputs):
         given = {n: self.loops[n].output for n in (*self._dosing, *self._feeding)}
         culture = self._culture()
         out = runner.step(now, samples, self._estimates, given, away, culture)
+        if runner.inoculated and self._started == math.inf:
+            self._inoculated(now)
         for event in out.events:
             self._tell(event)
         self._induced = out.induced
@@ -213,13 +217,18 @@ class Reactor(Outputs):
             raise RecipeError(lines)
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
         self._dosing, self._feeding, self.waiting = {}, (), {}
-        self._estimator, self._estimate_at = self._new_estimator(), -math.inf
         self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
+        self._started, self.kpis = math.inf, self._new_kpis()
+        self.runner.start(now)
+        if self.runner.inoculated:
+            self._inoculated(now)
+        self.set_optimiser(optimiser)
+
+    def _inoculated(self, now: float) -> None:
+        """Begin to estimate and to count: the organism is in the vessel."""
+        self._estimator, self._estimate_at = self._new_estimator(), -math.inf
         self._started, self.fed_ml, self.interlock_trips = now, 0.0, 0
         self._flow_ml, self._flow_s = dict.fromkeys(self._flow_ml, 0.0), 0.0
-        self.kpis = self._new_kpis()
-        self.runner.start(now)
-        self.set_optimiser(optimiser)
 
     def set_optimiser(self, mode: AdvisorMode) -> None:
         """Switch the optimiser; ``on`` puts its loops in OPTIMISER, otherwise the recipe leads.
@@ -374,6 +383,8 @@ class Reactor(Outputs):
         loops = {n: (Mode[s["mode"]], float(s["setpoint"])) for n, s in state["loops"].items()}
         tunings = {n: kept_tuning(s) for n, s in state["loops"].items()}
         started = -math.inf if state["started"] is None else float(state["started"])
+        if runner is not None and not runner.inoculated:
+            started = math.inf
         fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
         stopped = bool(state.get("stopped", False))  # an older version kept neither
         waiting = {n: Mode[mode] for n, mode in state.get("waiting", {}).items()}
@@ -487,6 +498,8 @@ class Reactor(Outputs):
         """Return what the optimiser is asked, or ``None`` while there is no batch to plan."""
         runner, feed = self.runner, self._feed_station()
         if runner is None or feed is None or runner.state is not State.RUNNING:
+            return None
+        if not runner.inoculated:
             return None
         end = runner.planned_end_h
         if end is None or runner.age_h(self.now) >= end - 0.02:

@@ -65,6 +65,7 @@ class Truth:
         self._in_band_s = [0.0, 0.0, 0.0]
         self._place()
         self._sampled_at_start = dict(vessel.sampled)
+        self._poured_at_start = dict(vessel.poured)
         self._start_product_g = self._product_g()
         self._start_eaten_g = self._eatable_g()
         self.trajectory: dict[str, list[float]] = {}
@@ -188,6 +189,10 @@ class Truth:
         """Return what samples have taken since the start, g: made or fed, but nobody's product."""
         return sum(self._vessel.sampled[w] - self._sampled_at_start[w] for w in words)
 
+    def _poured_g(self, words: Sequence[str]) -> float:
+        """Return what medium and seed have brought since the start, g."""
+        return sum(self._vessel.poured[w] - self._poured_at_start[w] for w in words)
+
     def _point(self) -> None:
         """Add a point to the trajectory."""
         x, y = self._x, self._y
@@ -242,9 +247,10 @@ class Truth:
         hours = (self._last - self._start) / 3600.0
         product = self._product_g()
         sampled = self._sampled_g(["product"])
-        made = product + sampled - self._start_product_g
+        made = product + sampled - self._start_product_g - self._poured_g(["product"])
         called = vessel.model.organism.called
         fed = self._brought([called[w] for w in ("substrate", "oil") if w in called])
+        fed += self._poured_g(self._eatable_words)
         eaten = self._start_eaten_g + fed - self._eatable_g() - self._sampled_g(self._eatable_words)
         cycle = hours + self.reckoning.turnaround_h
         return {

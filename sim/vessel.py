@@ -14,6 +14,7 @@ from sim.failing import failure
 from sim.fault_parts import VesselParts
 from sim.faults import Faults
 from sim.head import HeadPressure
+from sim.lines import LINES, Tank, mixed
 from sim.panel import panel
 from sim.reactors import reactor
 from sim.sights import Bottle, View
@@ -32,6 +33,7 @@ from sim.wandering import Wandering, air_o2, day
 
 if TYPE_CHECKING:
     from sim.contaminant import Contaminant
+    from sim.lines import Lines
 
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
@@ -72,6 +74,8 @@ class Vessel(Stepped):
         step_s: longest step, s; a longer one than 1 s is for coarse searches only.
         sampled_l: broth that was taken as samples, L.
         sampled: what was in it, by the organism's words, in the species' unit times L.
+        poured: what was in the medium and the seed that came in, likewise.
+        lines: the tanks beside it, if a batch begins with a clean vessel.
         contaminants: foreign organisms in it.
 
     Raises:
@@ -108,15 +112,15 @@ class Vessel(Stepped):
         draw = draws(self.seed, variation or ("independent" if of_old else "correlated"))
         self.parameters = drawn(self.model.parameters, draw)
         self.parameters["air_o2"] = air_o2(draw.more, vessel)
-        inoculum = biomass_g_per_l * draw.old.factor("inoculum", INOCULUM)
-        substrate = substrate_g_per_l * draw.more.factor("substrate", SUBSTRATE)
-        salts = draw.more.factor("salts", SALTS)
+        self._made_up = (  # how far cells, substrate and salts are from what was planned
+            draw.old.factor("inoculum", INOCULUM),
+            draw.more.factor("substrate", SUBSTRATE),
+            draw.more.factor("salts", SALTS),
+        )
         self._p = self._step.arguments[2]
         self._p[:] = array("d", self.parameters.values())
         self._x = self._step.arguments[0]
-        self._x[:] = array(
-            "d", self.model.start(list(self._p), volume_l, inoculum, substrate, salts=salts)
-        )
+        self._x[:] = array("d", self._contents(volume_l, biomass_g_per_l, substrate_g_per_l))
         self._u = self._step.arguments[1]
         self._h = self._step.arguments[3]
         self._x_after, self._y = self._step.results
@@ -127,6 +131,8 @@ class Vessel(Stepped):
         self._watchers: list[Callable[[], None]] = []
         self._energy_wh = self.sampled_l = 0.0
         self.sampled = dict.fromkeys(self.model.organism.called, 0.0)
+        self.poured = dict(self.sampled)
+        self.lines: Lines | None = None
         self.contaminants: list[Contaminant] = []
         self._initial = tuple(self._x)
         self._place()
@@ -137,12 +143,14 @@ class Vessel(Stepped):
         # by name: which input it moves, and the drive; a fault stands before the one that it spoils
         self.drives: dict[str, list[Any]] = {n: [self._inputs[n], d] for n, d in made.items()}
         self._moves = list(self.drives.values())
-        self._actuators = Actuators(prefix, {n: self.model.actuators[n].safe for n in made})
+        lines = dict.fromkeys(LINES.get(self.model.vessel.name, ()), 0.0)  # see sim.lines
+        safe_of = {n: self.model.actuators[n].safe for n in made}
+        self._actuators = Actuators(prefix, safe_of | lines)
         self.set_safe(safe or {})
         self._actuators.to_safe()
-        self._wanted = self._actuators.wanted
+        self._wanted = self._actuators.wanted  # of each drive, and of the lines behind them
         self._u[:] = array("d", [v.default for v in self.model.inputs])
-        for (at, drive), value in zip(self._moves, self._wanted, strict=True):
+        for (at, drive), value in zip(self._moves, self._wanted, strict=False):
             drive.value = min(value, drive.high) * drive.gain
             self._u[at] = drive.value
         if "pressure" in made:
@@ -191,7 +199,7 @@ class Vessel(Stepped):
             self.faults.turn()
         age = self.time - self._start
         u = self._u
-        for (at, drive), wanted in zip(self._moves, self._wanted, strict=True):
+        for (at, drive), wanted in zip(self._moves, self._wanted, strict=False):
             u[at] = drive.move(wanted, age, dt)
         if self._bottle.empty:
             u[self._feed] = 0.0
@@ -275,6 +283,25 @@ class Vessel(Stepped):
             self.sampled[word] += litres * x[k]
         x[mass] *= 1.0 - litres / x[volume]
         x[volume] -= litres
+
+    def _contents(
+        self, volume_l: float | None, biomass_g_per_l: float, substrate_g_per_l: float
+    ) -> list[float]:
+        """Return the states of a vessel full of what was to be made up so, as it came out."""
+        cells, sugar, salts = self._made_up
+        return self.model.start(
+            list(self._p), volume_l, biomass_g_per_l * cells, substrate_g_per_l * sugar, salts=salts
+        )
+
+    def tank(self, volume_l: float, biomass_g_per_l: float, substrate_g_per_l: float) -> Tank:
+        """Return a tank beside it of medium or seed, as it came out of the kitchen."""
+        return Tank(self._contents(volume_l, biomass_g_per_l, substrate_g_per_l), volume_l)
+
+    def pour(self, litres: float, contents: Sequence[float]) -> None:
+        """Pour in so much of what ``contents`` are the states of: medium or a seed."""
+        for word, k in self._known.items():
+            self.poured[word] += litres * contents[k]
+        mixed(self.model, self._x, litres, contents)
 
     def set_parameter(self, name: str, value: float) -> None:
         """Replace a parameter of the model from now on: another strain, another utility."""

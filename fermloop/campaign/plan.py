@@ -17,6 +17,7 @@ from fermloop.failure import USAGE, FailureError
 
 if TYPE_CHECKING:
     from controller.advisor import AdvisorMode
+    from controller.recipe import Recipe
 
 MANIFEST: Final = "campaign.json"
 RESULTS: Final = "results.jsonl"
@@ -105,6 +106,7 @@ def checked(
 
     plant = load_plant(plant_file)
     named: dict[str, Path] = {}
+    recipes: list[Recipe] = []
     for file in recipe_files:
         if other := named.get(file.stem):
             raise FailureError(
@@ -113,9 +115,11 @@ def checked(
                 USAGE,
             )
         named[file.stem] = file
-        recipe_for(plant, file)
+        recipes.append(recipe_for(plant, file))
     require_virtual(plant)
-    vessels(plant, seeds[0], EPOCH)
+    first = next(iter(plant.settings.reactor))
+    inoculates = any(recipe.inoculates is not None for recipe in recipes)
+    vessels(plant, seeds[0], EPOCH, {first} if inoculates else set())
     scan_s = plant.settings.scan_s
     return Plan(plant_file, tuple(recipe_files), seeds, hours, optimiser, scan_s)
 

@@ -21,9 +21,11 @@ from sim.clock import SimClock, run_virtual
 from sim.links import vessel_link
 from sim.motion import Simulated
 from sim.truth import BANDS
+from sim.vessel import Vessel
 
 PROGRESS_H = 1.0 / 6.0
 PATIENCE_S = 60.0  # plant s that a third-party driver may take for its first answer
+ANSWERS_S = 300.0  # plant s after which an unattended run answers what its recipe asks
 EPOCH = 1_767_225_600.0  # 2026-01-01 00:00 UTC: every virtual batch begins here
 
 
@@ -73,7 +75,10 @@ def run_batch(
         DeviceError: a third-party driver does not answer.
     """
     require_virtual(plant)
-    plants = vessels(plant, seed, EPOCH)
+    first = next(iter(plant.settings.reactor))
+    clean = {first} if recipe.inoculates is not None else set[str]()
+    plants = vessels(plant, seed, EPOCH, clean)
+    attendant = Attendant(first, plants.get(first))
 
     async def batch() -> Outcome:
         clock = SimClock(EPOCH)
@@ -89,7 +94,7 @@ def run_batch(
             plant, devices, clock, keeper, planner, lock_step=True, beat=lambda: follow(controller)
         )
         await connect(controller)
-        controller.begin(recipe, str(recipe_path), optimiser, next(iter(controller.reactors)))
+        controller.begin(recipe, str(recipe_path), optimiser, first)
         begun, done = clock.now(), 0.0
         while done < hours:
             done = min(done + PROGRESS_H, hours)
@@ -110,14 +115,48 @@ def run_batch(
     records, sampled = truths(plant, plants), laboratories(plant, plants)
 
     def follow(controller: Controller) -> None:
-        """Tell the true record which setpoints hold, once a scan."""
+        """Tell the true record which setpoints hold, and answer the recipe, once a scan."""
         for name, truth in records.items():
             loops = controller.reactors[name].loops
             for which in BANDS:
                 if which in loops:
                     truth.setpoints[which] = loops[which].setpoint
+        attendant.look(controller)
 
     return run_virtual(batch())
+
+
+class Attendant:
+    """The person of a run that nobody attends: he does what he is asked for, and says yes.
+
+    A vessel without a line from its seed tank he inoculates by hand.
+
+    Args:
+        reactor: whose recipe he answers.
+        vessel: what is simulated of it.
+    """
+
+    def __init__(self, reactor: str, vessel: Simulated | None) -> None:
+        self._reactor = reactor
+        self._lines = vessel.lines if isinstance(vessel, Vessel) else None
+        self._asked: tuple[str, str] = ("", "")
+        self._since = 0.0
+
+    def look(self, controller: Controller) -> None:
+        """Answer what has been asked for ``ANSWERS_S``; called once a scan."""
+        runner = controller.reactors[self._reactor].runner
+        question = "" if runner is None else runner.question
+        if runner is None or not question:
+            return
+        now, asked = controller.clock.now(), (runner.phase, question)
+        if asked != self._asked:
+            self._asked, self._since = asked, now
+        if now - self._since < ANSWERS_S:
+            return
+        by_hand = self._lines is not None and not self._lines.leads("seed")
+        if self._lines is not None and by_hand and runner.phase_index == runner.recipe.inoculates:
+            self._lines.inoculate()
+        controller.recipe(self._reactor, "confirm", "", "nobody attends this run", "attendant")
 
 
 def virtual_devices(

@@ -1,6 +1,6 @@
 """The plant file's ``[simulation]`` table, which only the simulator reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,6 +23,7 @@ from sim.bare_wiring import wired
 from sim.fault_file import plan
 from sim.fittings import fitted, wrong
 from sim.laboratory import Laboratory, LaboratorySettings, unknown_assays
+from sim.lines import LINES, Lines
 from sim.motion import Simulated
 from sim.reactors import reactor, wrong_organism
 from sim.reckoning import Reckoning
@@ -30,6 +31,22 @@ from sim.truth import Truth
 from sim.variation import Variation
 from sim.vessel import Vessel
 from sim.wire import Wire
+
+
+class Beside(Settings):
+    """A tank beside the vessel: medium, or a seed."""
+
+    volume_l: float = Field(gt=0, description="L")
+    biomass_g_per_l: float = Field(0.0, ge=0, description="g/L")
+    substrate_g_per_l: float = Field(0.0, ge=0, description="g/L")
+
+
+class Clean(Settings):
+    """How a vessel is found by a recipe that inoculates it itself."""
+
+    volume_l: float = Field(gt=0, description="L of medium in it: all of it, or a rest")
+    medium: Beside
+    seed: Beside
 
 
 class SimulatedVessel(Settings):
@@ -41,6 +58,7 @@ class SimulatedVessel(Settings):
     substrate_g_per_l: float = Field(10.0, ge=0, description="g/L")
     report: Reckoning = Field(default_factory=lambda: Reckoning.model_validate({}))
     biomass_g_per_l: float = Field(0.3, gt=0, description="g/L, by the inoculation plan")
+    clean: Clean | None = Field(None, description="for recipes that inoculate, see sim/README.md")
     step_s: float = Field(1.0, ge=0.1, le=10, description="s; longer than 1 s is coarse and fast")
     laboratory: LaboratorySettings | None = Field(None, description="takes samples, if given")
     variation: Variation | None = Field(None, description="how seeds differ, see sim/README.md")
@@ -197,7 +215,9 @@ def _without_instrument(
     plant: Plant, name: str, simulated: SimulatedVessel, model: Bioreactor
 ) -> list[str]:
     """Return a line for each tag of a reactor that nothing of its simulated vessel can serve."""
-    sheets, actuators = fitted(model), {n: a for n, a in model.actuators.items() if a.high}
+    sheets = fitted(model)
+    actuators = {n: a.unit for n, a in model.actuators.items() if a.high}
+    actuators |= {n: unit for n, (unit, _) in LINES.get(simulated.vessel, {}).items()}
     lines: list[str] = []
     for tag in _served(plant):
         own = tag.name.partition(".")[2]
@@ -209,7 +229,7 @@ def _without_instrument(
         elif own not in actuators:
             why = f"no actuator of this vessel; it has {', '.join(actuators)}"
         else:
-            unit = actuators[own].unit
+            unit = actuators[own]
             why = "" if tag.unit == unit else f"unit {tag.unit} is not allowed; it takes {unit}"
         if why:
             what = f"simulation.{name}: {simulated.organism} in {simulated.vessel}"
@@ -217,13 +237,16 @@ def _without_instrument(
     return lines
 
 
-def vessels(plant: Plant, seed: int, start: float) -> dict[str, Simulated]:
+def vessels(
+    plant: Plant, seed: int, start: float, clean: Collection[str] = ()
+) -> dict[str, Simulated]:
     """Return the simulated vessel of every reactor that has one.
 
     Args:
         plant: the checked plant file.
         seed: draws the vessels' parameters; each reactor has its own, the first has ``seed``.
         start: plant time at inoculation, s since 1970 UTC.
+        clean: reactors that begin as their recipe finds them before it inoculates.
 
     Raises:
         ConfigError: the ``[simulation]`` table or a file of faults is missing or wrong; a line a
@@ -236,10 +259,14 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Simulated]:
     for i, (name, s) in enumerate(simulation(plant).items()):
         tags = [t for t in _served(plant) if t.reactor == name]
         drawn = seed + 1000 * i
+        found = None if isinstance(s, BareSettings) else s.clean
+        if name in clean and found is None:
+            at = f"{plant.path.name}: simulation.{name}.clean"
+            lines.append(f"{at}: missing; a recipe that inoculates begins there")
         if isinstance(s, BareSettings):
             made[name] = BarePlant(s, tags, drawn, name, start)
         else:
-            made[name] = _vessel(s, tags, drawn, name, start)
+            made[name] = _vessel(s, tags, drawn, name, start, found if name in clean else None)
         showing = {plant.device_of[t.name] for t in tags}
         faults = made[name].faults
         faults.wires = {n: wire for n, wire in wires.items() if n in showing}
@@ -255,7 +282,9 @@ def vessels(plant: Plant, seed: int, start: float) -> dict[str, Simulated]:
     return made
 
 
-def _vessel(s: SimulatedVessel, tags: Sequence[Tag], seed: int, name: str, start: float) -> Vessel:
+def _vessel(
+    s: SimulatedVessel, tags: Sequence[Tag], seed: int, name: str, start: float, clean: Clean | None
+) -> Vessel:
     made = Vessel(
         s.organism,
         s.vessel,
@@ -263,14 +292,27 @@ def _vessel(s: SimulatedVessel, tags: Sequence[Tag], seed: int, name: str, start
         name,
         start,
         safe={t.name: t.safe for t in tags if t.safe is not None},
-        volume_l=s.volume_l,
-        substrate_g_per_l=s.substrate_g_per_l,
-        biomass_g_per_l=s.biomass_g_per_l,
+        volume_l=s.volume_l if clean is None else clean.volume_l,
+        substrate_g_per_l=s.substrate_g_per_l if clean is None else clean.medium.substrate_g_per_l,
+        biomass_g_per_l=s.biomass_g_per_l if clean is None else 0.0,
         instruments={t.name.partition(".")[2]: t.unit for t in tags if t.safe is None},
         variation=s.variation,
     )
     made.step_s = s.step_s
+    if clean is not None:
+        beside(made, clean.medium, clean.seed)
     return made
+
+
+def beside(vessel: Vessel, medium: Beside, seed: Beside) -> None:
+    """Put its tanks beside a vessel; the seed's strain is the vessel's."""
+    vessel.lines = Lines(
+        vessel,
+        {
+            name: vessel.tank(t.volume_l, t.biomass_g_per_l, t.substrate_g_per_l)
+            for name, t in (("medium", medium), ("seed", seed))
+        },
+    )
 
 
 def require_simulation(plant: Plant) -> None:
