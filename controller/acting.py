@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from controller.advisor import AdvisorMode
 from controller.alarm import State
@@ -16,6 +16,7 @@ from controller.plant import Plant
 from controller.reactor import Reactor
 from controller.recipe import Recipe, load_recipe, parse_recipe
 from controller.recipe_edit import changes
+from controller.recipe_shelf import folders, shelf
 from controller.restart import Memory
 from controller.said import said, word
 from controller.scan import Scan
@@ -147,6 +148,11 @@ class Acting:
         self._seen(chosen)
         return self._changed(who, chosen.name, "recipe start", old, chosen.batch().state, reason)
 
+    def recipes(self, reactor: str) -> list[dict[str, Any]]:
+        """Return the recipes that a reactor could be started with; reads files."""
+        chosen = self._reactor(reactor)
+        return shelf(folders(self.plant.path, chosen.recipe_path), chosen.facts)
+
     def edit_recipe(
         self, reactor: str, recipe_path: str, parameters: Mapping[str, float], reason: str, who: str
     ) -> str:
@@ -217,8 +223,17 @@ class Acting:
             raise LookupError(said("no_experiment_yet", loop=loop))
         return session.report(whole=session.over)
 
-    def retune(self, loop: str, kp: float, ti_s: float, td_s: float, reason: str, who: str) -> str:
-        """Change a loop's tuning without a bump; restarts keep it."""
+    def retune(
+        self,
+        loop: str,
+        kp: float,
+        ti_s: float | None,
+        td_s: float | None,
+        reason: str,
+        who: str,
+        filter_s: float | None = None,
+    ) -> str:
+        """Change a loop's tuning without a bump; what is ``None`` stays. Restarts keep it."""
         _, chosen = self._loop(loop)
         if not isinstance(chosen, PidLoop):
             raise RefusedError(said("no_pid", loop=loop))
@@ -227,8 +242,9 @@ class Acting:
         if kp <= 0:
             raise RangeError(said("kp_range", loop=loop, value=kp))
         old = chosen.pid.tuning
+        given = {"ti_s": ti_s, "td_s": td_s, "filter_s": filter_s}
         try:
-            new = replace(old, kp=kp, ti_s=ti_s, td_s=td_s)
+            new = replace(old, kp=kp, **{k: v for k, v in given.items() if v is not None})
         except ValueError as error:
             raise RangeError(said("tuning_range", loop=loop, error=error)) from None
         chosen.retune(new)

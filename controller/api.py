@@ -5,6 +5,7 @@ authenticate people, pass on ``who`` and ``role``. What the role may is decided 
 of ``controller.authority``; a command without them, or without an entry there, is refused.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,7 @@ from controller.command_socket import (
     question,
     reply,
 )
-from controller.said import said, told
+from controller.said import answer, line, said
 from controller.tuning_api import NEW, WISH, Tunes, tuning
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class Commands(Tunes, Protocol):
         """
         ...
 
+    def recipes(self, reactor: str) -> list[dict[str, Any]]:
+        """Return the recipes that a reactor could be started with; called in a thread."""
+        ...
+
     def edit_recipe(
         self,
         reactor: str,
@@ -189,8 +194,15 @@ def routes(to: Commands) -> "list[Route]":
             after = integer("after", query.get("after"), 0, 2**63 - 1, 0)
             limit = integer("limit", query.get("limit"), 1, EVENTS_MAX, 200)
         except BadRequestError as error:
-            return reply({"error": str(error)}, error.status)
+            return reply(answer(error), error.status)
         return reply({"events": to.events(after, limit)})
+
+    async def recipes(request: "Request") -> "Response":
+        try:
+            found = await asyncio.to_thread(to.recipes, request.path_params["name"])
+        except LookupError as error:
+            return reply(answer(error), 404)
+        return reply({"recipes": found})
 
     def act(path: str, action: str, keys: Keys, call: Callable[..., str]) -> "Route":
         """Return a command that ``action``'s least role may give; what is refused is recorded."""
@@ -202,7 +214,7 @@ def routes(to: Commands) -> "list[Route]":
                 require(role, action)
                 return call(name, **sent)
             except (PermissionError, LookupError, ValueError) as error:
-                to.refused(name, action, asked, told(error, "en"))
+                to.refused(name, action, asked, line(error))
                 raise
 
         return command(path, {**keys, **_BY}, checked)
@@ -249,6 +261,7 @@ def routes(to: Commands) -> "list[Route]":
         question("/state", to.state),
         question("/devices", to.looks),
         Route("/events", events),
+        Route("/recipes/{name}", recipes),
         act("/loop/{name}/mode", "mode", mode, to.set_mode),
         act("/loop/{name}/setpoint", "setpoint", _VALUE, to.set_setpoint),
         act("/loop/{name}/output", "output", _VALUE, to.set_output),

@@ -1,6 +1,7 @@
 """The words of the audit trail: who or what changed something, from what to what, and why."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from controller.said import Said, said, word
 from controller.said_texts import TEXTS
@@ -63,7 +64,8 @@ def refusal(now: float, subject: str, what: str, asked: Mapping[str, object], er
         "new": wanted,
         "why": asked.get("reason", ""),
         "role": asked.get("role", ""),
-        "refused": error,
+        "refused": str(error),
+        "refused_zh": error.told("zh") if isinstance(error, Said) else str(error),
     }
     return Event(now, f"operator:{asked.get('who', '')}", Kind.AUDIT, subject, text, data)
 
@@ -78,6 +80,18 @@ def refused_line(subject: str, what: object, wanted: Mapping[str, object]) -> Sa
     return said("refused", subject=subject, what=_what(what), asked=told)
 
 
+def in_both(subject: str, text: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the line of an audited event as ``text`` and ``text_zh``, its refusal as well."""
+    if "refused" in data:
+        wanted: Mapping[str, object] = data.get("new") or {}
+        line_zh = refused_line(subject, data.get("what"), wanted).told("zh")
+        return {"text": text, "text_zh": line_zh}
+    if "what" in data and "old" in data:
+        made = line(subject, data["what"], data["old"], data["new"], data.get("unit", ""))
+        return {"text": text, "text_zh": made.told("zh")}
+    return {"text": text, "text_zh": text}
+
+
 def _what(what: object) -> object:
     code = f"what.{what}"
     return said(code) if code in TEXTS else what
@@ -86,5 +100,5 @@ def _what(what: object) -> object:
 def _shown(value: object) -> object:
     if isinstance(value, float):
         return value
-    text = str(value)
+    text = str(value) or "–"
     return word(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")

@@ -30,6 +30,7 @@ ROLES: Mapping[str, Role] = {role.word: role for role in Role}
 
 LEAST: Mapping[str, Role] = {
     "view": Role.VIEWER,
+    "audit": Role.OPERATOR,  # to read it
     "session": Role.VIEWER,  # log in, log out, one's own password
     "mode": Role.OPERATOR,
     "setpoint": Role.OPERATOR,
@@ -72,4 +73,5 @@ def require(role: Role, action: str) -> None:
         if least is None:
             raise ForbiddenError(said("nobody_may", action=action, role=his))
         needed = word(least.word)
-        raise ForbiddenError(said("role", action=action, role=his, least=needed))
+        what = f"what.{action}"
+        raise ForbiddenError(said("role", action=said(what), role=his, least=needed))

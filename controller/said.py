@@ -59,6 +59,12 @@ def told(error: Exception, language: Language) -> str:
     return _filled("other", {"error": told(error, "en")}, language)
 
 
+def line(error: Exception) -> str:
+    """Return what an error says, in English; one that can be told in Chinese stays so."""
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, Said) else told(error, "en")
+
+
 def answer(error: Exception) -> dict[str, str]:
     """Return what a request is answered that was not obeyed."""
     return {"error": told(error, "en"), "error_zh": told(error, "zh")}

@@ -82,6 +82,8 @@ CHANGED: Mapping[str, str] = {
     "tune": "整定",
     "end tuning": "结束整定试验",
     "users": "用户管理",
+    "view": "查看",
+    "audit": "审计追踪",
     "session": "会话",
     "user log in": "登录",
     "user log out": "退出登录",
@@ -331,7 +333,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "nobody was here for {minutes} min; log in again to act",
         "{minutes} 分钟无人操作，请重新登录后再操作",
     ),
+    "user_change": (
+        "what must be one of {allowed}, a role one of {roles}",
+        "操作应为 {allowed} 之一，角色应为 {roles} 之一",
+    ),
     # what was sent
+    "limit": ("limit: it must be a whole number from 1 to {most}", "limit 应为 1 至 {most} 的整数"),
     "no_command": ("/{path}: no such command", "/{path}：没有这个命令"),
     "names_himself": (
         "who and role are not allowed; they are those of the log-in",

@@ -104,6 +104,8 @@ def _loop(loop: Loop, samples: Mapping[str, Sample]) -> dict[str, Any]:
         "hand": loop.hand,
         "critical": loop.settings.critical,
         "sp_rate_per_s": loop.settings.setpoint_rate_per_s,
+        "tuning": loop.pid.tuning.as_json() if isinstance(loop, PidLoop) else None,
+        "scheduled": None if loop.settings.gain is None else loop.settings.gain.tag,
     }
 
 

@@ -18,7 +18,12 @@ WISH: Keys = {
     "deviation": (number, None),
     "longest_s": (number, 3600.0),
 }
-NEW: Keys = {"kp": (number, REQUIRED), "ti_s": (number, REQUIRED), "td_s": (number, 0.0)}
+NEW: Keys = {
+    "kp": (number, REQUIRED),
+    "ti_s": (number, None),
+    "td_s": (number, None),
+    "filter_s": (number, None),
+}
 
 
 class Tunes(Protocol):
@@ -45,8 +50,17 @@ class Tunes(Protocol):
         """Return how the last experiment on a loop stands; its record when it is over."""
         ...
 
-    def retune(self, loop: str, kp: float, ti_s: float, td_s: float, reason: str, who: str) -> str:
-        """Change a loop's tuning without a bump."""
+    def retune(
+        self,
+        loop: str,
+        kp: float,
+        ti_s: float | None,
+        td_s: float | None,
+        reason: str,
+        who: str,
+        filter_s: float | None = None,
+    ) -> str:
+        """Change a loop's tuning without a bump; what is ``None`` stays."""
         ...
 
 

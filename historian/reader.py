@@ -57,11 +57,16 @@ class EventRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One tag over the buckets of a ``Series``; ``None`` is a gap."""
+    """One tag over the buckets of a ``Series``; ``None`` is a gap.
+
+    ``worst`` is the worst quality in the bucket: 0 BAD, 1 UNCERTAIN, 2 GOOD; where buckets are
+    wider than 30 s it is not known.
+    """
 
     low: list[float | None]
     high: list[float | None]
     mean: list[float | None]
+    worst: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,7 @@ class SqliteReader:
         with self._snapshot() as db:
             by_reactor: dict[str, list[Column]] = {}
             for name in dict.fromkeys(names):
-                trends[name] = Trend([None] * count, [None] * count, [None] * count)
+                trends[name] = Trend([None] * count, [None] * count, [None] * count, [None] * count)
                 column = _column(db, name)
                 if column is not None:
                     by_reactor.setdefault(split_name(name)[0], []).append(column)
@@ -218,6 +223,21 @@ class SqliteReader:
         where, arguments = _of_kinds(kinds)
         return self._events(
             f"WHERE id > ?{where} ORDER BY id LIMIT ?", (after_id, *arguments, limit)
+        )
+
+    def audit(self, limit: int = 100, who: str = "", subject: str = "") -> list[EventRow]:
+        """Return the newest links of the audit trail, newest first.
+
+        Args:
+            limit: how many at most.
+            who: only what this person did; empty: everybody, recipe and optimiser too.
+            subject: only of this reactor with its loops, or of this loop; empty: all.
+        """
+        return self._events(
+            "WHERE kind = ? AND (? = '' OR source = 'operator:' || ?)"
+            " AND (? = '' OR subject = ? OR substr(subject, 1, length(?) + 1) = ? || '.')"
+            " ORDER BY id DESC LIMIT ?",
+            (Kind.AUDIT.value, who, who, *[subject] * 4, limit),
         )
 
     def latest_events(
@@ -323,7 +343,8 @@ def _from_rows(
 ) -> None:
     first, last, width = axis
     aggregates = "".join(
-        f", min({c}), max({c}), avg({c}), max(substr(quality, {place}, 1) = '0')"
+        f", min({c}), max({c}), avg({c}),"
+        f" min(CASE substr(quality, {place}, 1) WHEN '0' THEN 0 WHEN '1' THEN 1 ELSE 2 END)"
         for c, place in ((quoted(column.col), column.place + 1) for column in found)
     )
     rows = db.execute(
@@ -335,12 +356,13 @@ def _from_rows(
         trend = trends[column.name]
         held, until = None, -math.inf
         for row in rows:
-            low, high, mean, was_bad = row[4 * index + 1 : 4 * index + 5]
+            low, high, mean, worst = row[4 * index + 1 : 4 * index + 5]
             bucket = min(max(row[0] - first, 0), last - first - 1)  # a quotient is rounded
+            trend.worst[bucket] = worst
             if mean is not None:
                 trend.low[bucket], trend.high[bucket], trend.mean[bucket] = low, high, mean
                 held, until = mean, bucket + _HOLD_S / width
-            elif held is not None and not was_bad and bucket <= until:
+            elif held is not None and worst and bucket <= until:
                 trend.low[bucket] = trend.high[bucket] = trend.mean[bucket] = held
             else:
                 held = None

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import httpx
 from fastapi import FastAPI, Request, Response
@@ -87,6 +88,17 @@ class Acting:
         self.door.touch(session)
         return session, user
 
+    def fresh_actor(self, request: Request) -> User:
+        """Return who commands, if he was here lately.
+
+        Raises:
+            RefusedError: as ``actor``, or nobody was here for a while.
+        """
+        session, user = self.actor(request)
+        if not self.door.fresh(session):
+            raise RefusedError(401, said("idle", minutes=IDLE_S / 60))
+        return user
+
     def card(self, session: Session, user: User) -> dict[str, object]:
         """Return what the page needs to know of its user."""
         return {
@@ -129,13 +141,12 @@ class Acting:
         Raises:
             RefusedError: he may not, or the controller does not answer.
         """
-        session, user = self.actor(request)
         word = path.partition("/")[0]
+        # a safe stop needs no fresh session: it must not wait for a password
+        urgent = word == "safe-stop"
+        user = self.actor(request)[1] if urgent else self.fresh_actor(request)
         if word not in COMMANDS or ".." in path or "//" in path:
             raise RefusedError(404, said("no_command", path=path[:80]))
-        # a safe stop needs no fresh session: it must not wait for a password
-        if not self.door.fresh(session) and word != "safe-stop":
-            raise RefusedError(401, said("idle", minutes=IDLE_S / 60))
         body = await sent(request)
         if body.keys() & {"who", "role"}:
             raise RefusedError(422, said("names_himself"))
@@ -150,14 +161,43 @@ class Acting:
     def tell(self, name: str, role: Role, what: str, new: str, reason: str = "") -> None:
         """Have the controller record what happened to a session, when it answers."""
         body = {"what": what, "new": new, "reason": reason, "who": name, "role": role.word}
-        task = asyncio.create_task(self._tell(name, body))
+        self._keep(self._tell(f"/session/{name}", body))
+
+    def tell_change(self, name: str, by: User, what: str, old: str, new: str, reason: str) -> None:
+        """Have the controller record what an engineer did to a user."""
+        change = {"what": what, "old": old, "new": new, "reason": reason}
+        self._keep(self._tell(f"/user/{name}", {**change, "who": by.name, "role": by.role.word}))
+
+    async def must_answer(self) -> None:
+        """Return if the controller answers.
+
+        Raises:
+            RefusedError: it does not.
+        """
+        await self.ask("/events?limit=1")
+
+    async def ask(self, path: str) -> Response:
+        """Return the controller's answer to a question.
+
+        Raises:
+            RefusedError: it does not answer.
+        """
+        try:
+            answer = await self._client.get(path)
+        except (httpx.HTTPError, OSError) as error:
+            why = str(error) or type(error).__name__
+            raise RefusedError(503, said("silent", why=why)) from None
+        return Response(answer.content, answer.status_code, media_type="application/json")
+
+    def _keep(self, telling: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(telling)
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _tell(self, name: str, body: Mapping[str, str]) -> None:
+    async def _tell(self, path: str, body: Mapping[str, str]) -> None:
         for pause_s in (1.0, 5.0, 30.0, 0.0):
             with contextlib.suppress(httpx.HTTPError, OSError):
-                await self._client.post(f"/session/{name}", json=body)
+                await self._client.post(path, json=body)
                 return
             await asyncio.sleep(pause_s)
 
@@ -238,6 +278,11 @@ def add_routes(app: FastAPI, acting: Acting) -> None:
     @app.post("/api/active")
     async def active(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         return JSONResponse(acting.card(*acting.actor(request)))
+
+    @app.get("/api/recipes/{reactor}")
+    async def recipes(request: Request, reactor: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        acting.viewer(request)
+        return await acting.ask(f"/recipes/{quote(reactor, safe='')}")
 
     @app.post("/api/command/{path:path}")
     async def command(request: Request, path: str) -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -19,6 +19,7 @@ from controller.users import UserError, Users
 from dashboards.console.acting import Acting, RefusedError, add_routes
 from dashboards.console.door import Door
 from dashboards.console.live import Live, TooManyError
+from dashboards.console.people import Records, add_people
 from dashboards.console.rim import LOOPBACK, Rim
 from dashboards.console.trends import QueryError, StoreError, Trends
 
@@ -70,6 +71,7 @@ def create_app(
     """
     live = Live(socket_path, site, period_s, listeners_max)
     trends = Trends(store_path)
+    records = Records(store_path)
     door = Door(users or Users(store_path.with_name("users.json")))
     acting = Acting(door, socket_path, cookie, secure=secure)
 
@@ -85,6 +87,7 @@ def create_app(
             await live.aclose()
             await acting.aclose()
             trends.close()
+            records.close()
 
     # FastAPI's own pages load scripts from other hosts, so there are none
     app = FastAPI(
@@ -98,6 +101,7 @@ def create_app(
     app.add_exception_handler(UserError, _said)
     _routes(app, live, trends, acting)
     add_routes(app, acting)
+    add_people(app, acting, records)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

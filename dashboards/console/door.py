@@ -76,7 +76,7 @@ class Door:
             BusyError: too many wait.
             UserError: the file of the users is damaged.
         """
-        user = await self._in_turn(lambda: self.users.authenticate(name, password))
+        user = await self.in_turn(lambda: self.users.authenticate(name, password))
         secret, session = self.begin(user.name)
         return secret, session, user
 
@@ -89,9 +89,7 @@ class Door:
         """
         if not (self.setup and hmac.compare_digest(token.encode(), self.setup.encode())):
             raise UserError(said("token"))
-        user = await self._in_turn(
-            lambda: self.users.add(name, Role.ENGINEER, password, first=True)
-        )
+        user = await self.in_turn(lambda: self.users.add(name, Role.ENGINEER, password, first=True))
         self.setup = ""
         secret, session = self.begin(user.name)
         return secret, session, user
@@ -144,7 +142,18 @@ class Door:
         self._sessions[_key(secret)] = session
         return secret, session
 
-    async def _in_turn(self, work: Callable[[], T]) -> T:
+    def end_others(self, kept: Session) -> None:
+        """End the other sessions of a user, whose password is not what it was."""
+        ended = [k for k, s in self._sessions.items() if s.name == kept.name and s is not kept]
+        for key in ended:
+            del self._sessions[key]
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Do what hashes a password, after those that came before.
+
+        Raises:
+            BusyError: too many wait.
+        """
         if self._waiting >= WAITING_MAX:
             raise BusyError(said("busy"))
         self._waiting += 1

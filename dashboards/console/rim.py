@@ -19,8 +19,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
-POSTED = ("/api/login", "/api/setup", "/api/logout", "/api/active")
-COMMAND = "/api/command/"
+POSTED = (
+    "/api/login", "/api/setup", "/api/logout", "/api/active", "/api/password", "/api/language",
+)  # fmt: skip
+POSTED_BELOW = ("/api/command/", "/api/users/")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
@@ -77,7 +79,7 @@ class Rim:
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD"):
             return None
-        if method != "POST" or not (path in POSTED or path.startswith(COMMAND)):
+        if method != "POST" or not (path in POSTED or path.startswith(POSTED_BELOW)):
             return _refused(405, said("method", method=method, path=path[:200]))
         origins = [v.decode("latin-1") for name, v in scope["headers"] if name == b"origin"]
         ours = f"{self._scheme}://{hosts[0]}"

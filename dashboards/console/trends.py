@@ -94,10 +94,11 @@ class Trends:
         return Query(tags, bands, hours, round(points), end)
 
     async def text(self, query: Query) -> str:
-        """Return ``width_s``, ``time`` and, by tag, ``values``, ``low`` and ``high`` as JSON.
+        """Return ``width_s``, ``time`` and, by tag, ``values``, ``low``, ``high`` and ``quality``.
 
         ``values`` are the means of the buckets, ``low`` and ``high`` their least and greatest, of
-        the bands only; ``null`` is a gap.
+        the bands only; ``null`` is a gap. ``quality`` is the worst of a bucket, of the bands too: 0
+        BAD, 1 UNCERTAIN, 2 GOOD.
 
         Raises:
             StoreError: the store cannot be read.
@@ -161,6 +162,9 @@ def _answer(series: Series, query: Query) -> str:
         found = {t: [_short(v) for v in getattr(series.tags[t], kind)[:count]] for t in known}
         return none | found
 
+    def quality(tag: str) -> list[int | None]:
+        return series.tags[tag].worst[:count] if tag in series.tags else []
+
     return json.dumps(
         {
             "width_s": series.width_s,
@@ -168,6 +172,7 @@ def _answer(series: Series, query: Query) -> str:
             "values": columns(query.tags, "mean"),
             "low": columns(query.bands, "low"),
             "high": columns(query.bands, "high"),
+            "quality": {tag: quality(tag) for tag in query.bands},
         },
         allow_nan=False,
         separators=(",", ":"),

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from controller.api import CommandServer, routes
 from controller.authority import LEAST, ROLES
 from controller.body import BadRequestError, dumps, parse
 from controller.registry import AlreadyRunningError, SocketError, running
+from controller.said import said
 from drivers.point import RangeError, Tag
 from tests.controller.untuned import Untuned
 
@@ -87,6 +89,11 @@ class Plant(Untuned):
     ) -> str:
         self.asked.append(("edit", reason, who))
         return f"{reactor}: edit {recipe_path} {dict(parameters)}"
+
+    def recipes(self, reactor: str) -> list[dict[str, Any]]:
+        if reactor != "R1":
+            raise LookupError(said("no_reactor", name=reactor, known=["R1"]))
+        return [{"file": "ecoli.toml", "errors": []}]
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         self.asked.append(("acknowledge", comment, who))
@@ -256,6 +263,13 @@ async def test_bad_input_is_refused_in_one_line(
     assert error in said
     assert "\n" not in said
     assert (plant.setpoint, plant.mode) == (30.0, "AUTO")
+
+
+async def test_the_recipes_of_a_reactor_are_shown(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/recipes/R1")
+    assert strict(answer) == {"recipes": [{"file": "ecoli.toml", "errors": []}]}
+    answer = await client.get("/recipes/R9")
+    assert (answer.status_code, strict(answer)["error"]) == (404, "R9: no such reactor; R1")
 
 
 async def test_events_are_paged(client: httpx.AsyncClient) -> None:

@@ -18,7 +18,7 @@ SPOKEN = [
         "acting", "alarms", "api", "authority", "body", "interlocks", "loop", "reactor", "tuner",
         "users",
     )),
-    *(ROOT / "dashboards" / "console" / f"{name}.py" for name in ("acting", "door", "rim")),
+    *(ROOT / "dashboards/console" / f"{name}.py" for name in ("acting", "door", "people", "rim")),
 ]  # fmt: skip
 TOLD = {"RefusedError", "RangeError", "ForbiddenError", "DeniedError", "BusyError", "LookupError"}
 # what a damaged file, a damaged state or a body that no page sends is answered: English is quoted

@@ -24,5 +24,14 @@ class Untuned:
     def tuning(self, loop: str) -> Mapping[str, object]:
         raise LookupError(f"{loop}: no experiment")
 
-    def retune(self, loop: str, kp: float, ti_s: float, td_s: float, reason: str, who: str) -> str:
+    def retune(
+        self,
+        loop: str,
+        kp: float,
+        ti_s: float | None,
+        td_s: float | None,
+        reason: str,
+        who: str,
+        filter_s: float | None = None,
+    ) -> str:
         return f"{loop}: kp {kp:g}"

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from controller.alarm import Alarm, Definition, Priority
+from controller.audit import change, refusal
 from controller.authority import Role
-from controller.said import Said, answer
+from controller.said import Said, answer, said, word
 from controller.users import Users
 from drivers.point import Quality, Sample, Tag
+from historian.events import Event
 from historian.sqlite import SqliteStore
 
 START = 1_790_000_000.0  # inoculation, s since 1970 UTC
@@ -49,6 +51,29 @@ LIMITS = {
     "antifoam": (0.0, 5.0),
     "oxygen": (0.0, 5.0),
 }
+
+
+TUNING = {
+    "kp": 20.0, "ti_s": 600.0, "td_s": 0.0, "deadband": 0.0, "filter_s": 5.0,
+    "derivative_filter_s": None,
+}  # fmt: skip
+MU = {"value": 0.16, "unit": "1/h", "low": 0.05, "high": 0.25}
+RECIPES: list[dict[str, Any]] = [
+    {
+        "path": "/plant/recipes/ecoli.toml", "file": "ecoli.toml", "name": "ecoli",
+        "organism": "ecoli", "phases": ["batch", "feed", "induce", "harvest"],
+        "parameters": {"mu": MU}, "errors": [],
+    },
+    {
+        "path": "/plant/recipes/yeast.toml", "file": "yeast.toml", "name": "yeast",
+        "organism": "yeast", "phases": ["batch", "feed"], "parameters": {}, "errors": [],
+    },
+    {
+        "path": "/plant/recipes/penicillin.toml", "file": "penicillin.toml", "name": "penicillin",
+        "organism": "penicillin", "phases": ["growth"], "parameters": {},
+        "errors": ["penicillin.toml: phase.0: loop oil: no such loop"],
+    },
+]  # fmt: skip
 
 
 def curves(time: float) -> dict[str, float]:
@@ -120,6 +145,9 @@ def _loop(name: str, now: dict[str, float]) -> dict[str, Any]:
         "critical": name == "ph",
         "sp_rate_per_s": 0.01 if name == "temperature" else None,
         "reason": "",
+        "measured": None if station else f"R1.{name}",
+        "tuning": None if station else dict(TUNING),
+        "scheduled": "R1.driving_force" if name == "do" else None,
     }
 
 
@@ -195,6 +223,9 @@ def state(time: float = START + 10.4 * 3600) -> dict[str, Any]:
                     "phase_age_h": age_h - 7.5,
                     "phases": ["batch", "feed", "induce", "harvest"],
                     "message": "",
+                    "question": "",
+                    "version": 1,
+                    "parameters": {"mu": dict(MU)},
                 },
                 "loops": {name: _loop(name, now) for name in LIMITS},
                 "tags": {
@@ -227,7 +258,7 @@ def state(time: float = START + 10.4 * 3600) -> dict[str, Any]:
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = True
-    answer: Callable[[], tuple[int, bytes]]
+    answer: Callable[[str], tuple[int, bytes]]
     obey: Callable[[str, dict[str, Any]], tuple[int, bytes]]
     asked: int = 0
 
@@ -237,7 +268,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
-        status, body = self.server.answer() if self.path == "/state" else (404, b"{}")
+        status, body = self.server.answer(self.path)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -296,8 +327,14 @@ class FarEnd:
         self.path.unlink(missing_ok=True)
         self._server = None
 
-    def _answer(self) -> tuple[int, bytes]:
-        return self.raw or (200, json.dumps(self.state).encode())
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        if path == "/state":
+            return self.raw or (200, json.dumps(self.state).encode())
+        known: dict[str, dict[str, Any]] = {
+            "/recipes/R1": {"recipes": RECIPES},
+            "/events?limit=1": {"events": []},
+        }
+        return (200, json.dumps(known[path]).encode()) if path in known else (404, b"{}")
 
     def _obey(self, path: str, sent: dict[str, Any]) -> tuple[int, bytes]:
         self.told.append((path, sent))
@@ -326,6 +363,20 @@ def _people() -> str:
         return users.path.read_text(encoding="utf-8")
 
 
+def acts(time: float) -> list[Event]:
+    """Return what an audit trail of some minutes has in it."""
+    ana, why = "operator:ana", "acetate rising"
+    asked = {"value": 95.0, "who": "vic", "role": "viewer", "reason": ""}
+    no = said("role", action="setpoint", role=word("viewer"), least=word("operator"))
+    return [
+        change(time, "operator:eva", "ana", "user made", "", "operator", "new shift"),
+        change(time + 60, ana, "R1.do", "setpoint", 30.0, 35.0, why, "%"),
+        change(time + 120, "recipe", "R1.feed", "mode", "AUTO", "CASCADE"),
+        refusal(time + 180, "R1.do", "setpoint", asked, no),
+        change(time + 240, ana, "R1", "safe stop", "running", "stopped", "drill"),
+    ]
+
+
 def people(folder: Path) -> Path:
     """Write the users of a plant into ``folder``: one of each role, all with ``PASSWORD``."""
     path = folder / "users.json"
@@ -335,9 +386,18 @@ def people(folder: Path) -> Path:
 
 
 def fill(
-    path: Path, start: float, end: float, step: float, gap: tuple[float, float] = (0.0, 0.0)
+    path: Path,
+    start: float,
+    end: float,
+    step: float,
+    gap: tuple[float, float] = (0.0, 0.0),
+    doubtful: tuple[float, float] = (0.0, 0.0),
 ) -> None:
-    """Write a real store with a row every ``step`` s and none from ``gap[0]`` to ``gap[1]``."""
+    """Write a real store with a row every ``step`` s and none from ``gap[0]`` to ``gap[1]``.
+
+    pH is UNCERTAIN from ``doubtful[0]`` on and BAD in the second half, to ``doubtful[1]``.
+    """
+    middle = sum(doubtful) / 2
     tags = {name: Tag(f"R1.{name}", UNITS.get(name, "1"), -1e4, 1e4) for name in curves(start)}
     with SqliteStore(path, commit_s=0.05, wait_when_full=True) as store:
         for i in range(int((end - start) / step) + 1):
@@ -345,5 +405,12 @@ def fill(
             if gap[0] <= time < gap[1]:
                 continue
             now = curves(time)
-            store.append(Sample(tags[n], time, v, Quality.GOOD) for n, v in now.items())
+            samples = {n: Sample(tags[n], time, v, Quality.GOOD) for n, v in now.items()}
+            if doubtful[0] <= time < middle:
+                samples["ph"] = samples["ph"]._replace(quality=Quality.UNCERTAIN)
+            elif middle <= time < doubtful[1]:
+                samples["ph"] = Sample(tags["ph"], time, math.nan, Quality.BAD)
+            store.append(samples.values())
+        for event in acts(end - 600):
+            store.record(event)
         store.flush()

@@ -43,6 +43,11 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "phase": {phase["name"] for recipe in recipes for phase in recipe["phase"]},
         "role": {role.word for role in Role},
         "recipe": words("start hold resume abort confirm step"),
+        "page": words("process audit users"),
+        "users": words("role password locked unlocked removed"),
+        "audit": words("who subject"),
+        "detail": words("trend tuning"),
+        "source": words("operator recipe optimiser system"),
         "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
         "quality": {quality.name for quality in Quality},
         "batch_state": words("IDLE RUNNING HELD ABORTED COMPLETE"),
@@ -66,7 +71,9 @@ def keys_in_the_page() -> set[str]:
 
 def keys_by_name() -> set[str]:
     """Return the keys that the page makes of a group and a name out of the plant."""
-    looked_up = set(re.findall(r"word\(\s*\"(\w+)\"", TEXT)) | {"trends", "trend", "recipe"}
+    looked_up = set(re.findall(r"word\(\s*\"(\w+)\"", TEXT)) | {
+        "trends", "trend", "recipe", "page", "users", "audit", "detail",
+    }  # fmt: skip
     known = names_of_the_plant()
     return {f"{group}.{name}" for group in looked_up for name in known.get(group, ())}
 

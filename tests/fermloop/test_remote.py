@@ -109,6 +109,9 @@ class Plant(Untuned):
         chosen = [f"{name}={value:g}" for name, value in parameters.items()]
         return self._note("edit", reactor, recipe_path, reason, *chosen)
 
+    def recipes(self, reactor: str) -> list[dict[str, Any]]:
+        return []
+
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         return self._note("acknowledge", name, comment, who)
 

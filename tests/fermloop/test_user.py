@@ -82,12 +82,12 @@ def test_the_first_user_is_an_engineer_who_makes_the_others(desk: Desk) -> None:
     with pytest.raises(FailureError, match="eva is the last engineer"):
         desk("remove", "eva", "--as", "eva")
     assert desk.record() == [
-        "operator:root: eva user made:  → engineer",
-        "operator:eva: ana user made:  → operator",
+        "operator:root: eva user made: – → engineer",
+        "operator:eva: ana user made: – → operator",
         "operator:eva: ana user role: operator → viewer",
-        "operator:eva: ana user locked:  → locked",
+        "operator:eva: ana user locked: – → locked",
         "operator:eva: ana user unlocked: ana is locked; an engineer unlocks → unlocked",
-        "operator:ana: ana user password:  → changed",
+        "operator:ana: ana user password: – → changed",
         "operator:eva: ana user removed: viewer → removed",
     ]
 

@@ -26,7 +26,8 @@ def chromium() -> Generator[Browser]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("console") / "store.sqlite"
     people(path.parent)
-    fill(path, NOW - 9 * 3600, NOW, 3.0, gap=(NOW - 2400, NOW - 1500))
+    gap, doubtful = (NOW - 2400, NOW - 1500), (NOW - 900, NOW - 300)
+    fill(path, NOW - 9 * 3600, NOW, 3.0, gap, doubtful)
     return path
 
 

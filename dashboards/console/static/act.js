@@ -1,216 +1,66 @@
-// Who is logged in and what he does: the log-in form, commands, and the dialogs that ask before one.
+// What a person may do where: the buttons of the page and the questions behind them.
 
-import { el, say } from "./dom.js";
-import { language, number, quantity, t, unitOf, word } from "./text.js";
-
-const RANK = { viewer: 1, operator: 2, engineer: 3 };
-let user = null; // { name, role, csrf, fresh, language }
-let changed = () => {};
-
-/** Who is logged in, or null. */
-export const who = () => user;
-/** Whether the user may do what needs at least this role. */
-export const may = (role) => user !== null && RANK[user.role] >= RANK[role];
-
-async function post(path, body) {
-  const headers = { "content-type": "application/json", "x-csrf-token": user?.csrf ?? "" };
-  let reply;
-  try {
-    reply = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  } catch {
-    return { error: t("act.unreachable") };
-  }
-  const said = await reply.json().catch(() => ({}));
-  const text = (key) => (language() === "zh" && said[`${key}_zh`]) || said[key];
-  if (!reply.ok) return { error: text("error") ?? String(reply.status), status: reply.status };
-  return { ...said, text: text("text") };
-}
-
-/** Give a command to the controller and tell its answer; returns whether it obeyed. */
-export async function command(path, body) {
-  const said = await post(`/api/command/${path}`, body);
-  tell(said.error ?? said.text, Boolean(said.error));
-  if (said.status === 401) await begin();
-  return !said.error;
-}
-
-let fading;
-function tell(text, wrong) {
-  const node = document.getElementById("said");
-  node.hidden = false;
-  node.className = wrong ? "wrong" : "";
-  say(node, text);
-  clearTimeout(fading);
-  fading = setTimeout(() => (node.hidden = true), 15000);
-}
-
-// ---- log-in
-
-/** Ask who is logged in; show the log-in form if nobody is. `news` is called after each change. */
-export async function begin(news = changed) {
-  changed = news;
-  const reply = await fetch("/api/session");
-  const { user: found, setup } = await reply.json();
-  user = found;
-  form(found === null || (!found.fresh && found.role !== "viewer"), setup);
-  changed();
-}
-
-function form(shown, setup = false) {
-  const node = document.getElementById("door");
-  const state = JSON.stringify([shown, setup, user?.name, language()]);
-  if (node.dataset.shown === state && node.hidden === !shown) return; // somebody is typing
-  node.dataset.shown = state;
-  node.hidden = !shown;
-  if (!shown) return;
-  const field = (key, name, type, auto) =>
-    el("label", {}, el("span", {}, t(key)), el("input", { name, type, autocomplete: auto, required: true, maxlength: 128 }));
-  const wrong = el("p", { class: "wrong", role: "alert", hidden: true });
-  const asked = el(
-    "form",
-    { class: "door" },
-    el("h2", {}, t(setup ? "door.setup" : user ? "door.again" : "door.title")),
-    setup ? el("p", {}, t("door.setup_how")) : user ? el("p", {}, t("door.idle")) : null,
-    setup ? field("door.token", "token", "text", "off") : null,
-    field("door.name", "name", "text", "username"),
-    field("door.password", "password", "password", setup ? "new-password" : "current-password"),
-    wrong,
-    el("button", { type: "submit", class: "primary" }, t(setup ? "door.make" : "door.enter")),
-    user ? button("door.watch", () => (node.hidden = true)) : null,
-  );
-  asked.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const said = await post(setup ? "/api/setup" : "/api/login", Object.fromEntries(new FormData(asked)));
-    wrong.hidden = !said.error;
-    say(wrong, said.error ?? "");
-    if (said.error) return;
-    user = said;
-    node.hidden = true;
-    changed();
-  });
-  node.replaceChildren(asked);
-  asked.querySelector("input").focus();
-}
-
-function button(key, act, attributes = {}) {
-  const node = el("button", { type: "button", ...attributes }, t(key));
-  node.addEventListener("click", act);
-  return node;
-}
+import { ask } from "./ask.js";
+import { button, command, leave, look, may, tell, who } from "./session.js";
+import { el } from "./dom.js";
+import { language, plain, quantity, t, unitOf, word } from "./text.js";
 
 /** Who it is, the way out, and the safe stop of a vessel: one click, no question. */
 export function bar(id, reactor) {
+  const user = who();
   const stopped = reactor?.stopped;
   const node = document.getElementById("person");
   const shown = JSON.stringify([user, id, stopped, language()]);
   if (node.dataset.shown === shown) return;
   node.dataset.shown = shown;
+  const stop = stopped
+    ? () => button("act.release", () => ask({ title: "act.release", path: `release/${id}`, note: t("act.release_note") }), { class: "release" })
+    : () => button("act.safe_stop", () => command(`safe-stop/${id}`, {}), { class: "safe-stop", title: t("act.safe_stop_note") });
+  document.getElementById("stop").replaceChildren(...(user && may("operator") && id ? [stop()] : []));
   node.replaceChildren(
-    ...(user && may("operator") && id
-      ? [
-          stopped
-            ? button("act.release", () => ask({ title: "act.release", path: `release/${id}`, note: t("act.release_note") }), { class: "release" })
-            : button("act.safe_stop", () => command(`safe-stop/${id}`, {}), { class: "safe-stop", title: t("act.safe_stop_note") }),
-        ]
-      : []),
-    ...(user
-      ? [
-          el("span", { class: "who" }, el("b", {}, user.name), ` ${word("role", user.role)}`),
-          button("door.leave", async () => {
-            await post("/api/logout", {});
-            user = null;
-            location.reload();
-          }),
-        ]
-      : []),
+    ...(user ? [himself(user), button("door.leave", leave)] : []),
   );
 }
 
-let active = 0;
-/** A key or a click says that a person is there, at most once a minute. */
-export function stayAwake() {
-  for (const kind of ["pointerdown", "keydown"])
-    addEventListener(kind, async () => {
-      if (!user || performance.now() - active < 60000) return;
-      active = performance.now();
-      const said = await post("/api/active", {});
-      if (said.status === 401 || said.fresh === false) await begin();
-    });
+/** The user's name and role; pressed, it asks for another password. */
+function himself(user) {
+  const node = el("button", { type: "button", class: "who", title: t("door.change") }, el("b", {}, user.name), ` ${word("role", user.role)}`);
+  node.addEventListener("click", ownPassword);
+  return node;
 }
 
-// ---- dialogs
-
-document.getElementById("ask").addEventListener("keydown", (event) => {
-  if (event.key === "Escape") event.currentTarget.close();
-});
-
-/**
- * Ask before a command. `value`: a number field with its limits and unit; `choice`: words to choose
- * from; `old`: what is so now; `critical`: a reason is required. Nothing is sent before "confirm".
- */
-function ask({ title, subject = "", path, note = "", key, value, choice, body = {}, critical = false, old = "", said: spoken = "reason" }) {
-  const dialog = document.getElementById("ask");
-  const wrong = el("p", { class: "wrong", role: "alert", hidden: true });
-  const what = value
-    ? el("input", { name: "value", type: "number", step: "any", required: true, value: value.now, min: value.low, max: value.high, "aria-label": t(title) })
-    : choice
-      ? el("select", { name: "value", "aria-label": t(title) }, ...choice.map(([v, shown, chosen]) => el("option", { value: v, selected: chosen }, shown)))
-      : null;
-  const form = el(
-    "form",
-    {},
-    el("h2", {}, t(title), subject ? ` ${subject}` : ""),
-    note ? el("p", {}, note) : null,
-    what
-      ? el("div", { class: "change" }, el("span", { class: "old" }, old), el("span", { "aria-hidden": "true" }, "→"), what, value ? el("span", {}, value.unit) : null)
-      : null,
-    value ? el("p", { class: "quiet limits" }, t("act.limits", { low: number(value.low, value.ucum), high: number(value.high, value.ucum), unit: value.unit })) : null,
-    value?.rate ? el("p", { class: "quiet" }, t("act.ramp", { rate: +(value.rate * 60).toPrecision(3), unit: value.unit })) : null,
-    el("label", {}, el("span", {}, t(spoken === "comment" ? "act.comment" : critical ? "act.reason_required" : "act.reason")), el("input", { name: "reason", maxlength: 500, required: critical, autocomplete: "off" })),
-    wrong,
-    el("div", { class: "buttons" }, el("button", { type: "submit", class: "primary" }, t("act.confirm")), button("act.cancel", () => dialog.close())),
-  );
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const sent = { ...body, [spoken]: form.elements.reason.value.trim() };
-    if (key) sent[key] = value ? Number(what.value) : what.value;
-    const said = await post(`/api/command/${path}`, sent);
-    if (said.error) {
-      wrong.hidden = false;
-      say(wrong, said.error);
-      if (said.status === 401) await begin();
-      return;
-    }
-    tell(said.text, false);
-    dialog.close();
+function ownPassword() {
+  const field = (key, label, auto, more = {}) => ({ key, label: t(label), type: "password", auto, ...more });
+  ask({
+    title: "door.change",
+    to: "/api/password",
+    note: t("door.change_note"),
+    reason: null,
+    fields: [field("old", "door.old", "current-password"), field("new", "door.new", "new-password"), field("again", "door.again_new", "new-password", { aside: true })],
+    check: (filled) => (filled.new === filled.again ? "" : t("door.differ")),
   });
-  dialog.replaceChildren(form);
-  if (!dialog.open) dialog.show(); // not modal: the safe stop and the values stay within reach
-  (what ?? form.elements.reason).focus();
 }
 
 /** What a faceplate offers to who may act: mode, setpoint, output; `now` gives the loop as it is. */
 export function loopActions(id, name, now) {
   if (!may("operator")) return [];
-  const path = `loop/${id}.${name}`;
-  const common = (title, loop) => ({ title, subject: `${word("tag", name)} (${id}.${name})`, critical: loop.critical, path: `${path}/${title.slice(4)}` });
+  const common = (title, loop) => ({ title, subject: `${word("tag", name)} (${id}.${name})`, reason: loop.critical ? "required" : "optional", path: `loop/${id}.${name}/${title.slice(4)}` });
   const mode = () => {
     const loop = now();
-    const choice = (loop.modes ?? []).map((m) => [m, word("mode", m), m === loop.target]);
-    ask({ ...common("act.mode", loop), key: "mode", old: word("mode", loop.target), choice });
+    const choice = (loop.modes ?? []).map((m) => [m, word("mode", m)]);
+    ask({ ...common("act.mode", loop), fields: [{ key: "mode", label: t("act.mode"), old: word("mode", loop.target), now: loop.target, choice }] });
   };
   const setpoint = () => {
     const loop = now();
     const ucum = loop.pv_unit || loop.op_unit;
     const old = loop.local ?? loop.sp;
-    const value = { now: old, low: loop.sp_low, high: loop.sp_high, unit: unitOf(ucum, name), ucum, rate: loop.sp_rate_per_s };
-    ask({ ...common("act.setpoint", loop), key: "value", body: { old }, old: quantity(old, ucum, name), value });
+    const field = { key: "value", label: t("act.setpoint"), old: quantity(old, ucum, name), now: old, low: loop.sp_low, high: loop.sp_high, unit: unitOf(ucum, name), ucum, rate: loop.sp_rate_per_s };
+    ask({ ...common("act.setpoint", loop), body: { old }, fields: [field] });
   };
   const output = () => {
     const loop = now();
     const ucum = loop.op_unit;
-    const value = { now: +loop.op.toFixed(4), low: loop.op_low, high: loop.op_high, unit: unitOf(ucum), ucum };
-    ask({ ...common("act.output", loop), key: "value", old: quantity(loop.op, ucum), value });
+    ask({ ...common("act.output", loop), fields: [{ key: "value", label: t("act.output"), old: quantity(loop.op, ucum), now: +loop.op.toFixed(4), low: loop.op_low, high: loop.op_high, unit: unitOf(ucum), ucum }] });
   };
   const { target } = now();
   return [
@@ -222,27 +72,59 @@ export function loopActions(id, name, now) {
 
 const RECIPE = { IDLE: ["start"], RUNNING: ["hold", "step", "abort"], HELD: ["resume", "abort"], ABORTED: ["start"], COMPLETE: ["start"] };
 
-/** What the batch strip offers: yes to what the batch asks, start, hold, resume, next phase, abort. */
+/** The fields of a recipe's parameters, each within its limits. */
+const parameters = (all) =>
+  Object.entries(all ?? {}).map(([key, p]) => ({ key, group: "parameters", label: word("parameter", key), old: plain(p.value), now: p.value, low: p.low, high: p.high, unit: unitOf(p.unit) }));
+
+/** Ask which recipe, then its parameters; one that does not fit the plant cannot be chosen. */
+async function start(id, chosen) {
+  let found;
+  try {
+    found = (await look(`/api/recipes/${id}`)).recipes;
+  } catch (error) {
+    return tell(error.message, true);
+  }
+  const fits = found.filter((r) => !r.errors.length);
+  const recipe = fits.find((r) => r.path === chosen) ?? fits[0];
+  const choice = found.map((r) => [r.path, `${r.name} (${r.file})${r.errors.length ? ` · ${t("recipe.unfit")}` : ""}`, r.errors.join("\n")]);
+  ask({
+    title: "recipe.start",
+    subject: id,
+    path: `recipe/${id}`,
+    body: { action: "start" },
+    note: recipe ? recipe.phases.map((phase) => word("phase", phase)).join(" → ") : t("recipe.none_fits"),
+    fields: [{ key: "recipe", label: t("batch.recipe"), now: recipe?.path, choice }, ...parameters(recipe?.parameters)],
+    changed: (_, path) => start(id, path),
+  });
+}
+
+/** What the batch strip offers, with "yes" first to what the batch asks; `b` is the batch. */
 export function recipeActions(id, b) {
   if (!may("operator")) return [];
   const body = (action) => (["confirm", "step"].includes(action) ? { action, phase: b.phase } : { action });
-  return [...(b.question ? ["confirm"] : []), ...(RECIPE[b.state] ?? [])].map((action) =>
-    button(`recipe.${action}`, () =>
-      ask({ title: `recipe.${action}`, subject: id, path: `recipe/${id}`, body: body(action), note: action === "confirm" ? b.question : "", critical: action === "step" }),
+  const question = (action) => ask({ title: `recipe.${action}`, subject: id, path: `recipe/${id}`, body: body(action), note: action === "confirm" ? b.question : "", reason: action === "step" ? "required" : "optional" });
+  const edited = () => ask({ title: "recipe.edit", subject: id, path: `recipe/${id}/edit`, reason: "required", fields: parameters(b.parameters) });
+  const editable = ["RUNNING", "HELD"].includes(b.state) && Object.keys(b.parameters ?? {}).length && may("engineer");
+  return [
+    ...[...(b.question ? ["confirm"] : []), ...(RECIPE[b.state] ?? [])].map((action) =>
+      button(`recipe.${action}`, () => (action === "start" ? start(id) : question(action)), action === "confirm" ? { class: "primary" } : {}),
     ),
-  );
+    ...(editable ? [button("recipe.edit", edited)] : []),
+  ];
 }
 
 /** What an interlock offers: to engineers a bypass, to operators its end, and the reset of a latch. */
 export function interlockActions(id, name, lock) {
   const subject = word("interlock", name);
   const path = `interlock/${id}.${name}`;
+  const bypass = () => {
+    const most = lock.bypass_max_min;
+    const field = { key: "minutes", label: t("act.bypass"), now: Math.min(30, most), low: 1, high: most, unit: unitOf("min") };
+    ask({ title: "act.bypass", subject, note: t("act.bypass_note", { text: lock.text }), path: `${path}/bypass`, fields: [field], reason: "required" });
+  };
   const offered = [];
   if (lock.bypass && may("operator")) offered.push(button("act.end_bypass", () => ask({ title: "act.end_bypass", subject, path: `${path}/end` })));
-  if (!lock.bypass && lock.bypass_max_min > 0 && may("engineer")) {
-    const value = { now: Math.min(30, lock.bypass_max_min), low: 1, high: lock.bypass_max_min, unit: unitOf("min"), ucum: "1" };
-    offered.push(button("act.bypass", () => ask({ title: "act.bypass", subject, note: t("act.bypass_note", { text: lock.text }), path: `${path}/bypass`, key: "minutes", value, critical: true })));
-  }
+  if (!lock.bypass && lock.bypass_max_min > 0 && may("engineer")) offered.push(button("act.bypass", bypass));
   if (lock.tripped && lock.latched && may("operator")) offered.push(button("act.reset", () => ask({ title: "act.reset", subject, note: lock.text, path: `${path}/reset` })));
   return offered;
 }
@@ -250,7 +132,7 @@ export function interlockActions(id, name, lock) {
 /** What an alarm that waits offers. */
 export function alarmActions(id) {
   if (!may("operator")) return [];
-  return [button("act.acknowledge", () => ask({ title: "act.acknowledge", subject: id, path: `alarm/${id}/acknowledge`, said: "comment" }))];
+  return [button("act.acknowledge", () => ask({ title: "act.acknowledge", subject: id, path: `alarm/${id}/acknowledge`, reason: "comment" }))];
 }
 
 /** What the optimiser's panel offers. */
@@ -264,3 +146,26 @@ export function optimiserActions(id, mode) {
       return node;
     });
 }
+
+/** A new tuning of a loop, in engineering units; nothing bumps. `l` is the loop of the state. */
+export function tuningAction(id, name, l) {
+  const { tuning } = l;
+  const gain = gainUnit(l, name);
+  const field = (key, label, now, unit, more = {}) => ({ key, label: t(label), old: plain(now), now, unit, ...more });
+  ask({
+    title: "tuning.change",
+    subject: `${word("tag", name)} (${id}.${name})`,
+    path: `loop/${id}.${name}/retune`,
+    reason: "required",
+    note: t("tuning.note"),
+    fields: [
+      field("kp", "tuning.kp", tuning.kp, gain, { low: 0 }),
+      field("ti_s", "tuning.ti", tuning.ti_s, unitOf("s"), { low: 1, optional: true }),
+      field("td_s", "tuning.td", tuning.td_s, unitOf("s"), { low: 0 }),
+      field("filter_s", "tuning.filter", tuning.filter_s, unitOf("s"), { low: 0 }),
+    ],
+  });
+}
+
+/** The unit of a loop's gain: output per measurement, %/°C. */
+export const gainUnit = (l, name) => `${unitOf(l.op_unit)}/${unitOf(l.pv_unit, name) || word("tag", name)}`;

@@ -1,7 +1,8 @@
 // The alarms as they stand: priority by shape, word and colour; what nobody has acknowledged first.
 
-import { alarmActions, who } from "./act.js";
+import { alarmActions } from "./act.js";
 import { el, retell, show } from "./dom.js";
+import { who } from "./session.js";
 import { age, dateTime, language, t, word } from "./text.js";
 
 const SHOWN = 40;

@@ -4,7 +4,8 @@ import { el, say } from "./dom.js";
 import { number, t, timeOfDay, unitOf, word } from "./text.js";
 
 const line = (key, tag, role, unit, more = {}) => ({ key, tag, role, unit, ...more });
-const loop = (name, unit, opUnit, more = {}) => ({
+/** The chart of a loop: measured, setpoint, output. */
+export const loopChart = (name, unit, opUnit, more = {}) => ({
   id: name,
   title: ["tag", name],
   unit,
@@ -19,9 +20,9 @@ const loop = (name, unit, opUnit, more = {}) => ({
 
 /** The default set. `least` is the smallest span of the left axis, so that noise stays small. */
 export const CHARTS = [
-  loop("do", "%", "%", { least: 20, plan: { field: "do_percent" } }),
-  loop("ph", "[pH]", "%", { least: 0.4 }),
-  loop("temperature", "Cel", "%", { least: 2 }),
+  loopChart("do", "%", "%", { least: 20, plan: { field: "do_percent" } }),
+  loopChart("ph", "[pH]", "%", { least: 0.4 }),
+  loopChart("temperature", "Cel", "%", { least: 2 }),
   {
     id: "air_agitation",
     title: ["trends", "air_agitation"],
@@ -35,7 +36,7 @@ export const CHARTS = [
       line("", "air.sp", "sp2", "L/min", { right: true }), // its colour and dashes say what it is
     ],
   },
-  loop("feed", "mL/h", "", { least: 10, floor: 0, plan: { field: "feed_ml_per_h" } }),
+  loopChart("feed", "mL/h", "", { least: 10, floor: 0, plan: { field: "feed_ml_per_h" } }),
   {
     id: "biomass",
     title: ["trends", "biomass"],
@@ -184,7 +185,28 @@ function phaseMarks(time) {
   };
 }
 
-function options(chart, rows, size, time, picked) {
+/** Along the foot of a chart: low where a value was uncertain, high where it was bad. */
+function qualityMarks(known) {
+  return (u) => {
+    const { time = [], worst = [], width = 0 } = known() ?? {};
+    const { ctx } = u;
+    const { left, top, height, width: wide } = u.bbox;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, top, wide, height);
+    ctx.clip();
+    worst.forEach((quality, i) => {
+      if (quality == null || quality > 1) return;
+      const x = u.valToPos(time[i] - width / 2, "x", true);
+      const high = (quality === 0 ? 12 : 5) * devicePixelRatio;
+      ctx.fillStyle = colour(quality === 0 ? "--alarm" : "--warn");
+      ctx.fillRect(x, top + height - high, Math.max(devicePixelRatio, u.valToPos(time[i] + width / 2, "x", true) - x), high);
+    });
+    ctx.restore();
+  };
+}
+
+function options(chart, rows, size, time, picked, quality) {
   const font = "12px system-ui, sans-serif";
   const axis = { font, stroke: () => colour("--ink-2"), grid: { stroke: () => colour("--grid"), width: 1 }, ticks: { show: false } };
   const right = chart.lines.find((l) => l.right);
@@ -202,7 +224,7 @@ function options(chart, rows, size, time, picked) {
       ...(right ? [{ ...axis, scale: "r", side: 1, size: 40, gap: 4, space: 28, values: tidy, grid: { show: false } }] : []),
     ],
     cursor: { drag: { x: false, y: false }, sync: { key: "fermloop" }, points: { size: 6 }, y: false },
-    hooks: { drawClear: [beyondNow(time)], draw: [phaseMarks(time)], setCursor: [(u) => picked(u.cursor.idx)] },
+    hooks: { drawClear: [beyondNow(time)], draw: [phaseMarks(time), qualityMarks(quality)], setCursor: [(u) => picked(u.cursor.idx)] },
   };
 }
 
@@ -269,7 +291,7 @@ export class Chart {
     const size = { width: this.box.clientWidth, height: this.box.clientHeight };
     if (!(size.width > 60 && size.height > 60)) return;
     if (this.plot) this.plot.setSize(size);
-    else this.plot = new uPlot(options(this.chart, this.rows, size, this.time, (idx) => this.pick(idx)), this.data, this.box);
+    else this.plot = new uPlot(options(this.chart, this.rows, size, this.time, (idx) => this.pick(idx), () => this.quality), this.data, this.box);
   }
 
   pick(idx) {

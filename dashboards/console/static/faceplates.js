@@ -1,8 +1,10 @@
 // One faceplate a loop: measured value, setpoint, output, quality, mode, and why where it matters.
 
-import { loopActions, who } from "./act.js";
+import { loopActions } from "./act.js";
+import { detail } from "./detail.js";
 import { said as saidOf } from "./alarms.js";
 import { el, say, shape, show } from "./dom.js";
+import { who } from "./session.js";
 import { age, number, quantity, t, unitOf, word } from "./text.js";
 
 const ORDER = ["temperature", "ph", "do", "agitation", "air", "feed"]; // these are large
@@ -38,10 +40,10 @@ export function qualityText(quality, ageS) {
   return quality === "BAD" && ageS > 0 ? t("quality.BAD_since", { age: age(ageS) }) : word("quality", quality);
 }
 
-function build(name) {
+function build(id, name) {
   const part = (cls) => el("span", { class: cls });
   const n = {
-    title: el("h3"),
+    title: el("button", { type: "button", class: "open" }),
     mode: el("span", { class: "mode" }),
     value: el("span", { class: "value live" }),
     unit: part("unit"),
@@ -64,7 +66,7 @@ function build(name) {
   n.root = el(
     "article",
     { class: rank(name) < ORDER.length ? "plate" : "plate small", "data-loop": name },
-    el("header", {}, n.title, n.mode),
+    el("header", {}, el("h3", {}, n.title), n.mode),
     el("div", { class: "pv" }, n.value, n.unit),
     n.quality,
     el("div", { class: "scale" }, n.low, n.bar, n.high),
@@ -75,6 +77,7 @@ function build(name) {
     n.alarms,
     n.acts,
   );
+  n.title.addEventListener("click", () => detail(id, name));
   return n;
 }
 
@@ -127,6 +130,7 @@ function update(n, id, name, loop, reactor, now, alarms) {
   const m = measured(reactor, id, name, loop);
   const { value, age: old } = faded(key, m, now);
   say(n.title, word("tag", name));
+  n.title.title = t("detail.open");
   say(n.value, number(value, m.unit));
   say(n.unit, unitOf(m.unit, name));
   n.root.classList.toggle("bad", m.quality === "BAD");
@@ -155,7 +159,7 @@ export function faceplates(node, id, reactor, now, alarms) {
   const wanted = names.map((name) => `${id}.${name}`);
   if ([...plates.keys()].join() !== wanted.join()) {
     plates.clear();
-    for (const name of names) plates.set(`${id}.${name}`, build(name));
+    for (const name of names) plates.set(`${id}.${name}`, build(id, name));
     node.replaceChildren(...[...plates.values()].map((n) => n.root));
   }
   for (const name of names) update(plates.get(`${id}.${name}`), id, name, reactor.loops[name], reactor, now, alarms);

@@ -1,11 +1,14 @@
 // Puts the page together: language, live values, trends, and what is said when they are not live.
 
-import * as act from "./act.js";
+import { bar } from "./act.js";
 import { alarms } from "./alarms.js";
 import { say, shape, show } from "./dom.js";
+import * as detail from "./detail.js";
 import { faceplates } from "./faceplates.js";
 import { LOST_S, watch } from "./live.js";
+import * as pages from "./pages.js";
 import * as panels from "./panels.js";
+import * as session from "./session.js";
 import { age, language, speak, spoken, t } from "./text.js";
 import * as trends from "./trends.js";
 
@@ -21,16 +24,16 @@ function chooseReactor(id) {
 }
 
 function render() {
-  if (!snapshot || !act.who()) return act.bar();
+  if (!snapshot || !session.who()) return bar();
   panels.header(snapshot);
   const state = snapshot.state;
-  if (!state) return act.bar();
+  if (!state) return bar();
   const ids = Object.keys(state.reactors);
   if (!ids.length) return;
   if (!ids.includes(reactorId)) reactorId = ids[0];
   const reactor = state.reactors[reactorId];
   panels.reactors(ids, reactorId, chooseReactor);
-  act.bar(reactorId, reactor);
+  bar(reactorId, reactor);
   panels.batch(reactorId, reactor.batch ?? {});
   const troubles = panels.attention(state, reactor);
   faceplates(document.getElementById("loops"), reactorId, reactor, state.time, state.alarms ?? []);
@@ -38,6 +41,7 @@ function render() {
   panels.estimate(reactor.estimate);
   panels.interlocks(reactor.interlocks, reactorId, state.time);
   alarms(state);
+  detail.update(state);
   panels.devices(state.devices);
   panels.tags(reactor.tags, state.time);
   panels.footer(state);
@@ -60,7 +64,7 @@ function liveness() {
 const LINK = { waiting: "link.waiting", good: "link.good", silent: "link.silent", lost: "link.lost" };
 
 function vital() {
-  if (!act.who()) return;
+  if (!session.who()) return;
   const [kind, words] = liveness();
   document.body.className = kind;
   show(document.getElementById("link"), [kind, language()], () => [shape(kind === "good" ? "GOOD" : kind === "waiting" ? "UNCERTAIN" : "device"), t(LINK[kind])]);
@@ -77,6 +81,7 @@ function theme(wanted) {
 
 function relabelled() {
   if (watching) trends.relabel();
+  pages.update();
   render();
   vital();
 }
@@ -101,23 +106,25 @@ async function start() {
   });
   document.getElementById("language").addEventListener("click", async () => {
     await speak(language() === "zh" ? "en" : "zh");
+    if (session.who()) session.post("/api/language", { language: language() }); // for the next machine that he logs in at
     relabelled();
-    if (!document.getElementById("door").hidden) await act.begin(entered);
+    if (!document.getElementById("door").hidden) await session.begin(entered);
   });
   document.getElementById("tags").addEventListener("toggle", render);
-  act.stayAwake();
-  await act.begin(entered);
+  session.stayAwake();
+  await session.begin(entered);
 }
 
 let watching = false;
 /** Somebody has come or gone: what is live is only for who has logged in. */
 function entered() {
-  document.getElementById("main").hidden = !act.who();
-  const wanted = act.who()?.language;
+  document.getElementById("main").hidden = !session.who();
+  pages.update();
+  const wanted = session.who()?.language;
   if (wanted && wanted !== language() && !spoken()) speak(wanted).then(relabelled);
   render();
   vital();
-  if (watching || !act.who()) return;
+  if (watching || !session.who()) return;
   watching = true;
   trends.begin();
   watch(
@@ -131,7 +138,7 @@ function entered() {
       heardS = since;
       vital();
     },
-    () => act.begin().catch(() => {}), // the console was started anew, or the session is over
+    () => session.begin().catch(() => {}), // the console was started anew, or the session is over
   );
 }
 

@@ -1,8 +1,9 @@
 // Header, batch strip and the panels beside the trends.
 
-import { interlockActions, optimiserActions, recipeActions, who } from "./act.js";
+import { interlockActions, optimiserActions, recipeActions } from "./act.js";
 import { priorityMark, said } from "./alarms.js";
 import { el, retell, say, shape, show } from "./dom.js";
+import { who } from "./session.js";
 import { faded, qualityText } from "./faceplates.js";
 import { age, count, dateTime, language, number, quantity, t, unitOf, word } from "./text.js";
 
@@ -126,6 +127,7 @@ const left = (until, now) => t("age.min", { n: Math.max(0, Math.ceil((until - no
 
 /** How an interlock stands: the key of its word. */
 function standing_of(i) {
+  if (i.bypass) return "attention.bypass";
   if (i.tripped) return i.latched ? "interlocks.latched" : "interlocks.tripped";
   return "interlocks.ready";
 }
@@ -142,7 +144,7 @@ export function interlocks(all, id, now) {
         "div",
         { class: i.tripped || i.bypass ? "lock tripped" : "lock", title: i.text },
         el("div", { class: "row" }, el("b", {}, word("interlock", name)), el("span", {}, shape(i.tripped || i.bypass ? "interlock" : "GOOD"), t(standing_of(i)))),
-        i.bypass ? el("small", {}, `${t("attention.bypass")}: `, el("span", { "data-moment": i.bypass.until, "data-more": JSON.stringify(i.bypass) })) : null,
+        i.bypass ? el("small", {}, el("span", { "data-moment": i.bypass.until, "data-more": JSON.stringify(i.bypass) })) : null,
         el("small", { lang: "en" }, i.text),
         el("div", { class: "acts" }, ...interlockActions(id, name, i)),
       ),

@@ -67,6 +67,12 @@ export function number(value, unit = "1") {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
+/** A number of a setting with the digits that it needs: "0.0125", "300". */
+export function plain(value) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return "—";
+  return String(+value.toPrecision(4)).replace("-", "−");
+}
+
 /** The unit as people write it; that of dissolved oxygen says of what it is a share. */
 export function unitOf(unit, name = "") {
   return name === "do" && unit === "%" ? word("unit", "do") : word("unit", unit);
