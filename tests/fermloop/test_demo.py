@@ -1,23 +1,15 @@
-"""The demo: its plant file with free ports, and the whole of it over real sockets."""
+"""The demo's plant file: ports that are free, data of its own."""
 
-import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from fermloop.commands import report
 from fermloop.commands.demo import derived
 from fermloop.commands.run import busy
-
-pytestmark = pytest.mark.real_time
 
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"
@@ -59,53 +51,3 @@ def test_two_demos_that_start_at_once_take_different_ports(tmp_path: Path) -> No
             addresses += [d.address for d in settings.device.values()]
             addresses.append(settings.console.address)
     assert len(set(addresses)) == 6
-
-
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "COLUMNS": "200"}
-
-
-def test_the_demo_runs_from_one_command_to_its_report(tmp_path: Path) -> None:
-    file = tmp_path / "report.json"
-    command = [sys.executable, "-m", "fermloop", "demo", "--hours", "0.05", "--headless"]
-    command += ["--speed", "max", "--optimiser", "off", "--seed", "2", "--report", str(file)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True,
-        timeout=90, check=False,
-    )  # fmt: skip
-    (folder,) = (tmp_path / "data").iterdir()
-    assert done.returncode == 0, done.stderr + (folder / "log.txt").read_text()
-    result = json.loads(file.read_text())
-    assert list(report.problems(result)) == []
-    assert 0.05 <= result["hours"] < 0.5
-    assert result["seed"] == 2
-    assert result["optimiser"] == "off"
-    assert result["scans"] >= 180
-    assert result["scans_missed"] == 0  # in lock-step the plant waits
-    assert result["samples_stored"] > 180 * 21
-    assert result["samples_lost"] == 0
-    assert 2.5 < result["volume_l"] < 3.5
-    assert re.search(r"R1 +\d\.\d\d h \| batch \| pH [67]\.\d\d \| DO \d", done.stdout)
-    assert "product " in done.stdout
-    assert not (folder / "control.sock").exists()
-
-
-def test_ctrl_c_ends_the_demo_cleanly_with_a_summary(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fermloop", "demo", "--headless", "--optimiser", "off"]
-    running = subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert running.stdout is not None
-    try:
-        for line in running.stdout:
-            if " | batch | " in line:
-                break
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
-    finally:
-        running.kill()
-    assert running.returncode == 0, err
-    assert "product " in out
-    (folder,) = (tmp_path / "data").iterdir()
-    assert list(report.problems(json.loads((folder / "demo.json").read_text()))) == []

@@ -1,6 +1,7 @@
 """A browser, and the console's own process with a real store and a real command socket."""
 
 import json
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.dashboards.far_end import FarEnd, fill, people, state
 from tests.system.pages import CHROMIUM, FLAGS, NOW, console, enter
+
+
+@pytest.fixture
+def near() -> Generator[Path]:
+    """A folder with a short path: that of a Unix socket in it has at most 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="fermloop-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")

@@ -106,15 +106,15 @@ def check_end(demo: Demo) -> None:
 
 
 @pytest.mark.usefixtures("taken")
-def test_the_demo_shows_a_value_soon_and_ends_by_itself(tmp_path: Path) -> None:
-    with Demo(tmp_path, "--speed", "60", "--hours", "0.1", "--headless") as demo:
+def test_the_demo_shows_a_value_soon_and_ends_by_itself(near: Path) -> None:
+    with Demo(near, "--speed", "60", "--hours", "0.1", "--headless") as demo:
         assert demo.first_value() < FIRST_VALUE_S
         check_end(demo)
 
 
 @pytest.mark.usefixtures("taken")
-def test_ctrl_c_in_a_terminal_ends_all_of_the_demo(tmp_path: Path) -> None:
-    with Demo(tmp_path) as demo:
+def test_ctrl_c_in_a_terminal_ends_all_of_the_demo(near: Path) -> None:
+    with Demo(near) as demo:
         demo.first_value()
         started = demo.left_behind()
         words = ("fermloop simulate", "controller ", "dashboards.console", "controller.worker")

@@ -49,7 +49,7 @@ async def test_a_modbus_device_is_lost_and_taken_up_again(
 
         await break_it()
         await plant.until("pH is BAD", lambda s: loops(s)["ph"]["quality"] == "BAD")
-        lost = await plant.until("every hold is over", lambda s: s["time"] > before["time"] + 80)
+        lost = await plant.until("every hold is over", lambda s: s["time"] > before["time"] + 60)
         assert {n: real.vessel.actual(n) for n in DOSING} == dict.fromkeys(DOSING, 0.0)
         check_lost(lost, why)
 

