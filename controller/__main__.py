@@ -12,6 +12,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from controller.api import CommandServer
@@ -116,7 +118,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
                 begin(controller, recipe, path, optimiser)
                 gc.collect()
                 gc.freeze()  # what is here now stays; a full collection must not stop a scan
-                await controller.run()
+                async with entering(controller):
+                    await controller.run()
             async with heartbeat.beating():
                 await controller.shut(safe=True)
                 store.flush()
@@ -126,6 +129,21 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
         if pool is not None:
             await pool.close()
         store.close()
+
+
+@asynccontextmanager
+async def entering(controller: Controller) -> AsyncGenerator[None]:
+    """Enter what comes into the laboratories' folders meanwhile."""
+    watching = [
+        asyncio.create_task(folder.watch(), name=f"laboratory of {folder.reactor}")
+        for folder in controller.laboratory_folders()
+    ]
+    try:
+        yield
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
 
 
 def plan_deadline_s(plant: Plant, speed: float) -> float:

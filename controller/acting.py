@@ -10,6 +10,8 @@ from controller.advisor import AdvisorMode
 from controller.alarm import State
 from controller.alarms import Alarms
 from controller.audit import change, refusal
+from controller.laboratory import Entry
+from controller.laboratory_files import LaboratoryFolder
 from controller.loops import Loop, Mode, PidLoop, RefusedError
 from controller.pid import Tuning
 from controller.plant import Plant
@@ -277,6 +279,43 @@ class Acting:
             self._changed(who, id_, "alarm", states[id_], State.ACKNOWLEDGED, comment)
         self._keep_alarms()
         return said("acknowledged", name=name, alarms=[a.definition.id for a in done])
+
+    def sample(self, reactor: str, entry: Entry, reason: str, who: str) -> str:
+        """Enter a result of the laboratory; one that corrects another says why."""
+        chosen = self._reactor(reactor)
+        if chosen.settings.laboratory is None:
+            raise RefusedError(said("no_laboratory", reactor=chosen.name))
+        if entry.corrects and not reason:
+            raise RefusedError(said("correction_reason", number=entry.corrects))
+        now = self.clock.now()
+        result = chosen.enter_result(entry, now, who)
+        subject = f"{chosen.name}.{result.analyte}"
+        values = {"subject": subject, "new": result.value, "unit": result.unit}
+        text, old = said("result_entered", **values, number=result.number), None
+        if entry.corrects:
+            old = chosen.laboratory[entry.corrects].value
+            text = said("result_corrected", **values, number=entry.corrects, old=old)
+        source = who if who.startswith("file:") else f"operator:{who}"
+        event = change(now, source, subject, "sample", old, result.value, reason, result.unit)
+        self.store.record(
+            replace(event, text=text, data={**event.data, "result": result.as_state()})
+        )
+        return text
+
+    def laboratory_folders(self) -> list[LaboratoryFolder]:
+        """Return the folders whose files are entered; a relative one is in the data directory."""
+        return [
+            LaboratoryFolder(
+                self.plant.data_dir / lab.folder,
+                name,
+                lambda entry, reason, who, name=name: self.sample(name, entry, reason, who),
+                lambda where, row, why, name=name: self.refused(
+                    name, "sample", {"who": f"file:{where}", **row}, why
+                ),
+            )
+            for name, r in self.reactors.items()
+            if (lab := r.settings.laboratory) is not None and lab.folder
+        ]
 
     def safe_stop(self, reactor: str, reason: str, who: str) -> str:
         """Bring a reactor, or all where it is empty, to its safe values until it is released."""

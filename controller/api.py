@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.authority import ROLES, require
-from controller.body import REQUIRED, BadRequestError, Keys, choice, integer, number, numbers, text
+from controller.body import (
+    REQUIRED,
+    BadRequestError,
+    Keys,
+    choice,
+    flag,
+    integer,
+    number,
+    numbers,
+    text,
+    whole,
+)
 from controller.command_socket import (
     CommandSocket,
     application,
@@ -19,6 +30,7 @@ from controller.command_socket import (
     question,
     reply,
 )
+from controller.laboratory import Entry
 from controller.said import answer, line, said
 from controller.tuning_api import NEW, WISH, Tunes, tuning
 
@@ -146,6 +158,10 @@ class Commands(Tunes, Protocol):
         """Clear a latched interlock whose reason is gone."""
         ...
 
+    def sample(self, reactor: str, entry: Entry, reason: str, who: str) -> str:
+        """Enter a result of the laboratory, or a correction of one."""
+        ...
+
     def safe_stop(self, reactor: str, reason: str, who: str) -> str:
         """Bring a reactor, or all where it is empty, to its safe values until it is released."""
         ...
@@ -251,6 +267,20 @@ def routes(to: Commands) -> "list[Route]":
     def edit(name: str, recipe: str, parameters: Mapping[str, float], reason: str, who: str) -> str:
         return to.edit_recipe(name, recipe, parameters, reason, who)
 
+    result: Keys = {
+        "analyte": (text, REQUIRED),
+        "value": (number, REQUIRED),
+        "unit": (text, REQUIRED),
+        "t_sampled": (number, REQUIRED),
+        "t_available": (number, None),
+        "below_limit": (flag, False),
+        "corrects": (whole, 0),
+        "reason": _REASON,
+    }
+
+    def sample(name: str, reason: str, who: str, **entry: Any) -> str:
+        return to.sample(name, Entry(**entry), reason, who)
+
     optimiser: Keys = {"mode": (choice(*OPTIMISER_MODES), REQUIRED), "reason": _REASON}
     why: Keys = {"reason": _REASON}
     seen: Keys = {"comment": (text, "")}
@@ -267,6 +297,7 @@ def routes(to: Commands) -> "list[Route]":
         act("/loop/{name}/output", "output", _VALUE, to.set_output),
         act("/recipe/{name}", "recipe", recipe, run),
         act("/recipe/{name}/edit", "edit recipe", version, edit),
+        act("/sample/{name}", "sample", result, sample),
         act("/optimiser/{name}", "optimiser", optimiser, to.optimiser),
         act("/interlock/{name}/bypass", "bypass", bypass, to.bypass_interlock),
         act("/interlock/{name}/end", "end bypass", why, to.end_bypass),

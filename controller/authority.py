@@ -44,6 +44,7 @@ LEAST: Mapping[str, Role] = {
     "acknowledge": Role.OPERATOR,  # an alarm
     "tune": Role.ENGINEER,  # an experiment on a loop, and a new tuning
     "end tuning": Role.OPERATOR,  # of such an experiment
+    "sample": Role.OPERATOR,  # a result of the laboratory, or its correction
     "safe-stop": Role.OPERATOR,
     "release": Role.OPERATOR,
     "stop": Role.ENGINEER,  # of the controller itself

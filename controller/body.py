@@ -85,6 +85,20 @@ def text(value: object) -> str:
     return value.strip()
 
 
+def flag(value: object) -> bool:
+    """Accept true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(said("a_choice", allowed="true, false"))
+    return value
+
+
+def whole(value: object) -> int:
+    """Accept a whole number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError(said("a_whole_number"))
+    return value
+
+
 def choice(*allowed: str) -> Key:
     """Return a check that accepts one of the words."""
 

@@ -13,6 +13,7 @@ from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import ML_PER_H, facts_of
 from controller.feedback import UNKNOWN, Culture
 from controller.kpi import SETTLING_H, LoopKpi
+from controller.laboratory import Entry, Laboratory, Result
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
 from controller.plan import Plan, Situation
@@ -61,6 +62,8 @@ class Reactor(Outputs):
         self.derived = Derived(name, self.loops, self.settings.model is not None)
         self.runner: RecipeRunner | None = None
         self.batch_id = ""
+        lab = self.settings.laboratory
+        self.laboratory = Laboratory(name, {} if lab is None else lab.analyte)
         self.recipe_path = ""
         self.stopped = False  # by a person's safe stop, until a person releases it
         self.estimate: Estimate | None = None
@@ -215,6 +218,7 @@ class Reactor(Outputs):
             )
         if lines := check(recipe, self.facts):
             raise RecipeError(lines)
+        self.laboratory.forget(now)
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
         self._dosing, self._feeding, self.waiting = {}, (), {}
         self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
@@ -300,6 +304,11 @@ class Reactor(Outputs):
 
     # -- what others see -----------------------------------------------------------------------
 
+    def enter_result(self, entry: Entry, now: float, who: str) -> Result:
+        """Take a result of the laboratory in, see ``Laboratory.enter``."""
+        began = self._started if self.batch_id else math.inf
+        return self.laboratory.enter(entry, now, self.batch_id, began, who)
+
     def record(self, now: float) -> list[Sample]:
         """Return the controller's own samples of this scan."""
         runner = self.runner
@@ -353,6 +362,7 @@ class Reactor(Outputs):
             "optimiser": "off" if self.advisor is None else self.advisor.mode,
             "stopped": self.stopped,
             "waiting": {name: mode.name for name, mode in self.waiting.items()},
+            "laboratory": self.laboratory.as_state(),
         }
 
     def restore(self, state: Mapping[str, Any], now: float) -> str:
@@ -388,7 +398,11 @@ class Reactor(Outputs):
         fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
         stopped = bool(state.get("stopped", False))  # an older version kept neither
         waiting = {n: Mode[mode] for n, mode in state.get("waiting", {}).items()}
+        laboratory = Laboratory(self.name, self.laboratory.analytes)
+        if "laboratory" in state:  # an older version kept none
+            laboratory.restore(state["laboratory"])
         # Everything could be read: now take it.
+        self.laboratory = laboratory
         self.now, self.guard, self.runner, self._started = now, guard, runner, started
         self.batch_id, self.fed_ml, self._induced = str(state["batch_id"]), fed_ml, induced
         self._estimator = estimator or self._estimator

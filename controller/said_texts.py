@@ -74,6 +74,7 @@ CHANGED: Mapping[str, str] = {
     "reset": "联锁复位",
     "alarm": "报警",
     "acknowledge": "确认报警",
+    "sample": "化验结果",
     "safe stop": "安全停车",
     "safe-stop": "安全停车",
     "release": "解除安全停车",
@@ -339,6 +340,68 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # what was sent
     "limit": ("limit: it must be a whole number from 1 to {most}", "limit 应为 1 至 {most} 的整数"),
+    "no_analyte": (
+        "{reactor}: no analyte {name}; those of the plant file are {known}",
+        "{reactor}：没有检测项目 {name}；工厂文件中有 {known}",
+    ),
+    "wrong_unit": (
+        "{name}: unit {unit} is not allowed; {known} are",
+        "{name}：单位 {unit} 不允许；允许 {known}",
+    ),
+    "assay_range": (
+        "{name}: {value} {unit} is outside {low} to {high} {unit}; "
+        "check dilution and decimal point",
+        "{name}：{value} {unit} 超出 {low} 至 {high} {unit}；请核对稀释倍数和小数点",
+    ),
+    "sample_time": (
+        "a time of the sample is missing or no time",
+        "取样时间或出结果时间缺失或无效",
+    ),
+    "sample_ahead": (
+        "the sample is {minutes} min in the future; check the clock",
+        "取样时间超前 {minutes} 分钟；请核对时钟",
+    ),
+    "sample_order": (
+        "the result was there before the sample was taken; check both times",
+        "出结果时间早于取样时间；请核对两个时间",
+    ),
+    "sample_old": (
+        "the sample is {hours} h old; at most {most} h are allowed",
+        "样品已有 {hours} 小时；至多 {most} 小时",
+    ),
+    "no_result": (
+        "result {number}: there is none; those that can be corrected are {known}",
+        "没有第 {number} 号结果；可更正的有 {known}",
+    ),
+    "corrected": (
+        "result {number} of {who} has been corrected already, by result {by}; correct that one",
+        "{who} 的第 {number} 号结果已由第 {by} 号更正；请更正后者",
+    ),
+    "other_analyte": (
+        "result {number} is of {name}; only a result of the same analyte replaces it",
+        "第 {number} 号结果是 {name}；只能由同一检测项目的结果更正",
+    ),
+    "entered_before": (
+        "{name} of this sample was entered by {who}: {value} {unit}, result {number}; "
+        "correct it if it is wrong",
+        "该样品的 {name} 已由 {who} 录入：{value} {unit}，第 {number} 号；如有误请更正",
+    ),
+    "correction_reason": (
+        "result {number}: a correction needs a reason",
+        "更正第 {number} 号结果须填写原因",
+    ),
+    "result_entered": (
+        "{subject}: {new} {unit} entered, result {number}",
+        "{subject}：已录入 {new} {unit}，第 {number} 号结果",
+    ),
+    "result_corrected": (
+        "{subject}: result {number} corrected, {old} → {new} {unit}",
+        "{subject}：第 {number} 号结果已更正，{old} → {new} {unit}",
+    ),
+    "no_laboratory": (
+        "{reactor}: its plant file has no laboratory",
+        "{reactor}：工厂文件中没有化验室配置",
+    ),
     "no_command": ("/{path}: no such command", "/{path}：没有这个命令"),
     "names_himself": (
         "who and role are not allowed; they are those of the log-in",
@@ -361,6 +424,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "missing": ("{key}: is missing", "{key}：未填写"),
     "value": ("{key}: {value} is not allowed; {why}", "{key}：{value} 不允许；{why}"),
     "a_number": ("it must be a number", "应为数字"),
+    "a_whole_number": ("it must be a whole number, not negative", "应为非负整数"),
     "a_finite_number": ("it must be a finite number", "应为有限数字"),
     "a_line": (
         "it must be one line of at most {most} printable characters",

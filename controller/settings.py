@@ -100,6 +100,28 @@ class OptimiserSettings(Settings):
     do_loop: Name = "do"
 
 
+class AnalyteSettings(Settings):
+    """What the laboratory may enter of one analyte."""
+
+    unit: str = Field(min_length=1, description="g/L, mmol/L, 1")
+    low: float = 0.0
+    high: float = Field(description="what is above is refused: a factor of ten is soon typed")
+    max_age_h: Positive = 168.0
+
+    @model_validator(mode="after")
+    def _check(self) -> "AnalyteSettings":
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        return self
+
+
+class LaboratorySettings(Settings):
+    """Results that people or files enter."""
+
+    folder: str | None = Field(None, description="CSV files put here are entered")
+    analyte: dict[Name, AnalyteSettings] = Field(min_length=1)
+
+
 class ReactorSettings(Settings):
     """One vessel: its loops, interlocks, dose limits and model."""
 
@@ -117,6 +139,7 @@ class ReactorSettings(Settings):
     alarm: dict[Name, AlarmSettings] = Field(default_factory=dict)
     model: ModelSettings | None = None
     optimiser: OptimiserSettings | None = None
+    laboratory: LaboratorySettings | None = None
 
 
 class ConsoleSettings(Settings):

@@ -9,6 +9,8 @@ from controller.reactor import Reactor
 from controller.tags import ESTIMATES
 from drivers.point import Quality, Sample
 
+RESULTS = 50  # of the laboratory, the latest
+
 
 def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) -> dict[str, Any]:
     """Return everything about ``reactor``; missing numbers are ``None``."""
@@ -24,6 +26,10 @@ def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) ->
         "local": list(reactor.switches.local),
         "estimate": _estimate(reactor),
         "optimiser": _optimiser(reactor, now),
+        "laboratory": {
+            "analytes": {n: a.unit for n, a in reactor.laboratory.analytes.items()},
+            "results": [r.as_state() for r in reactor.laboratory.valid()[-RESULTS:]],
+        },
     }
 
 

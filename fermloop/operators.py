@@ -64,6 +64,56 @@ def acknowledge(
     remote.acknowledge(plant, as_json, alarm, comment, as_name)
 
 
+@app.command(short_help="Enter a result of the laboratory, or see them.", rich_help_panel=ASK)
+def sample(
+    reactor: Reactor,
+    analyte: Annotated[str, typer.Argument(help="As in the plant file: acetate.")] = "",
+    value: Annotated[float | None, typer.Argument(parser=finite, help="The result.")] = None,
+    unit: Annotated[str, typer.Argument(help="Its unit: g/L.")] = "",
+    taken: Annotated[
+        str, typer.Option("--taken", metavar="TIME", help="When the broth was taken: 02:10.")
+    ] = "",
+    result_at: Annotated[
+        str, typer.Option("--result-at", metavar="TIME", help="When the result was there; now.")
+    ] = "",
+    below: Annotated[
+        bool, typer.Option("--below", help="Nothing above VALUE, the limit of detection.")
+    ] = False,
+    corrects: Annotated[
+        int, typer.Option("--corrects", min=0, help="Number of the result that it replaces.")
+    ] = 0,
+    reason: Reason = "",
+    as_name: As = "",
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Enter a result of the laboratory; without a result, show those that are there.
+
+    TIME is 02:10 (the last time that it was 02:10) or 2026-01-31T02:10. A result is never
+    overwritten: a correction replaces it, with a reason, and both stay in the record.
+
+    Example: fermloop sample R1 acetate 1.2 g/L --taken 02:10
+
+    Example: fermloop sample R1 acetate 0.12 g/L --taken 02:10 --corrects 7 --reason "typed x10"
+    """
+    from fermloop.commands import sample as command
+
+    if not analyte:
+        command.show(plant, as_json, reactor)
+        return
+    if value is None or not unit or not taken:
+        raise typer.BadParameter("VALUE, UNIT and --taken are required with ANALYTE")
+    body: dict[str, object] = {
+        "analyte": analyte,
+        "value": value,
+        "unit": unit,
+        "below_limit": below,
+        "corrects": corrects,
+        "reason": reason,
+    }
+    command.enter(plant, as_json, reactor, body, taken, result_at, as_name)
+
+
 @app.command(short_help="Change a loop's mode.", rich_help_panel=ASK)
 def mode(
     loop: Loop,

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from controller.api import CommandServer, routes
 from controller.authority import LEAST, ROLES
 from controller.body import BadRequestError, dumps, parse
+from controller.laboratory import Entry
 from controller.registry import AlreadyRunningError, SocketError, running
 from controller.said import said
 from drivers.point import RangeError, Tag
@@ -98,6 +99,10 @@ class Plant(Untuned):
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         self.asked.append(("acknowledge", comment, who))
         return f"{name}: acknowledged {comment}".strip()
+
+    def sample(self, reactor: str, entry: Entry, reason: str, who: str) -> str:
+        self.asked.append(("sample", entry, who))
+        return f"{reactor}.{entry.analyte}: {entry.value:g} {entry.unit}"
 
     def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         self.asked.append((mode, reason, who))
@@ -386,6 +391,10 @@ COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
     "/interlock/R1.low_do/end": ("end bypass", {}),
     "/interlock/R1.low_do/reset": ("reset", {}),
     "/alarm/R1/acknowledge": ("acknowledge", {"comment": "seen"}),
+    "/sample/R1": (
+        "sample",
+        {"analyte": "acetate", "value": 1.2, "unit": "g/L", "t_sampled": 1.7e9},
+    ),
     "/loop/R1.do/tune": ("tune", {"method": "step"}),
     "/loop/R1.do/end-tuning": ("end tuning", {}),
     "/loop/R1.do/retune": ("tune", {"kp": 1, "ti_s": 60}),

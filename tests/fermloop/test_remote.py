@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from controller.api import CommandServer
+from controller.laboratory import Entry
 from drivers.point import RangeError
-from fermloop.commands import alarms, interlock, live, remote
+from fermloop.commands import alarms, interlock, live, remote, sample
 from fermloop.failure import FailureError
 from tests.controller.untuned import Untuned
 from tests.dashboards.far_end import alarm
@@ -29,6 +31,10 @@ STATE: dict[str, Any] = {
                    "error": "no reply", "simulated": True, "insecure": True, "armed": True},
     },
     "reactors": {"R1": {
+        "laboratory": {"analytes": {"acetate": "g/L"}, "results": [
+            {"number": 3, "analyte": "acetate", "value": 0.05, "unit": "g/L", "below_limit": True,
+             "t_sampled": 1.79e9, "who": "ana", "corrects": 1},
+        ]},
         "batch": {"id": "R1-1", "recipe": "ecoli", "state": "RUNNING", "phase": "feed",
                   "age_h": 12.345, "phase_age_h": 0.4, "phases": ["feed"], "message": ""},
         "loops": {
@@ -111,6 +117,14 @@ class Plant(Untuned):
 
     def recipes(self, reactor: str) -> list[dict[str, Any]]:
         return []
+
+    def sample(self, reactor: str, entry: Entry, reason: str, who: str) -> str:
+        return self._note(
+            "sample",
+            reactor,
+            f"{entry.value:g} {entry.unit} {entry.analyte} {entry.t_sampled:.0f}",
+            who,
+        )
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         return self._note("acknowledge", name, comment, who)
@@ -238,6 +252,42 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
         ("acknowledge", "R1.t.high", "valve opened", "ana"),
         ("stop", "ana"),
     ]
+
+
+def test_a_result_is_entered_by_the_plants_clock_and_listed(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.fromtimestamp(float(STATE["time"])).astimezone()
+    taken = (now - timedelta(minutes=40)).replace(second=0, microsecond=0)
+    body: dict[str, object] = {"analyte": "acetate", "value": 1.2, "unit": "g/L"}
+    sample.enter(None, False, "R1", body, taken.strftime("%H:%M"), "", "")
+    assert plant.asked[-1] == (
+        "sample",
+        "R1",
+        f"1.2 g/L acetate {taken.timestamp():.0f}",
+        "ana",
+    )
+    capsys.readouterr()
+    sample.show(None, False, "R1")
+    assert "acetate      < 0.05 g/L  (ana, corrects 1)" in capsys.readouterr().out
+    with pytest.raises(FailureError, match="R9: no such reactor; R1"):
+        sample.show(None, False, "R9")
+
+
+@pytest.mark.parametrize("text", ["25:00", "ten past two", "2026-13-01T00:00"])
+def test_a_time_that_is_none_is_named(text: str) -> None:
+    now = datetime(2026, 1, 1, 3, 0).astimezone()
+    with pytest.raises(FailureError) as refused:
+        sample.moment("--taken", text, now)
+    assert refused.value.lines == [
+        f"--taken: {text} is not allowed; 02:10, or 2026-01-31T02:10, is"
+    ]
+
+
+def test_a_time_of_day_is_the_last_one() -> None:
+    now = datetime(2026, 1, 2, 3, 0).astimezone()
+    assert sample.moment("--taken", "02:10", now) == now.timestamp() - 3000.0
+    assert sample.moment("--taken", "3:10", now) == now.timestamp() - 23 * 3600.0 - 3000.0
 
 
 def test_alarms_are_listed_as_they_stand_and_as_json(
