@@ -40,6 +40,7 @@ def definitions(plant: Plant) -> list[Definition]:
     found = list(_system(plant.settings))
     for name, reactor in plant.settings.reactor.items():
         found += _always(name, reactor)
+        found += _stuck(name, plant.settings)
         for key, alarm in reactor.alarm.items():
             found += _asked(name, key, alarm, reactor, plant.tags)
     return found
@@ -96,6 +97,17 @@ def derived(plant: PlantSettings) -> frozenset[str]:
 
 
 # -- what every plant has --------------------------------------------------------------------------
+
+
+def _stuck(name: str, plant: PlantSettings) -> Iterator[Definition]:
+    """Yield what may stand still in a reactor."""
+    for device in plant.device.values():
+        for tag in device.tags:
+            if tag.noise is not None and tag.name.partition(".")[0] == name:
+                params = {"span_s": tag.stuck_s}
+                yield Definition(
+                    f"{tag.name}.stuck", tag.name, "stuck", Priority.LOW, name, name, params=params
+                )
 
 
 def _system(plant: PlantSettings) -> Iterator[Definition]:

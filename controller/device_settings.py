@@ -84,6 +84,10 @@ class TagSettings(Coding):
     quality: QualitySettings | None = Field(None, description="where the device tells quality")
     node: str | None = Field(None, description="OPC UA node id: nsu=URI;s=NAME")
     max_age_s: float | None = Field(None, gt=0, description="s; older by the server is stale")
+    noise: float | None = Field(
+        None, gt=0, description="standard deviation of a reading, unit; without it it is stuck"
+    )
+    stuck_s: float = Field(120.0, ge=10, le=86400, description="s without noise before it is")
     signal: str | None = Field(None, description="which signal of the device's profile")
     options: dict[str, Any] = Field(
         default_factory=dict[str, Any], description="for a third-party driver"

@@ -22,6 +22,7 @@ from controller.plant import Plant
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
 from controller.said import said, word
+from controller.still import build_still
 from controller.tags import ESTIMATES, Derived
 from controller.trail import Trail
 from drivers.point import Quality, Sample
@@ -58,6 +59,7 @@ class Reactor(Outputs):
         self._trail = Trail(self.loops, tell)
         self.settings = plant.settings.reactor[name]
         self.gas = plant.gas[name]
+        self.still = build_still(name, plant)
         self.facts = facts_of(name, plant, self.loops)
         self.derived = Derived(name, self.loops, self.settings.model is not None)
         self.runner: RecipeRunner | None = None
@@ -506,6 +508,8 @@ class Reactor(Outputs):
             sample = samples.get(tag)
             if sample is None or sample.quality is Quality.BAD:  # UNCERTAIN ages the estimate
                 return f"{tag} is {'missing' if sample is None else 'BAD'}"
+            if tag in self.still.stuck:
+                return f"{tag} is stuck"
         return ""
 
     def _situation(self, previous: Plan | None) -> Situation | None:

@@ -34,6 +34,7 @@ def wrong_register(
     if t.type is None and t.table in ("input", "holding"):
         yield f"{where}.type: missing; one of {', '.join(NUMBERS[1:])} is required"
         return
+    yield from _noise(where, t)
     if t.scale == 0:
         yield f"{where}.scale: 0 is not allowed; unit per count, not 0"
         return
@@ -47,6 +48,19 @@ def wrong_register(
     if not wrong:
         yield from _remaining(where, t)
         yield from _apart(where, device, t, taken)
+
+
+def _noise(where: str, t: TagSettings) -> Iterator[str]:
+    if t.noise is None:
+        return
+    if t.safe is not None or t.states:
+        yield f"{where}.noise: goes only with a measurement"
+    least = 0.0 if t.type in (None, "float32", "float64") else 0.5 * abs(t.scale)
+    if t.noise < least:
+        yield (
+            f"{where}.noise: {t.noise:g} is not allowed; at least {least:g}, half a count: "
+            "what is less does not move it"
+        )
 
 
 def wrong_reads(key: str, device: DeviceSettings) -> Iterator[str]:

@@ -1,0 +1,45 @@
+"""A stuck sensor (RELIABILITY §2): doubtful within 5 minutes, an alarm, the optimiser off."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from controller.loop import Mode
+from drivers.point import Quality
+from tests.loop.rig import QUICK, Oracle, Rig
+
+
+def test_each_stuck_sensor_is_uncertain_within_5_minutes_and_has_an_alarm(steady: Rig) -> None:
+    faults, found = steady.vessel.faults, 0
+    watched = steady.controller.reactors["R1"].still.tags
+    for tag in watched:
+        name = tag.partition(".")[2]
+        assert f"{tag}.stuck" not in steady.alarms()
+        faults.inject(f"{name}.stuck")
+        scans = next(
+            k for k, _ in enumerate(steady.scans(300)) if f"{tag}.stuck" in steady.alarms()
+        )
+        assert scans <= 125
+        assert steady.samples[tag].quality is Quality.UNCERTAIN
+        assert steady.alarms()[f"{tag}.stuck"] == "stuck? no noise for 120 s"
+        found += 1
+        faults.clear(f"{name}.stuck")
+        steady.run(3)
+        assert steady.samples[tag].quality is Quality.GOOD
+    assert found == len(watched) >= 8
+
+
+def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
+    make: Callable[..., Rig], fed: Path
+) -> None:
+    rig = make(QUICK, planner=Oracle)
+    rig.vessel.set_state(X=8.0)
+    rig.begin(fed, "on")
+    rig.run(1000)
+    assert rig.loop("feed").actual is Mode.OPTIMISER
+    rig.vessel.faults.inject("do.stuck")
+    rig.run(125)
+    optimiser = rig.state()["reactors"]["R1"]["optimiser"]
+    assert optimiser["reason"] == "R1.do is stuck"
+    rig.run(120)  # two periods of the last plan
+    assert rig.loop("feed").actual is Mode.CASCADE
+    assert rig.loop("do").actual is Mode.AUTO
