@@ -7,6 +7,7 @@ from controller.alarm_settings import LIMITS, AlarmSettings
 from controller.device_settings import TagSettings
 from controller.settings import InterlockSettings, ReactorSettings
 from controller.tags import ESTIMATES
+from controller.units import KG, ML_PER_H
 
 DEADBAND = 0.002  # of a tag's range, for limits of its value where the plant file gives none
 OTHERS_DEADBAND = 0.1  # of the limit, for all others
@@ -123,7 +124,23 @@ def _alarm(
             yield f"{key}.unless: {lock} is not allowed; an interlock: {_list(list(locks))}"
     if s.against is not None:
         yield from _against(key, name, s, reactor, tags, tag)
+    if s.pumped is not None:
+        yield from _pumped(key, name, s, tags, tag)
     yield from _limits(key, s, tag)
+
+
+def _pumped(
+    key: str, name: str, s: AlarmSettings, tags: Mapping[str, TagSettings], tag: TagSettings
+) -> Iterator[str]:
+    pumps = [
+        n
+        for n, t in tags.items()
+        if t.safe is not None and t.unit in ML_PER_H and n.partition(".")[0] == name
+    ]
+    if s.pumped not in pumps:
+        yield f"{key}.pumped: {s.pumped} is not allowed; a pump of {name}: {_list(pumps)}"
+    if tag.unit not in KG:
+        yield f"{key}.measured: {tag.name} in {tag.unit} is not allowed; a mass: {_list(KG)}"
 
 
 def _against(

@@ -9,7 +9,15 @@ from controller.config import Settings
 PriorityName = Literal["critical", "high", "medium", "low"]
 Line = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$")]
 LIMITS = ("high_high", "high", "low", "low_low")  # from the top; each is an alarm of its own
-OTHERS = ("deviation", "rise_per_min", "fall_per_min", "residual", "stale_s", "quality")
+OTHERS = (
+    "deviation",
+    "rise_per_min",
+    "fall_per_min",
+    "residual",
+    "delivery",
+    "stale_s",
+    "quality",
+)
 
 
 class TextSettings(Settings):
@@ -57,10 +65,15 @@ class AlarmSettings(Settings):
     rise_per_min: Limit | None = None
     fall_per_min: Limit | None = None
     residual: Limit | None = None
+    delivery: Limit | None = Field(None, description="% between what is weighed and pumped")
     stale_s: Limit | None = None
     quality: Literal["BAD", "UNCERTAIN"] | None = None
     against: str | None = Field(None, description="a tag or an estimate, for residual")
     scale: float = Field(1.0, description="of against, to the measured unit")
+    pumped: str | None = Field(None, description="the pump of the bottle that is weighed")
+    kg_per_l: float = Field(1.0, gt=0, description="of what is pumped")
+    least_kg: float = Field(0.0, ge=0, description="pumped in delivery_span_s, to be judged")
+    delivery_span_s: float = Field(600.0, ge=120, le=86400, description="s")
     span_s: float = Field(60.0, gt=0, le=3600, description="s, time constant of a rate's filter")
     settle_s: float = Field(1800.0, ge=0, description="s, for a setpoint that has moved")
     priority: PriorityName = "low"
@@ -87,7 +100,11 @@ class AlarmSettings(Settings):
             raise ValueError("deviation is away from a loop's setpoint: loop is required with it")
         if (self.residual is None) != (self.against is None):
             raise ValueError("residual and against are required together")
-        for key in ("deviation", "rise_per_min", "fall_per_min", "residual", "stale_s"):
+        if (self.delivery is None) != (self.pumped is None) or (
+            self.delivery is not None and not self.least_kg
+        ):
+            raise ValueError("delivery, pumped and least_kg (> 0) are required together")
+        for key in ("deviation", "delivery", "rise_per_min", "fall_per_min", "residual", "stale_s"):
             limit = self.limits.get(key)
             if limit is not None and limit.limit <= 0:
                 raise ValueError(f"{key} {limit.limit:g} is not allowed; it must be > 0")

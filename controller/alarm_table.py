@@ -24,9 +24,11 @@ from controller.alarm_rules import (
 from controller.alarm_settings import LIMITS, AlarmSettings, LimitSettings
 from controller.alarms import Alarms
 from controller.conditions import shown
+from controller.delivery import Delivery
 from controller.loop import Loop
 from controller.plant import Plant
 from controller.settings import PlantSettings, ReactorSettings
+from controller.units import KG, ML_PER_H
 from drivers.point import Tag
 
 QUALITY_S = 10.0  # how long a tag must be BAD, and be good again
@@ -174,6 +176,7 @@ def _asked(
                 "unit": shown(tag.unit),
                 "code_unit": tag.unit,
                 **({"against": s.against} if kind == "residual" else {}),
+                **({"pumped": s.pumped} if kind == "delivery" else {}),
             },
             None if own is None else {"en": own.en, "zh": own.zh},
             tuple(f"{name}.{lock}.interlock" for lock in s.unless),
@@ -235,6 +238,13 @@ def _others(
         alarm, deadband = alarms[f"{full}.residual"], deadband_of(s, "residual", span)
         against = s.against or ""
         yield Residual(alarm, alarms, measured, against, s.scale, limit.limit, deadband)
+    if (limit := asked.get("delivery")) is not None and s.pumped is not None:
+        alarm, deadband = alarms[f"{full}.delivery"], deadband_of(s, "delivery", span)
+        rule = Limit(alarm, limit.limit, deadband, above=True)
+        kg = KG[plant.tags[measured].unit]
+        kg_per_s = ML_PER_H[plant.tags[s.pumped].unit] / 3.6e6 * s.kg_per_l
+        pump = (s.pumped, kg_per_s)
+        yield Delivery(alarms, rule, (measured, kg), pump, s.delivery_span_s, s.least_kg)
     for word in ("rise", "fall"):
         if (limit := asked.get(f"{word}_per_min")) is not None:
             deadband = deadband_of(s, f"{word}_per_min", span)

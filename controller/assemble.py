@@ -6,7 +6,6 @@ from typing import Any
 
 from controller.conditions import Condition, Window
 from controller.cut import Cut
-from controller.facts import ML_PER_H
 from controller.guard import ActuatorRule, Guard
 from controller.interlock import Interlock
 from controller.interlocks import Interlocks
@@ -16,6 +15,7 @@ from controller.loops import Loop, Output, PidLoop, Station
 from controller.on_off import OnOffLoop
 from controller.optimiser import OptimiserSettings
 from controller.plant import Plant
+from controller.units import ML_PER_H
 
 
 def build_loops(name: str, plant: Plant) -> dict[str, Loop]:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from controller.loop_settings import LoopSettings
 from controller.plant import Plant
+from controller.units import ML_PER_H
 from drivers.point import Tag
 
-ML_PER_H = {"mL/h": 1.0, "mL/min": 60.0, "L/h": 1000.0}  # of one of a liquid flow's units
 # What the estimator always knows (its states and factors), and so a recipe may wait for.
 ESTIMATES = frozenset(
     {

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from controller.facts import ML_PER_H, PlantFacts
+from controller.facts import PlantFacts
 from controller.feed_growth import Growth, Pi
 from controller.feed_pulses import Probing, Stat
 from controller.feed_settings import FeedLaw
@@ -18,6 +18,7 @@ from controller.feeding import Constant, Exponential, Table
 from controller.feeding import as_state as profile_state
 from controller.feeding import from_state as profile_of
 from controller.recipe_file import Phase
+from controller.units import ML_PER_H
 
 HANDOVER = 5e-4  # of the range of its loop a second: a feed law goes from what was fed to its own
 

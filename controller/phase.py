@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from controller.facts import ML_PER_H, PlantFacts
+from controller.facts import PlantFacts
 from controller.recipe_file import Dose
+from controller.units import ML_PER_H
 from drivers.point import Quality, Sample
 
 HOUR_S = 3600.0

@@ -10,7 +10,7 @@ from typing import Any
 from controller.advisor import Advisor, AdvisorMode
 from controller.assemble import build_guard
 from controller.estimator import Estimate, Estimator, EstimatorSettings
-from controller.facts import ML_PER_H, facts_of
+from controller.facts import facts_of
 from controller.feedback import UNKNOWN, Culture
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.laboratory import Entry, Laboratory, Result
@@ -25,6 +25,7 @@ from controller.said import said, word
 from controller.still import build_still
 from controller.tags import ESTIMATES, Derived
 from controller.trail import Trail
+from controller.units import ML_PER_H
 from drivers.point import Quality, Sample
 from historian.events import Event, Kind
 

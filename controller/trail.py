@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from controller.audit import change
-from controller.facts import ML_PER_H
 from controller.loops import Loop, Mode
 from controller.plan import Plan
 from controller.recipe import RecipeOutput, RecipeRunner
+from controller.units import ML_PER_H
 from historian.events import Event
 
 HOUR_S = 3600.0
