@@ -137,8 +137,9 @@ def _condition(key: str, until: Condition, facts: PlantFacts) -> Iterator[str]:
         known = ", ".join(sorted(facts.estimates)) or f"{facts.reactor} has no model to estimate"
         yield f"{key}.estimate: {until.estimate} is not allowed; {known}"
     if until.spike is not None:
-        armed = until.spike.armed_below
-        limits = {} if armed is None else {".armed_below": armed}
+        spike = until.spike
+        given = {".armed_below": spike.armed_below, ".armed_above": spike.armed_above}
+        limits = {word: limit for word, limit in given.items() if limit is not None}
         yield from _measured(f"{key}.spike", until.spike.measured, limits, facts)
     if until.measured is not None:
         given = {".above": until.above, ".below": until.below}

@@ -22,15 +22,37 @@ KINDS = ("batch_h", "phase_h", "measured", "estimate", "spike", "doses", "confir
 
 
 class Spike(Settings):
-    """A fast rise: dissolved oxygen when the sugar is gone."""
+    """A fast change: the sugar is gone.
+
+    Dissolved oxygen rises; where its loop is quick, the stirrer falls instead.
+    """
 
     measured: str = Field(description="a tag or its meaning: R1.do or do")
-    rise: float = Field(gt=0, description="in the unit of what is measured, above its least")
+    rise: float | None = Field(None, gt=0, description="above its least, in the measured unit")
+    fall: float | None = Field(None, gt=0, description="below its greatest, in the measured unit")
     within_s: float = Field(gt=0, le=3600, description="s")
     filter_s: float = Field(15.0, ge=0, le=600, description="s")
     armed_below: float | None = Field(
-        None, description="it is not looked for until the measurement has been below this"
+        None, description="a rise is not looked for until it has been below this"
     )
+    armed_above: float | None = Field(
+        None, description="a fall is not looked for until it has been above this"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "Spike":
+        if (self.rise is None) == (self.fall is None):
+            raise ValueError("one of rise and fall is required")
+        if self.rise is None and self.armed_below is not None:
+            raise ValueError("armed_below goes with rise; armed_above with fall")
+        if self.fall is None and self.armed_above is not None:
+            raise ValueError("armed_above goes with fall; armed_below with rise")
+        return self
+
+    def __str__(self) -> str:
+        """What it says, for people."""
+        way = f"risen by {self.rise:g}" if self.rise is not None else f"fallen by {self.fall:g}"
+        return f"{self.measured} has {way} within {self.within_s:g} s"
 
 
 class Condition(Settings):
@@ -80,8 +102,7 @@ class Condition(Settings):
         if parts := self.any or self.all:
             return (" or " if self.any else " and ").join(str(part) for part in parts)
         if self.spike is not None:
-            s = self.spike
-            return f"{s.measured} has risen by {s.rise:g} within {s.within_s:g} s"
+            return str(self.spike)
         if self.f0_min is not None:
             return f"F0 of {self.measured} is {self.f0_min:g} min"
         if name := self.measured or self.estimate:
@@ -204,7 +225,7 @@ class Lethality(Until):
 
 
 class SpikeWatch(Until):
-    """A filtered measurement that rises by so much above its least of the last seconds.
+    """A filtered measurement that goes so far from its least, or greatest, of the last seconds.
 
     Only GOOD readings count. A short dropout is bridged; what comes after a longer one begins
     anew, so a probe that is changed or comes back elsewhere is no spike.
@@ -212,34 +233,37 @@ class SpikeWatch(Until):
 
     def __init__(self, condition: Condition, spike: Spike, facts: PlantFacts) -> None:
         super().__init__(condition)
-        self._spike = spike
         self._key = facts.measured.get(spike.measured, spike.measured)
-        self._armed = spike.armed_below is None
+        self._sign = 1.0 if spike.rise is not None else -1.0  # a fall is a rise of the negative
+        self._by = spike.rise or spike.fall or 0.0
+        self._within, self._filter = spike.within_s, spike.filter_s
+        arms = spike.armed_below if spike.rise is not None else spike.armed_above
+        self._arms = math.inf if arms is None else self._sign * arms
+        self._armed = False
         self._least: deque[tuple[float, float]] = deque()  # times and values, both rising
         self._last = -math.inf
         self._value = math.nan  # filtered
 
     def met(self, seen: Seen) -> bool:
-        value = seen.good(self._key)
+        value = self._sign * seen.good(self._key)
         if math.isnan(value):
             return False
-        s, now = self._spike, seen.now
+        now = seen.now
         dt, self._last = now - self._last, now
-        if dt > max(GAP_S, s.filter_s):
+        if dt > max(GAP_S, self._filter):
             self._least.clear()
             self._value = value
         elif dt > 0.0:
-            self._value += (value - self._value) * -math.expm1(-dt / max(s.filter_s, 1e-9))
-        if s.armed_below is not None and self._value < s.armed_below:
-            self._armed = True
+            self._value += (value - self._value) * -math.expm1(-dt / max(self._filter, 1e-9))
+        self._armed = self._armed or self._value < self._arms
         if not self._armed:
             return False
         while self._least and self._least[-1][1] >= self._value:
             self._least.pop()
         self._least.append((now, self._value))
-        while self._least[0][0] < now - s.within_s:
+        while self._least[0][0] < now - self._within:
             self._least.popleft()
-        return self._value - self._least[0][1] > s.rise
+        return self._value - self._least[0][1] > self._by
 
     def restart(self) -> None:
         self._last = -math.inf

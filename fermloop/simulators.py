@@ -59,6 +59,13 @@ def simulate(
             help="Take laboratory samples; each result is a CSV file here when it is entered.",
         ),
     ] = None,
+    clean: Annotated[
+        bool,
+        typer.Option(
+            "--clean",
+            help="Begin with clean vessels, for a recipe that inoculates: [simulation.R1.clean].",
+        ),
+    ] = False,
 ) -> None:
     """Serve the plant of a plant file on its own Modbus TCP and OPC UA addresses, simulated.
 
@@ -69,7 +76,7 @@ def simulate(
     """
     from fermloop.commands import simulate as command
 
-    command.run(plant, speed, seed, report, ready, hours, samples)
+    command.run(plant, speed, seed, report, ready, hours, samples, clean=clean)
 
 
 @app.command(short_help="Make something fail in a running simulator.", rich_help_panel=WITHOUT)
@@ -170,3 +177,18 @@ def speed(
     from fermloop.commands import sim as command
 
     command.tell(plant, as_json, "speed", {"speed": speed})
+
+
+@sim.command("inoculate", short_help="Pour the seed in by hand.")
+def inoculate(
+    reactor: Annotated[str, typer.Argument(metavar="REACTOR", help="Reactor: R1")],
+    plant: Which = None,
+    as_json: Json = False,
+) -> None:
+    """Pour the seed that stands beside a clean vessel in by hand, before you confirm that it is.
+
+    Example: fermloop sim inoculate R1
+    """
+    from fermloop.commands import sim as command
+
+    command.tell(plant, as_json, "inoculate", {"reactor": reactor})

@@ -1,4 +1,4 @@
-"""What can be said to a running simulator: pause, resume, step, speed; and what it says of itself.
+"""What can be said to a running simulator, pause or inoculate, and what it says of itself.
 
 The routes are served on a Unix socket (``controller.command_socket``) by ``fermloop simulate`` and
 used by ``fermloop sim``.
@@ -14,8 +14,10 @@ from controller.command_socket import command, question
 from drivers.clock import monotonic, wall
 from drivers.point import RangeError
 from sim.faults import Faults
+from sim.lines import SEED
 from sim.motion import Simulated
 from sim.server import PlantServer
+from sim.vessel import Vessel
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -188,10 +190,28 @@ class Control:
         cleared = self._faults(reactor).clear(fault)
         return f"{reactor}: cleared {', '.join(cleared) or 'nothing'}"
 
+    def inoculate(self, reactor: str) -> str:
+        """Pour the seed that stands beside a vessel in by hand.
+
+        Raises:
+            LookupError: there is no such vessel.
+            ValueError: no seed stands beside it.
+        """
+        vessel = self._vessel(reactor)
+        lines = vessel.lines if isinstance(vessel, Vessel) else None
+        left = 0.0 if lines is None else lines.tanks[SEED].left_l
+        if lines is None or not left:
+            raise ValueError(f"{reactor}: no seed stands beside it; simulate --clean begins so")
+        lines.inoculate()
+        return f"{reactor}: {left:g} L of seed poured in"
+
     def _faults(self, reactor: str) -> Faults:
+        return self._vessel(reactor).faults
+
+    def _vessel(self, reactor: str) -> Simulated:
         if reactor not in self._vessels:
             raise LookupError(f"{reactor}: no such vessel; there are {', '.join(self._vessels)}")
-        return self._vessels[reactor].faults
+        return self._vessels[reactor]
 
     async def close(self) -> None:
         """End a step that is under way."""
@@ -219,6 +239,7 @@ def routes(to: Control) -> "list[Route]":
         "for_s": (number, None),
         "size": (number, None),
     }
+    which: Keys = {"reactor": (text, REQUIRED)}
     cleared: Keys = {"reactor": (text, REQUIRED), "fault": (text, "")}
     return [
         question("/state", to.state),
@@ -232,5 +253,6 @@ def routes(to: Control) -> "list[Route]":
             fault,
             lambda _, b: to.inject(b["reactor"], b["fault"], b["for_s"], b["size"]),
         ),
+        command("/inoculate", which, lambda _, b: to.inoculate(b["reactor"])),
         command("/fault/clear", cleared, lambda _, b: to.clear(b["reactor"], b["fault"])),
     ]

@@ -37,6 +37,8 @@ def run(
     ready_file: Path | None,
     hours: float | None,
     samples: Path | None = None,
+    *,
+    clean: bool = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then write what the plant really did.
 
@@ -50,12 +52,13 @@ def run(
             so that no stamp lies in the future; as ``HOURS`` says if not given.
         samples: folder that gets the laboratory's results as they are entered; without it nobody
             takes samples but where the plant file says so, and their results are lost.
+        clean: begin as a recipe that inoculates finds the vessels.
     """
     plant = load_plant(plant_file)
     report.require_writable(report_file)
     require_served(plant, "fermloop simulate")
     past = 3600.0 * (hours if hours is not None else 0.0 if speed == 1 else HOURS)
-    made = vessels(plant, seed, wall() - past)
+    made = vessels(plant, seed, wall() - past, plant.settings.reactor if clean else ())
     records = truths(plant, made)
     if samples is not None:
         try:

@@ -49,6 +49,14 @@ def test_noise_single_outliers_and_slow_drift_are_no_spike(seed: int) -> None:
     assert feel(batch, values + drift) == "p0"
 
 
+def test_where_oxygen_is_held_the_stirrer_falls() -> None:
+    fall = {"measured": "do", "fall": 15.0, "within_s": 120, "armed_above": 60.0}
+    batch = Batch(recipe({"until": {"spike": fall}}, {}))
+    assert feel(batch, [50.0] * 60 + [20.0] * 300) == "p0"  # not armed
+    assert feel(batch, noisy(70.0, 1200, 3)) == "p0"
+    assert feel(batch, [70.0 - 0.5 * k for k in range(60)]) == "p1"
+
+
 def test_before_it_is_armed_a_rise_is_no_spike() -> None:
     batch = spiking()
     assert feel(batch, [60.0] * 60 + [100.0] * 300) == "p0"
@@ -241,6 +249,11 @@ def test_a_batch_is_aborted_by_its_condition() -> None:
         ({"hold_if": ASK}, "phase.0 (p0).hold_if.confirm: not allowed; a person is asked in"),
         ({"until": {"confirm": ""}}, "phase.0.until.confirm"),
         ({"until": {"spike": {"measured": "do", "rise": -1, "within_s": 9}}}, "rise"),
+        ({"until": {"spike": {"measured": "do", "within_s": 9}}}, "one of rise and fall is requ"),
+        (
+            {"until": {"spike": {"measured": "do", "fall": 1, "within_s": 9, "armed_below": 1}}},
+            "armed_below goes with rise; armed_above with fall",
+        ),
     ],
 )
 def test_a_condition_that_says_nothing_is_refused(phase: dict[str, Any], line: str) -> None:

@@ -153,3 +153,18 @@ def test_penicillin_runs_with_draw_off_and_seed_transfer(tmp_path: Path) -> None
     assert truth["product_g"] > 2.2e6
     assert truth["harvested_product_g"] > 0.6 * truth["product_g"]
     assert batch_h(journal, "phase harvest (") == pytest.approx(230.0, abs=0.01)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_the_stirrer_shows_the_end_of_the_sugar(tmp_path: Path, seed: int) -> None:
+    text = (SIM / "recipes/ecoli_complete.toml").read_text(encoding="utf-8")
+    file = tmp_path / "spike.toml"
+    file.write_text(text.replace("below = 0.5, for_s = 60", "below = -1.0"), encoding="utf-8")
+    plant, journal = load_plant(SIM / "plants/ecoli_5l.toml"), Journal()
+    outcome = run_batch(plant, load_recipe(file), file, hours=8.0, seed=seed, store=journal)
+    rows = outcome.trajectory["R1"]
+    begun = journal.told("inoculated: the age")[0] + 1.0
+    sugar = zip(rows["age_h"], rows["substrate_g_per_l"], strict=True)
+    gone = next(age for age, left in sugar if age > begun and left < 0.1)  # to 10 min
+    assert journal.told("phase feed (") == [pytest.approx(gone, abs=0.2)]

@@ -16,6 +16,7 @@ from controller.pace import PlantClock
 from drivers.clock import monotonic, wall
 from drivers.driver import Driver
 from sim.control import Control, routes
+from sim.lines import SEED, Lines
 from sim.server import PlantServer
 from sim.vessel import Vessel
 from tests.drivers.opcua.served import free_port
@@ -56,12 +57,12 @@ class Simulator:
     async def state(self) -> dict[str, Any]:
         return (await self.client.get("/state")).json()
 
-    async def tell(self, path: str, **body: float) -> str:
+    async def tell(self, path: str, **body: float | str) -> str:
         answer = await self.client.post(path, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()["text"]
 
-    async def refusal(self, path: str, **body: float) -> tuple[int, str]:
+    async def refusal(self, path: str, **body: float | str) -> tuple[int, str]:
         answer = await self.client.post(path, json=body)
         return answer.status_code, answer.json()["error"]
 
@@ -79,9 +80,15 @@ async def simulator(
     *,
     past_s: float = PAST_S,
     opcua: bool = False,
+    clean: bool = False,
 ) -> AsyncGenerator[Simulator]:
     tables = devices(opcua)
-    vessel = Vessel("ecoli", "5l", 1, start_time=wall() - past_s)
+    cells, volume = (0.0, 2.7) if clean else (0.3, 3.0)
+    vessel = Vessel(
+        "ecoli", "5l", 1, start_time=wall() - past_s, biomass_g_per_l=cells, volume_l=volume
+    )
+    if clean:
+        vessel.lines = Lines(vessel, {SEED: vessel.tank(0.3, 3.0, 0.0)})
     drivers = {n: build(n, s, wire(s), clock) for n, s in tables.items()}
     path = folder / "sim.sock"
     async with PlantServer(tables, {"R1": vessel}, speed) as server:
@@ -218,3 +225,15 @@ async def test_a_controllers_clock_stands_steps_and_speeds_up_with_the_plant(
         scans.cancel()
     assert told[0] == "the simulated plant stands"
     assert told[-1] == "the simulated plant goes on at 200 times real time"
+
+
+async def test_a_clean_vessel_is_inoculated_by_hand_once(tmp_path: Path) -> None:
+    async with simulator(tmp_path, 1.0, PlantClock(), clean=True) as sim:
+        assert (await sim.state())["vessels"]["R1"]["biomass_g_per_l"] == 0.0
+        assert await sim.tell("/inoculate", reactor="R1") == "R1: 0.3 L of seed poured in"
+        vessel = (await sim.state())["vessels"]["R1"]
+        assert vessel["volume_l"] == pytest.approx(3.0, abs=0.01)
+        assert vessel["biomass_g_per_l"] == pytest.approx(0.3, rel=0.4)  # the kitchen's 15 %
+        status, why = await sim.refusal("/inoculate", reactor="R1")
+        assert (status, why) == (409, "R1: no seed stands beside it; simulate --clean begins so")
+        assert (await sim.refusal("/inoculate", reactor="R2"))[0] == 404
