@@ -178,7 +178,7 @@ class Reactor(Outputs):
                 feed.hold = out.blind.get(name, "")
                 if runner.state is State.HELD:
                     feed.hold = "the recipe is held"
-        self._feeding = () if over else tuple(out.feeds)
+        self._feeding = () if over else tuple(n for n in out.feeds if n in self.loops)
 
     def _follow_plan(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Let an accepted plan lead feed and dissolved oxygen; otherwise the recipe does."""
