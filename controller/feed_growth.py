@@ -142,17 +142,19 @@ class Pi(Growth):
 
     def _advance(self, seen: Seen, cut: bool) -> None:
         self._grow(seen, 1.0)
-        self.value = filtered(self.value, seen, self.filter_s)
+        self._watch(seen)
         error = self.kp * (self.setpoint - self.value)
-        if not (cut and error > 0.0):
+        # on its way from what was fed before it learns nothing of its own flow
+        if not (self.offset or (cut and error > 0.0)):
             wanted = self.integral + error * seen.dt / self.ti_s
             self.integral = min(max(wanted, -self.band), self.band)
 
     def _follow(self, seen: Seen) -> None:
-        """Let the integral be what makes its own flow the one that is fed, as far as it may."""
+        """Keep what it has learned: a fall-back says nothing of what the cells can respire."""
         self._grow(seen, 1.0)
-        self.value = filtered(self.value, seen, self.filter_s)
-        self.integral = 0.0
-        share = seen.given / max(self._own(), 1e-9)
-        if share > 0.0:
-            self.integral = min(max(math.log(share), -self.band), self.band)
+        self._watch(seen)
+
+    def _watch(self, seen: Seen) -> None:
+        """Filter what it looks at, from the setpoint on: the first reading alone moves nothing."""
+        before = self.setpoint if math.isnan(self.value) else self.value
+        self.value = filtered(before, seen, self.filter_s)

@@ -82,7 +82,10 @@ class Probing(Feedback):
 
     Attributes:
         level: the feed between pulses, mL/h.
+        least: of the level, mL/h: with less a pulse is too small to be answered.
         answer: least movement of what it looks at that is an answer, in its unit.
+        below: where what it looks at is below this before a pulse, the feed goes down without one:
+            oxygen that cannot be held is a limit too; NaN: there is none.
         on_s: of a pulse, s.
         pause_s: between two pulses, s.
         size: of a pulse, as a share of the level.
@@ -98,7 +101,9 @@ class Probing(Feedback):
     """
 
     level: float
+    least: float
     answer: float
+    below: float = math.nan
     on_s: float
     pause_s: float
     size: float = 0.2
@@ -121,7 +126,7 @@ class Probing(Feedback):
     def _advance(self, seen: Seen, cut: bool) -> None:
         self.value = filtered(self.value, seen, self.filter_s)
         if cut:  # it is not what it asked for that the cells answer to
-            self.level = min(self.level, seen.given)
+            self.level = max(min(self.level, seen.given), self.least)
             self._rest()
             return
         if self.offset:  # on its way to its level: an answer would be to that
@@ -130,20 +135,28 @@ class Probing(Feedback):
         self.since_s += seen.dt
         if math.isnan(self.before):
             if self.since_s >= self.pause_s:
-                self.before, self.moved, self.since_s = self.value, 0.0, 0.0
+                self._begin_pulse()
             return
         self.moved = max(self.moved, abs(self.value - self.before))
         if self.since_s >= self.on_s:
-            eaten = self.moved >= self.answer
-            self.level *= 1.0 + self.change if eaten else 1.0 - self.change
-            self.level = min(self.level, self.cap)
-            self._rest()
+            self._move(up=self.moved >= self.answer)
+
+    def _begin_pulse(self) -> None:
+        if self.value < self.below:
+            self._move(up=False)
+        else:
+            self.before, self.moved, self.since_s = self.value, 0.0, 0.0
+
+    def _move(self, *, up: bool) -> None:
+        wanted = self.level * (1.0 + self.change if up else 1.0 - self.change)
+        self.level = min(max(wanted, self.least), self.cap)
+        self._rest()
 
     def _follow(self, seen: Seen) -> None:
         """Begin between two pulses; the longer nothing was fed, the lower."""
         if self.begun:
             left = self.level * math.exp(-seen.dt / HOUR_S)
-            self.level = min(max(seen.given, left), self.cap)
+            self.level = min(max(seen.given, left, self.least), self.cap)
         self.value = filtered(self.value, seen, self.filter_s)
         self._rest()
 

@@ -28,7 +28,7 @@ FEEDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stat": (("measured", "above", "flow", "on_s", "pause_s"), ("filter_s",)),
     "probing": (
         ("measured", "answer", "flow", "cap", "on_s", "pause_s"),
-        ("size", "step", "filter_s"),
+        ("size", "step", "below", "filter_s"),
     ),
 }
 ONLY_FEEDBACK = ("gain", "band")  # of an exponential feed
@@ -39,7 +39,9 @@ class FeedLaw(Settings):
 
     kind: Literal["constant", "hold", "profile", "exponential", "pi", "stat", "probing"]
     flow: float | None = Field(
-        None, ge=0, description="in the loop's unit; of a stat while it pulses, of probing at first"
+        None,
+        ge=0,
+        description="in the loop's unit; of a stat's pulse, of probing at first and at least",
     )
     table: tuple[tuple[float, float], ...] | None = Field(
         None, min_length=1, description="[h since the law began, in the loop's unit], hours rising"
@@ -71,6 +73,9 @@ class FeedLaw(Settings):
     pause_s: float | None = Field(None, gt=0, description="between two pulses at least, s")
     answer: float | None = Field(
         None, gt=0, description="to a pulse of cells that can take more, unit of what is measured"
+    )
+    below: float | None = Field(
+        None, description="less feed while it is below this, in the unit of what is measured"
     )
     size: float = Field(0.2, gt=0, le=1, description="of a probing pulse, as a share of the flow")
     step: float = Field(0.1, gt=0, le=0.5, description="after a pulse, as a share of the flow")

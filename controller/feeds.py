@@ -58,6 +58,8 @@ class Feeds:
     def begin(self, loop: str, law: Feed) -> None:
         """Move a feed by ``law``; one that looked at the vessel before hands over slowly."""
         before = self.laws.get(loop)
+        if isinstance(law, Feedback) and not law.begun and before is not None:
+            law.asked = self.flow(loop)  # what is fed, where nobody says
         plain = not isinstance(law, Feedback | Eased)
         if plain and isinstance(before, Feedback | Eased):
             given = self._given[loop] if isinstance(before, Feedback) else self.flow(loop)

@@ -95,7 +95,7 @@ def _looks(
     key: str, measured: str, law: FeedLaw, loop: LoopFacts, facts: PlantFacts
 ) -> Iterator[str]:
     """Yield what is wrong with what a feed law looks at."""
-    given = {".setpoint": law.setpoint, ".above": law.above}
+    given = {".setpoint": law.setpoint, ".above": law.above, ".below": law.below}
     limits = {word: value for word, value in given.items() if value is not None}
     yield from _measured(key, measured, limits, facts)
     tag = _tag(measured, facts)
