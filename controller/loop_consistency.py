@@ -41,12 +41,10 @@ def wrong_loop(
         yield from unknown(f"{key}.needs", tag)
     for i, term in enumerate(loop.feedforward):
         yield from unknown(f"{key}.feedforward.{i}.tag", term.tag)
-    for word in ("gain", "high"):
-        curve = getattr(loop, word)
-        if curve is not None:
-            yield from unknown(f"{key}.{word}.tag", curve.tag)
-    if loop.gain is not None and not all(factor > 0 for _, factor in loop.gain.table):
-        yield f"{key}.gain.table: a factor of kp must be > 0"
+    for i, factor in enumerate(loop.gain):
+        yield from unknown(f"{key}.gain.{i}.tag", factor.tag)
+    if loop.high is not None:
+        yield from unknown(f"{key}.high.tag", loop.high.tag)
     if loop.cut is not None and not _has_pid(reactor.loop.get(loop.cut.loop)):
         pids = ", ".join(n for n, s in reactor.loop.items() if _has_pid(s))
         yield f"{key}.cut.loop: {loop.cut.loop} is not allowed; one of {pids}"

@@ -8,6 +8,7 @@ from controller.config import Settings
 from controller.curve import Curve
 
 Points = tuple[tuple[float, float], ...]  # of a curve
+LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0  # of kp; no process changes more over a batch
 
 
 class OutputSettings(Settings):
@@ -45,6 +46,18 @@ class CurveSettings(Settings):
     @model_validator(mode="after")
     def _check(self) -> "CurveSettings":
         Curve(self.table)
+        return self
+
+
+class GainSettings(CurveSettings):
+    """A factor of kp that follows a tag by straight lines between points."""
+
+    filter_s: float = Field(0.0, ge=0, description="of the tag, s")
+
+    @model_validator(mode="after")
+    def _positive(self) -> "GainSettings":
+        if not all(LEAST_FACTOR <= factor <= MOST_FACTOR for _, factor in self.table):
+            raise ValueError(f"table: a factor of kp must be {LEAST_FACTOR:g} to {MOST_FACTOR:g}")
         return self
 
 
@@ -98,7 +111,9 @@ class LoopSettings(Settings):
     setpoint_tracks: bool = Field(
         False, description="in OFF and MANUAL the setpoint follows the measurement"
     )
-    gain: CurveSettings | None = Field(None, description="what kp is multiplied with")
+    gain: tuple[GainSettings, ...] = Field(
+        (), max_length=3, description="what kp is multiplied with"
+    )
     feedforward: tuple[FeedforwardSettings, ...] = ()
     pulse: PulseSettings | None = Field(None, description="on-off in place of a PID")
     changeover_s: float = Field(

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from controller.curve import Curve
 from controller.feedforward import Feedforward
+from controller.gain import GainSchedule
 from controller.loop import WORKING, Loop, Mode, Passed, RefusedError
 from controller.loop_settings import LoopSettings
 from controller.pid import Pid, Tuning
@@ -90,9 +90,7 @@ class PidLoop(Loop):
         )
         self._planned = self.pid.tuning  # what the plant file says
         self.trial: Trial | None = None
-        self._gain = None
-        if settings.gain is not None:
-            self._gain = (settings.gain.tag, Curve(settings.gain.table))
+        self._gain = GainSchedule(settings.gain) if settings.gain else None
         self._ahead = [Feedforward(s) for s in settings.feedforward]
         self._feedforward = 0.0  # % of output, beside the PID's
         self._pulses = [
@@ -140,10 +138,7 @@ class PidLoop(Loop):
     def _adapt(self, samples: Mapping[str, Sample], dt: float) -> None:
         """Take the gain and the feed-forward of this scan."""
         if self._gain is not None:
-            tag, curve = self._gain
-            sample = samples.get(tag)
-            if sample is not None and sample.quality is not Quality.BAD:
-                self.pid.scale(curve(sample.value))
+            self.pid.scale(self._gain.step(samples, dt))
         if self._ahead:
             self._feedforward = sum(term.step(samples, dt) for term in self._ahead)
 

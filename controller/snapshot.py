@@ -111,7 +111,7 @@ def _loop(loop: Loop, samples: Mapping[str, Sample]) -> dict[str, Any]:
         "critical": loop.settings.critical,
         "sp_rate_per_s": loop.settings.setpoint_rate_per_s,
         "tuning": loop.pid.tuning.as_json() if isinstance(loop, PidLoop) else None,
-        "scheduled": None if loop.settings.gain is None else loop.settings.gain.tag,
+        "scheduled": ", ".join(factor.tag for factor in loop.settings.gain) or None,
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from controller.controller import Controller
 from controller.loops import Mode
-from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.plant import Plant, load_plant
+from controller.recipe import Recipe
 from controller.third_party import require_virtual
 from controller.tuner import Wish
 from controller.tuning.proposal import RuleName
@@ -62,7 +62,9 @@ def simulate(
     Raises:
         FailureError: it was refused or aborted, or its data do not tell.
     """
-    report = _simulated(plant_file, loop, wish, recipe_file, after_h, seed, _progress(shown))
+    plant = load_plant(plant_file)
+    recipe = None if recipe_file is None else recipe_for(plant, recipe_file)
+    report = virtual_experiment(plant, recipe, loop, wish, after_h, seed, _progress(shown))
     s = show(report, shown)
     if not shown.as_json:
         print("\nfor the plant file:", *plant_lines(s), sep="\n")
@@ -167,17 +169,30 @@ def as_json(s: Study, picture: Path) -> dict[str, Any]:
     return json.loads(json.dumps(found), parse_constant=lambda _: None)
 
 
-def _simulated(
-    plant_file: Path,
+def virtual_experiment(
+    plant: Plant,
+    recipe: Recipe | None,
     loop: str,
     wish: Wish,
-    recipe_file: Path | None,
     after_h: float,
     seed: int,
-    progress: Callable[[Mapping[str, Any]], None],
+    progress: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    plant = load_plant(plant_file)
-    recipe = None if recipe_file is None else recipe_for(plant, recipe_file)
+    """Return the report of an experiment on a simulated plant in virtual time.
+
+    Args:
+        plant: the checked plant file.
+        recipe: what it runs meanwhile; ``None``: every loop at the plant file's setpoints.
+        loop: ``R1.do``.
+        wish: what to do.
+        after_h: when it begins, plant h.
+        seed: draws the simulated plant.
+        progress: called with the report, every plant minute.
+
+    Raises:
+        FailureError: it was refused.
+        ConfigError: something cannot be simulated.
+    """
     require_virtual(plant)
     plants = vessels(plant, seed, EPOCH)
 
@@ -186,9 +201,8 @@ def _simulated(
         devices = virtual_devices(plant, plants, clock, seed)
         controller = Controller(plant, devices, clock, NullHistorian(), None, lock_step=True)
         await connect(controller)
-        if recipe is not None and recipe_file is not None:
-            reactor = loop.partition(".")[0]
-            controller.begin(load_recipe(recipe_file), str(recipe_file), "off", reactor)
+        if recipe is not None:
+            controller.begin(recipe, recipe.name, "off", loop.partition(".")[0])
         else:
             _hold(controller)
         await controller.run(EPOCH + after_h * 3600.0)

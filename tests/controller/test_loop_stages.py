@@ -243,7 +243,7 @@ def test_feed_forward_moves_the_output_with_its_tag_and_not_at_the_start(tmp_pat
 
 def test_feed_forward_by_logarithm_moves_by_the_share(tmp_path: Path) -> None:
     forward = 'feedforward = [{ tag = "R1.our", gain = 20.0, filter_s = 0.001, least = 1.0 }]'
-    bench = Bench(tmp_path, ("ti_s = 90.0", f"ti_s = 90.0\n{forward}"))
+    bench = Bench(tmp_path, ("ti_s = 60.0", f"ti_s = 60.0\n{forward}"))
     loop = bench.pid("do")
     for name in ("agitation", "air"):
         bench.outputs.loops[name].set_mode(Mode.CASCADE)
@@ -258,7 +258,7 @@ def test_feed_forward_by_logarithm_moves_by_the_share(tmp_path: Path) -> None:
 
 
 def test_a_gain_schedule_changes_how_far_it_answers_and_never_the_output(tmp_path: Path) -> None:
-    gain = 'gain = { tag = "R1.agitation", table = [[300, 1.0], [900, 4.0]] }'
+    gain = 'gain = [{ tag = "R1.agitation", table = [[300, 1.0], [900, 4.0]] }]'
     bench = Bench(tmp_path, ("ti_s = 400.0", f"ti_s = 4000.0\n{gain}"))
     loop = bench.pid("temperature")
     loop.set_mode(Mode.AUTO)
@@ -271,6 +271,33 @@ def test_a_gain_schedule_changes_how_far_it_answers_and_never_the_output(tmp_pat
     bench.values["temperature"] = 36.4
     bench.run(1)
     assert loop.output - before == pytest.approx(4.0 * 30.0 * 0.1, rel=0.05)
+
+
+def test_a_gain_schedule_multiplies_its_factors_and_stays_without_a_reading(
+    tmp_path: Path,
+) -> None:
+    gain = (
+        'gain = [{ tag = "R1.agitation", table = [[300, 1.0], [900, 4.0]], filter_s = 9 }, '
+        '{ tag = "R1.do", table = [[10, 2.0], [60, 0.5]] }]'
+    )
+    bench = Bench(tmp_path, ("ti_s = 400.0", f"ti_s = 400.0\n{gain}"))
+    pid = bench.pid("temperature").pid
+    bench.bad |= {"agitation", "do"}
+    bench.run(1)
+    assert pid.factor == 1.0
+    bench.bad.clear()
+    bench.values |= {"agitation": 300.0, "do": 5.0}
+    bench.run(1)
+    assert pid.factor == pytest.approx(2.0)  # the end of the table is the limit of the factor
+    bench.values["agitation"] = 900.0
+    bench.run(1)
+    assert pid.factor == pytest.approx(2.0 * 1.3, rel=0.01)  # a tenth of the way
+    bench.run(100)
+    assert pid.factor == pytest.approx(2.0 * 4.0, rel=0.02)
+    bench.bad.add("agitation")
+    bench.values |= {"agitation": 300.0, "do": 60.0}
+    bench.run(50)
+    assert pid.factor == pytest.approx(0.5 * 4.0, rel=0.02)
 
 
 @given(
@@ -302,11 +329,11 @@ def test_pulses_have_the_mean_that_was_wanted(wanted: float, on_s: float) -> Non
 
 
 def test_a_pump_gets_no_flow_that_it_cannot_hold(tmp_path: Path) -> None:
-    line = '{ actuator = "R1.base", from = 0, to = 100 }'
+    line = '{ actuator = "R1.base", from = 0.2, to = 100 }'
     pulsed = '{ actuator = "R1.base", from = 0, to = 100, least = 0.5, pulse_s = 3 }'
     bench = Bench(tmp_path, (line, pulsed))
     bench.outputs.loops["ph"].set_mode(Mode.AUTO)
-    bench.values["ph"] = 6.97  # 0.01 beyond the deadband: 2 % is 0.1 mL/min
+    bench.values["ph"] = 6.99  # 0.005 beyond the deadband: 2 % is 0.1 mL/min
     given: list[float] = []
     wanted: list[float] = []
 
@@ -420,8 +447,8 @@ def test_no_more_is_fed_while_oxygen_is_low_and_what_was_forced_comes_back_slowl
 
 
 def test_a_stretch_may_begin_and_end_inside_the_range_of_what_it_moves(tmp_path: Path) -> None:
-    old = '{ loop = "air", from = 65'
-    bench = Bench(tmp_path, (old, '{ loop = "air", low = 2.0, high = 5.0, from = 65'))
+    old = '{ loop = "air", from = 52'
+    bench = Bench(tmp_path, (old, '{ loop = "air", low = 2.0, high = 5.0, from = 52'))
     for name in ("agitation", "air"):
         bench.outputs.loops[name].set_mode(Mode.CASCADE)
     do = bench.pid("do")
@@ -480,7 +507,7 @@ def test_antifoam_comes_in_pulses_with_a_pause(tmp_path: Path) -> None:
     [
         (
             "rate_per_s = 20.0",
-            'rate_per_s = 20.0\ngain = { tag = "R1.do", table = [[1, 1]] }',
+            'rate_per_s = 20.0\ngain = [{ tag = "R1.do", table = [[1, 1]] }]',
             "reactor.R1.loop.agitation.gain: goes only with a PID",
         ),
         (
@@ -489,13 +516,13 @@ def test_antifoam_comes_in_pulses_with_a_pause(tmp_path: Path) -> None:
             "reactor.R1.loop.temperature.cut: goes only with a station (no measured)",
         ),
         (
-            '{ loop = "air", from = 65',
-            '{ loop = "air", low = 0.5, from = 65',
+            '{ loop = "air", from = 52',
+            '{ loop = "air", low = 0.5, from = 52',
             "reactor.R1.loop.do.outputs.1.low: 0.5 is not allowed; air's setpoint is 1 to 6",
         ),
         (
-            '{ loop = "air", from = 65',
-            '{ loop = "air", low = 4.0, high = 3.0, from = 65',
+            '{ loop = "air", from = 52',
+            '{ loop = "air", low = 4.0, high = 3.0, from = 52',
             "reactor.R1.loop.do.outputs.1.low: 4 is not allowed; below high, 3",
         ),
         (
@@ -510,8 +537,18 @@ def test_antifoam_comes_in_pulses_with_a_pause(tmp_path: Path) -> None:
         ),
         (
             "ti_s = 400.0",
-            'ti_s = 400.0\ngain = { tag = "R1.do", table = [[5, 1], [3, 2]] }',
-            "reactor.R1.loop.temperature.gain: table: [5.0, 3.0] is not allowed; it must rise",
+            'ti_s = 400.0\ngain = [{ tag = "R1.do", table = [[5, 1], [3, 2]] }]',
+            "reactor.R1.loop.temperature.gain.0: table: [5.0, 3.0] is not allowed; it must rise",
+        ),
+        (
+            "ti_s = 400.0",
+            'ti_s = 400.0\ngain = [{ tag = "R1.do", table = [[5, 1], [8, 0]] }]',
+            "reactor.R1.loop.temperature.gain.0: table: a factor of kp must be 0.05 to 20",
+        ),
+        (
+            "ti_s = 400.0",
+            'ti_s = 400.0\ngain = [{ tag = "R1.dough", table = [[5, 1]] }]',
+            "reactor.R1.loop.temperature.gain.0.tag: R1.dough is not allowed; a known tag",
         ),
     ],
 )

@@ -116,7 +116,8 @@ def test_the_optimiser_does_not_come_back_by_itself(make: Make, fed: Path) -> No
     rig.controller.release("R1", *WHO)
     rig.controller.recipe("R1", "resume", "", *WHO)
     rig.run(200)
-    assert (rig.loop("feed").actual, rig.loop("do").actual) == (Mode.CASCADE, Mode.AUTO)
+    assert reactor(rig)["optimiser"]["mode"] == "off"
+    assert (rig.loop("feed").target, rig.loop("do").actual) == (Mode.CASCADE, Mode.AUTO)
 
 
 # ---- what must be said

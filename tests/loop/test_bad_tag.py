@@ -50,7 +50,7 @@ def test_without_do_the_feed_stops_and_air_and_agitation_hold(steady: Rig) -> No
     assert steady.loop("agitation").reason == "nothing leads it in CASCADE"
     del steady.faults.shows["R1.do"]
     steady.run(1)
-    assert steady.held()["R1.stirrer"] == pytest.approx(before["R1.stirrer"], abs=5)
+    assert steady.held()["R1.stirrer"] == pytest.approx(before["R1.stirrer"], abs=15)
     assert steady.held()["R1.feed"] == 0
     assert steady.loop("feed").reason == "R1.do BAD for 30 s: R1.feed = 0"  # the interlock
     steady.run(120)

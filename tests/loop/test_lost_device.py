@@ -160,7 +160,7 @@ def test_nothing_winds_up_behind_a_flow_controller_that_is_lost(steady: Rig) -> 
     steady.run(600)
     do = steady.loop("do")
     assert steady.held()["R1.stirrer"] == 1000
-    assert do.output == pytest.approx(70.0)
+    assert 56.0 <= do.output <= 78.0  # the end of the stirrer, the beginning of oxygen
     steady.wires["R1-gas"].answering = True
     before = steady.held()["R1.air"]
     for _ in steady.scans(20):

@@ -62,13 +62,13 @@ def test_a_hand_on_the_stirrer_is_reached_by_its_ramp_and_stays(steady: Rig) -> 
 
 def test_a_hand_on_do_moves_agitation_and_air(steady: Rig) -> None:
     mode(steady, "do", "MANUAL")
-    output(steady, "do", 90.0)
+    output(steady, "do", 66.0)
     steady.run(60)
     assert steady.held()["R1.stirrer"] == 1000
-    assert steady.held()["R1.air"] == pytest.approx(6.0 ** (25 / 35), abs=0.01)
+    assert steady.held()["R1.air"] == pytest.approx(6.0 ** (14 / 28), abs=0.01)
     output(steady, "do", 20.0)
     steady.run(60)
-    assert steady.held()["R1.stirrer"] == pytest.approx(300 * (10 / 3) ** (2 / 7), abs=1)
+    assert steady.held()["R1.stirrer"] == pytest.approx(300 * (10 / 3) ** (20 / 56), abs=1)
     assert steady.held()["R1.air"] == pytest.approx(1.0)
 
 
