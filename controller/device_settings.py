@@ -88,6 +88,9 @@ class TagSettings(Coding):
         None, gt=0, description="standard deviation of a reading, unit; without it it is stuck"
     )
     stuck_s: float = Field(120.0, ge=10, le=86400, description="s without noise before it is")
+    step: float | None = Field(
+        None, gt=0, description="greatest change between two readings, unit; goes with noise"
+    )
     signal: str | None = Field(None, description="which signal of the device's profile")
     options: dict[str, Any] = Field(
         default_factory=dict[str, Any], description="for a third-party driver"

@@ -19,10 +19,10 @@ from controller.outputs import Outputs
 from controller.plan import Plan, Situation
 from controller.planning import Planner
 from controller.plant import Plant
+from controller.plausible import build_plausible
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
 from controller.said import said, word
-from controller.still import build_still
 from controller.tags import ESTIMATES, Derived
 from controller.trail import Trail
 from controller.units import ML_PER_H
@@ -60,7 +60,7 @@ class Reactor(Outputs):
         self._trail = Trail(self.loops, tell)
         self.settings = plant.settings.reactor[name]
         self.gas = plant.gas[name]
-        self.still = build_still(name, plant)
+        self.plausible = build_plausible(name, plant)
         self.facts = facts_of(name, plant, self.loops)
         self.derived = Derived(name, self.loops, self.settings.model is not None)
         self.runner: RecipeRunner | None = None
@@ -509,7 +509,7 @@ class Reactor(Outputs):
             sample = samples.get(tag)
             if sample is None or sample.quality is Quality.BAD:  # UNCERTAIN ages the estimate
                 return f"{tag} is {'missing' if sample is None else 'BAD'}"
-            if tag in self.still.stuck:
+            if tag in self.plausible.stuck:
                 return f"{tag} is stuck"
         return ""
 

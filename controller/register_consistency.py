@@ -51,6 +51,8 @@ def wrong_register(
 
 
 def _noise(where: str, t: TagSettings) -> Iterator[str]:
+    if t.step is not None and (t.noise is None or t.step < 5.0 * t.noise):
+        yield f"{where}.step: {t.step:g} is not allowed; 5 times noise or more, and noise with it"
     if t.noise is None:
         return
     if t.safe is not None or t.states:

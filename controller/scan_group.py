@@ -131,7 +131,7 @@ class ScanGroup:
         for device in self.devices:
             samples.update(device.samples(now))
         for reactor in self.reactors:
-            reactor.still.step(samples)
+            reactor.plausible.step(samples)
             samples.update(reactor.gas.step(now, samples))
         around.samples.update(samples)
         unreachable = self._unreachable()

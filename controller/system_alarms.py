@@ -110,11 +110,11 @@ class SystemAlarms:
             if (tripped := locks.tripped) or self._tripped.get(reactor.name) != tripped:
                 self._tripped[reactor.name] = tripped
                 self._interlocks(locks, now, samples)
-            still = reactor.still
-            if still.changed:
-                still.changed = False
-                for tag in still.tags:
-                    self._alarms.set(f"{tag}.stuck", tag in still.stuck, now)
+            plausible = reactor.plausible
+            if plausible.changed:
+                plausible.changed = False
+                for tag in plausible.tags:
+                    self._alarms.set(f"{tag}.stuck", tag in plausible.stuck, now)
             recipe = self._recipe[reactor.name]
             if recipe.active and (reactor.runner is None or reactor.runner.state is not State.HELD):
                 judge(recipe, False, now)

@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from controller.loop import Mode
+from controller.plant import load_plant
 from drivers.point import Quality
-from tests.loop.rig import QUICK, Oracle, Rig
+from tests.loop.rig import QUICK, ROOT, Oracle, Rig, bump
 
 
 def test_each_stuck_sensor_is_uncertain_within_5_minutes_and_has_an_alarm(steady: Rig) -> None:
     faults, found = steady.vessel.faults, 0
-    watched = steady.controller.reactors["R1"].still.tags
+    watched = steady.controller.reactors["R1"].plausible.tags
     for tag in watched:
         name = tag.partition(".")[2]
         assert f"{tag}.stuck" not in steady.alarms()
@@ -43,3 +46,25 @@ def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
     rig.run(120)  # two periods of the last plan
     assert rig.loop("feed").actual is Mode.CASCADE
     assert rig.loop("do").actual is Mode.AUTO
+
+
+@pytest.mark.parametrize("name", ["yeast_300l", "penicillin_100m3"])
+def test_a_spike_inside_the_range_moves_no_actuator(name: str, tmp_path: Path) -> None:
+    plant = load_plant(ROOT / f"sim/plants/{name}.toml", data_dir=tmp_path)
+    recipe = {"yeast_300l": "yeast", "penicillin_100m3": "penicillin"}[name]
+    with Rig(plant) as rig:
+        rig.begin(ROOT / f"sim/recipes/{recipe}.toml")
+        rig.run(300)
+        for tag, spike in (("do", 40.0), ("ph", 0.9), ("temperature", -4.0)):
+            shown = rig.samples[f"R1.{tag}"].value + spike
+            rig.run(30)
+            before = rig.held()
+            rig.faults.shows[f"R1.{tag}"] = shown
+            for k, _ in enumerate(rig.scans(3)):
+                sample = rig.samples[f"R1.{tag}"]
+                assert sample.quality is Quality.UNCERTAIN, (tag, k)
+                assert abs(sample.value - shown) > 0.5 * abs(spike)
+            rig.faults.shows.clear()
+            assert bump(rig, before, rig.held()) <= 0.01, tag
+            rig.run(1)
+            assert rig.samples[f"R1.{tag}"].quality is Quality.GOOD
