@@ -10,6 +10,7 @@ and the true feed. Where readings are BAD the model runs on alone, the spread gr
 import math
 from array import array
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from controller.estimate import (
@@ -56,6 +57,8 @@ GAP_MAX_S = 6 * 3600.0  # of time without an update that is predicted through
 RESUME_S = 60.0  # outage after which a stored estimate is only a start
 METER_SIZE = 9  # numbers of ``Estimate.meter``
 CHI2_99 = 6.63  # one degree of freedom
+ASSAYED = {"dry_weight": X, "glucose": S, "acetate": A, "product": P}
+ASSAY_GATE = 4.0  # standard deviations; a dilution forgotten is further away
 CLOSED = 0.05  # L/min of oxygen that a closed flow controller may show
 REJECTED_MAX = 12  # in a row, after which the filter and not the instrument is doubted
 MEMORY_H = 30.0  # in which a factor that nothing excites goes back to what strains usually are
@@ -163,6 +166,18 @@ class Estimator:
                 ``base``, ``antifoam``, ``inducer``.
             induced: whether the product's expression is switched on.
         """
+        seen = {name: good(name, readings) for name in PLAUSIBLE}
+        flows = {name: flow(value) for name, value in flows_ml_per_h.items()}
+        return self.advance(now, seen, flows, induced)
+
+    def advance(
+        self,
+        now: float,
+        seen: Mapping[str, float | None],
+        flows: Mapping[str, float],
+        induced: bool,
+    ) -> Estimate:
+        """Do what ``update`` does with readings and flows that have been judged already."""
         if self._estimate is not None and now <= self._time:
             return self._estimate
         if not math.isfinite(now):
@@ -171,8 +186,6 @@ class Estimator:
         span = 0.0 if first else min(now - self._time, GAP_MAX_S)
         if first:
             self._fresh = now
-        seen = {name: good(name, readings) for name in PLAUSIBLE}
-        flows = {name: flow(value) for name, value in flows_ml_per_h.items()}
         self._time = now
         self._watch_oxygen(seen.get("do"), span)
         feed = self._meter.update(seen.get("feed_weight"), flows.get("feed", 0.0), span / 3600.0)
@@ -203,6 +216,46 @@ class Estimator:
         else:
             rejected = self._judge(now, span)
         return self._report(now, span, flows, rejected)
+
+    def copy(self) -> "Estimator":
+        """Return another that believes the same and goes its own way from here."""
+        other = copy(self)
+        other._x, other._cov = list(self._x), self._cov[:]
+        other._meter, other._rejections = self._meter.copy(), list(self._rejections)
+        return other
+
+    @property
+    def time(self) -> float:
+        """Time of the last update, s since 1970 UTC; NaN before the first."""
+        return self._time
+
+    def assay(self, quantity: str, value: float, sd: float) -> tuple[float, float]:
+        """Take in what a laboratory found in the broth as it is now, if it can be believed.
+
+        Args:
+            quantity: a key of ``ASSAYED``.
+            value: g/L.
+            sd: standard deviation of the result, g/L.
+
+        Returns:
+            What was expected, g/L, and by how many standard deviations the result is off; beyond
+            ``ASSAY_GATE`` nothing has changed.
+        """
+        i, n, cov = ASSAYED[quantity], N_STATES, self._cov
+        column = [cov[k * n + i] for k in range(n)]
+        spread = column[i] + sd * sd
+        expected, innovation = self._x[i], value - self._x[i]
+        sigmas = abs(innovation) / math.sqrt(spread)
+        if sigmas > ASSAY_GATE:
+            return expected, sigmas
+        for k, shared in enumerate(column):
+            gain = shared / spread
+            self._x[k] += gain * innovation
+            for j in range(n):  # what Joseph's form becomes for one measurement
+                cov[k * n + j] -= gain * column[j]
+        for k in (X, S, A, P):
+            self._x[k] = max(self._x[k], 0.0)
+        return expected, sigmas
 
     def _watch_oxygen(self, do: float | None, span: float) -> None:
         """Filter the probe for its slope; the level is used as it is."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from copy import copy
 
 FACTOR_SD = 0.05  # pumps are calibrated to 1-5 %
 FACTOR_PACE = 0.01  # per square root of an hour: tubing wears
@@ -64,6 +65,12 @@ class FeedMeter:
         self._mass += gain_m * innovation
         self.factor = min(max(self.factor + gain_f * innovation, 0.7), 1.3)
         self._p = [mm * (1.0 - gain_m), mf * (1.0 - gain_m), ff - gain_f * mf]
+
+    def copy(self) -> "FeedMeter":
+        """Return another of the same state."""
+        other = copy(self)
+        other._p = list(self._p)
+        return other
 
     def as_tuple(self) -> tuple[float, ...]:
         """Return its state as numbers."""

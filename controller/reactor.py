@@ -12,6 +12,7 @@ from controller.assemble import build_guard
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import facts_of
 from controller.feedback import UNKNOWN, Culture
+from controller.hindsight import Hindsight
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.laboratory import Entry, Laboratory, Result
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
@@ -142,6 +143,8 @@ class Reactor(Outputs):
         self._estimate_at = now
         readings = {m: samples[t] for m, t in self.settings.measured.items() if t in samples}
         self.estimate = self._estimator.update(now, readings, flows, self._induced)
+        for text in self._estimator.news():
+            self._tell(Event(now, "estimator", Kind.NOTE, self.name, text))
         self._take_estimate(self.estimate)
 
     def _run_recipe(self, now: float, samples: Mapping[str, Sample]) -> None:
@@ -310,7 +313,15 @@ class Reactor(Outputs):
     def enter_result(self, entry: Entry, now: float, who: str) -> Result:
         """Take a result of the laboratory in, see ``Laboratory.enter``."""
         began = self._started if self.batch_id else math.inf
-        return self.laboratory.enter(entry, now, self.batch_id, began, who)
+        result = self.laboratory.enter(entry, now, self.batch_id, began, who)
+        if self._estimator is None or self.runner is None:
+            return result
+        self._estimator.drop(result.corrects)
+        cv = self.laboratory.analytes[result.analyte].cv
+        if why := self._estimator.take(result, cv):
+            text = f"{result.analyte}, result {result.number}: {why}"
+            self._tell(Event(now, "estimator", Kind.NOTE, self.name, text))
+        return result
 
     def record(self, now: float) -> list[Sample]:
         """Return the controller's own samples of this scan."""
@@ -455,20 +466,19 @@ class Reactor(Outputs):
         bands = {n: loop.settings.band for n, loop in self.loops.items()}
         return {n: LoopKpi(band) for n, band in bands.items() if band is not None}
 
-    def _new_estimator(self) -> Estimator | None:
+    def _new_estimator(self) -> Hindsight | None:
         model = self.settings.model
         if model is None:
             return None
-        return Estimator(
-            EstimatorSettings(
-                organism=model.organism,
-                vessel=model.vessel,
-                volume_l=model.volume_l,
-                biomass_g_per_l=model.biomass_g_per_l,
-                substrate_g_per_l=model.substrate_g_per_l,
-                feed_substrate_g_per_l=model.feed_substrate_g_per_l,
-            )
+        settings = EstimatorSettings(
+            organism=model.organism,
+            vessel=model.vessel,
+            volume_l=model.volume_l,
+            biomass_g_per_l=model.biomass_g_per_l,
+            substrate_g_per_l=model.substrate_g_per_l,
+            feed_substrate_g_per_l=model.feed_substrate_g_per_l,
         )
+        return Hindsight(Estimator(settings))
 
     def _take_estimate(self, estimate: Estimate) -> None:
         self.intervals = {k: (estimate.value(k), estimate.sd(k)) for k in ESTIMATES}

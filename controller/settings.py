@@ -107,6 +107,7 @@ class AnalyteSettings(Settings):
     low: float = 0.0
     high: float = Field(description="what is above is refused: a factor of ten is soon typed")
     max_age_h: Positive = 168.0
+    cv: float = Field(0.05, gt=0, lt=1, description="standard deviation of a result, as a share")
 
     @model_validator(mode="after")
     def _check(self) -> "AnalyteSettings":

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from controller.estimator import NAMES, Estimate, Estimator, EstimatorSettings
 from controller.feed_meter import FeedMeter
+from controller.hindsight import Hindsight
 from drivers.point import Quality, Sample, Tag, bad
 from sim.vessel import Vessel
 
@@ -32,7 +33,7 @@ class Twin:
 
     def __init__(self, seed: int, blind: Blind = nobody) -> None:
         self.vessel = Vessel("ecoli", "5l", seed)
-        self.estimator = Estimator(EstimatorSettings())
+        self.estimator: Estimator | Hindsight = Estimator(EstimatorSettings())
         self.blind = blind
         self.estimate = self.estimator.update(0.0, self.readings(0.0), {}, induced=False)
         self.stirrer, self.air, self.base, self.heat = 300.0, 1.0, 0.0, 0.0

@@ -1,0 +1,185 @@
+"""What a late result of the laboratory would have changed: back to the sample, and forward again.
+
+A result comes hours after its sample. The soft sensor is taken back to when the broth was taken,
+takes the result in there, and goes through everything that was read since: what it then believes
+is what it would believe had the result been there at once. The replay goes on beside the updates,
+some rows each time, so that no scan waits for it.
+
+Source: of the idea, D. Simon, Optimal State Estimation (Wiley, 2006), 10.5.
+"""
+
+import math
+from array import array
+from bisect import bisect_right, insort
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from controller.estimator import ASSAY_GATE, ASSAYED, Estimate, Estimator
+from controller.laboratory import Result
+from controller.readings import PLAUSIBLE, flow, good
+from drivers.point import Sample
+
+MEMORY_S = 30 * 3600.0
+SNAPSHOT_S = 600.0
+LOT = 60  # rows that are gone through at each update: 5 ms
+PUMPS: Final[tuple[str, ...]] = ("feed", "acid", "base", "antifoam", "inducer")
+
+
+@dataclass(slots=True)
+class Assay:
+    """A result on its way into the soft sensor.
+
+    Attributes:
+        result: what was entered.
+        sd: its standard deviation.
+        taken: whether it was believed when it was last come by; ``None`` before.
+    """
+
+    result: Result
+    sd: float
+    taken: bool | None = None
+
+
+class Hindsight:
+    """A soft sensor that takes late results in.
+
+    Args:
+        estimator: not yet updated, or resumed.
+    """
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        self._behind: Estimator | None = None  # replays the past
+        self._rows: deque[tuple[float, array[float]]] = deque()
+        self._times: list[float] = []  # of the snapshots: of the last row that is in each
+        self._snapshots: list[Estimator] = []
+        self._assays: list[Assay] = []
+        self._news: list[str] = []
+
+    def resume(self, state: Mapping[str, object], now: float) -> bool:
+        """Continue from a stored estimate, see ``Estimator.resume``; what was before is gone."""
+        return self._estimator.resume(state, now)
+
+    def update(
+        self,
+        now: float,
+        readings: Mapping[str, Sample],
+        flows_ml_per_h: Mapping[str, float],
+        induced: bool,
+    ) -> Estimate:
+        """Update the soft sensor, see ``Estimator.update``, and go on with a replay."""
+        seen = [good(name, readings) for name in PLAUSIBLE]
+        flows = [flow(flows_ml_per_h.get(name, 0.0)) for name in PUMPS]
+        row = array("d", [math.nan if v is None else v for v in seen])
+        row.extend((*flows, float(induced)))
+        if self._behind is None:
+            self._keep(self._estimator, now)
+        self._rows.append((now, row))
+        estimate = self._advance(self._estimator, now, row)
+        self._forget(now - MEMORY_S)
+        return self._replay(now) or estimate
+
+    def take(self, result: Result, cv: float) -> str:
+        """Take a result in; return why that cannot be, or nothing.
+
+        Args:
+            result: of the laboratory.
+            cv: standard deviation of such results, as a share.
+        """
+        if result.analyte not in ASSAYED:
+            return f"{result.analyte} is recorded; the soft sensor has no use for it"
+        if not self._times or result.t_sampled < self._times[0]:
+            return "the sample is older than what the soft sensor remembers; it is only recorded"
+        sd = 0.5 * result.value if result.below_limit else cv * result.value + 0.01
+        insort(self._assays, Assay(result, sd), key=_sampled)
+        self._go_back(result.t_sampled)
+        return ""
+
+    def drop(self, number: int) -> None:
+        """Undo what a result did: it has been corrected."""
+        for assay in self._assays:
+            if assay.result.number == number:
+                self._assays.remove(assay)
+                self._go_back(assay.result.t_sampled)
+                return
+
+    def news(self) -> list[str]:
+        """Return what became of results since the last call, a line each."""
+        told, self._news = self._news, []
+        return told
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the past is gone through again."""
+        return self._behind is not None
+
+    def _forget(self, before: float) -> None:
+        while self._rows and self._rows[0][0] < before:
+            self._rows.popleft()
+        while self._times and self._times[0] < before:
+            del self._times[0], self._snapshots[0]
+        while self._assays and self._assays[0].result.t_sampled < before:
+            del self._assays[0]
+
+    def _keep(self, estimator: Estimator, now: float) -> None:
+        """Keep a copy from time to time, before the row of ``now``."""
+        if math.isnan(estimator.time):
+            return
+        if not self._times or now - self._times[-1] >= SNAPSHOT_S:
+            self._times.append(estimator.time)
+            self._snapshots.append(estimator.copy())
+
+    def _advance(self, estimator: Estimator, now: float, row: "array[float]") -> Estimate:
+        """Take in the results of before ``now``, then the row of then."""
+        for assay in self._assays:
+            if estimator.time <= assay.result.t_sampled < now:
+                self._believe(estimator, assay)
+        seen = {n: None if v != v else v for n, v in zip(PLAUSIBLE, row, strict=False)}
+        flows: dict[str, float] = dict(zip(PUMPS, row[len(PLAUSIBLE) : -1], strict=True))
+        return estimator.advance(now, seen, flows, bool(row[-1]))
+
+    def _believe(self, estimator: Estimator, assay: Assay) -> None:
+        r = assay.result
+        value = 0.5 * r.value if r.below_limit else r.value
+        expected, sigmas = estimator.assay(r.analyte, value, assay.sd)
+        taken = sigmas <= ASSAY_GATE
+        if taken is assay.taken:
+            return
+        assay.taken = taken
+        at = datetime.fromtimestamp(r.t_sampled).astimezone().strftime("%H:%M")
+        less = "< " if r.below_limit else ""
+        what = f"{r.analyte} {less}{r.value:g} {r.unit} of {at} (result {r.number})"
+        why = f"{expected:.3g} {r.unit} were expected, {sigmas:.1f} standard deviations away"
+        self._news.append(f"{what} is {'taken in' if taken else 'not believed'}: {why}")
+
+    def _go_back(self, time: float) -> None:
+        """Begin again from the last copy that knows nothing of ``time`` yet."""
+        k = max(bisect_right(self._times, time) - 1, 0)
+        if self._behind is not None and self._behind.time <= time:
+            return  # the replay comes by
+        del self._times[k + 1 :], self._snapshots[k + 1 :]
+        self._behind = self._snapshots[k].copy()
+
+    def _replay(self, now: float) -> Estimate | None:
+        """Go through some rows; return the new estimate when the present is reached."""
+        behind = self._behind
+        if behind is None:
+            return None
+        times = [time for time, _ in self._rows]
+        first = bisect_right(times, behind.time)
+        estimate: Estimate | None = None
+        for k in range(first, min(first + LOT, len(times))):
+            time, row = self._rows[k]
+            self._keep(behind, time)
+            estimate = self._advance(behind, time, row)
+        if behind.time < now:
+            return None
+        self._estimator, self._behind = behind, None
+        return estimate
+
+
+def _sampled(assay: Assay) -> float:
+    return assay.result.t_sampled

@@ -1,0 +1,117 @@
+"""Late results of the laboratory, on the simulated vessel."""
+
+import re
+from functools import cache
+
+import pytest
+
+from controller.estimator import Estimate, Estimator, EstimatorSettings
+from controller.hindsight import LOT, Hindsight
+from controller.laboratory import Result
+from tests.controller.test_estimator import Twin
+
+
+def result(
+    analyte: str, value: float, hours: float, number: int = 1, below: bool = False
+) -> Result:
+    t = hours * 3600.0
+    return Result(number, "b", analyte, value, "g/L", below, t, t, t, "ana")
+
+
+def watched(seed: int = 3) -> tuple[Twin, Hindsight]:
+    """Return a vessel whose estimator remembers."""
+    twin = Twin(seed)
+    hindsight = Hindsight(Estimator(EstimatorSettings()))
+    twin.estimator = hindsight
+    twin.estimate = hindsight.update(0.0, twin.readings(0.0), {}, induced=False)
+    return twin, hindsight
+
+
+@cache
+def run(*entries: tuple[float, Result | int], hours: float = 1.0) -> tuple[Estimate, list[str]]:
+    """Return the estimate at the end and what was told; results, or their ends, at their hours."""
+    twin, hindsight = watched()
+    for at, what in entries:
+        twin.run(at)
+        if isinstance(what, int):
+            hindsight.drop(what)
+        else:
+            assert hindsight.take(what, 0.05) == ""
+    twin.run(hours)
+    assert not hindsight.replaying
+    return twin.estimate, hindsight.news()
+
+
+def same(a: Estimate, b: Estimate) -> None:
+    assert a.mean == pytest.approx(b.mean, rel=1e-12, abs=1e-14)
+    assert a.cov == pytest.approx(b.cov, rel=1e-9, abs=1e-14)
+
+
+DRY = result("dry_weight", 0.6, 0.3)
+SUGAR = result("glucose", 9.0, 0.5, number=2)
+
+
+def test_a_late_result_does_what_it_would_have_done_at_once() -> None:
+    at_once, _ = run((0.3, DRY))
+    late, told = run((0.8, DRY))
+    never, _ = run()
+    same(late, at_once)
+    assert abs(late.mean[0] - never.mean[0]) > 1e-3
+    assert len(told) == 1
+    assert re.match(r"dry_weight 0\.6 g/L of \d\d:18 \(result 1\) is taken in: ", told[0])
+    assert "g/L were expected" in told[0]
+
+
+def test_results_may_come_in_any_order() -> None:
+    first, _ = run((0.6, DRY), (0.7, SUGAR))
+    second, _ = run((0.6, SUGAR), (0.7, DRY))
+    while_replaying, _ = run((0.8, SUGAR), (0.8, DRY))
+    same(first, second)
+    same(first, while_replaying)
+
+
+def test_what_is_corrected_was_never_there() -> None:
+    right = result("dry_weight", 0.55, 0.3, number=3)
+    corrected, _ = run((0.6, DRY), (0.8, 1), (0.8, right))
+    only, _ = run((0.6, right))
+    same(corrected, only)
+
+
+def test_a_factor_of_ten_is_not_believed_and_changes_nothing() -> None:
+    wrong, told = run((0.8, result("dry_weight", 5.0, 0.3)))
+    never, _ = run()
+    same(wrong, never)
+    assert re.match(r"dry_weight 5 g/L of \d\d:18 \(result 1\) is not believed: ", told[0])
+    assert "standard deviations away" in told[0]
+
+
+def test_below_the_limit_is_half_of_it_give_or_take() -> None:
+    below, told = run((0.8, result("acetate", 0.05, 0.5, below=True)))
+    assert "acetate < 0.05 g/L" in told[0]
+    assert 0.0 <= below.value("acetate_g_per_l") < 0.2
+
+
+def test_what_cannot_be_used_is_said() -> None:
+    twin, hindsight = watched()
+    twin.run(0.5)
+    assert hindsight.take(result("od", 5.0, 0.2), 0.05).startswith("od is recorded; the soft")
+    assert hindsight.take(result("acetate", 5.0, -1.0), 0.05).startswith("the sample is older")
+    assert not hindsight.replaying
+
+
+def test_a_replay_takes_its_time_and_the_present_goes_on() -> None:
+    """Nothing is lost of what is read meanwhile, and no update does more than a lot."""
+    twin, hindsight = watched()
+    twin.run(1.0)
+    hindsight.take(DRY, 0.05)
+    steps = 0
+    while hindsight.replaying:
+        before = twin.estimate.time
+        twin.run(twin.vessel.time / 3600.0 + 1e-3)
+        assert twin.estimate.time > before
+        steps += 1
+    rows = (1.0 - 0.17) * 360  # since the copy before the sample, at most 600 s before
+    assert rows / LOT / 1.2 <= steps <= rows / LOT * 1.2 + 2
+    twin.run(1.1)
+    at_once, _ = run((0.3, DRY), hours=1.1)
+    same(twin.estimate, at_once)
