@@ -9,8 +9,9 @@ from controller.facts import PlantFacts
 from controller.feed_laws import law_of
 from controller.feeds import Feeds
 from controller.phase import DoseRun
+from controller.recipe_condition import planned_end
 from controller.recipe_file import Dose, ModeName, Phase, Recipe
-from controller.transition import Until, planned_end, until_of
+from controller.transition import Until, until_of
 
 HOUR_S = 3600.0
 PROFILE_H = 1 / 12  # how finely a feed profile is told to the optimiser

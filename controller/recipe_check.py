@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from controller.facts import LoopFacts, PlantFacts
 from controller.feed_settings import FeedLaw
+from controller.recipe_condition import Condition
 from controller.recipe_file import Dose, ModeName, Phase, Recipe
-from controller.transition import Condition
 from drivers.point import Tag
 
 

@@ -8,8 +8,8 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from controller.config import ConfigError, Settings, read_toml, validate
 from controller.feed_settings import FeedLaw
+from controller.recipe_condition import Condition
 from controller.recipe_parameters import Parameter, chosen, filled
-from controller.transition import Condition
 
 NO_VALUES: Mapping[str, float] = {}
 ModeName = Literal["OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER"]

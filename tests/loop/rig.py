@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -276,6 +276,7 @@ class Rig:
         drivers: what stands around a device's driver, by device; then every device is read by a
             task of its own, as on real sockets.
         vessels_of: another rig, whose controller is dead; its vessels, time and state live on.
+        clean: reactors that their recipe is to inoculate.
     """
 
     def __init__(
@@ -287,6 +288,7 @@ class Rig:
         planner: Callable[[SimClock], Planner] | None = None,
         drivers: Mapping[str, Callable[[Driver], Driver]] | None = None,
         vessels_of: "Rig | None" = None,
+        clean: Collection[str] = (),
     ) -> None:
         self.plant = plant
         start = EPOCH if vessels_of is None else vessels_of.clock.now()
@@ -294,7 +296,8 @@ class Rig:
         self.journal = Journal()
         self.store = store or self.journal
         if vessels_of is None:
-            self.tampered = {n: Tampered(v) for n, v in bioreactors(plant, seed, start).items()}
+            found = bioreactors(plant, seed, start, clean)
+            self.tampered = {n: Tampered(v) for n, v in found.items()}
         else:
             self.tampered = {n: Tampered(t.vessel) for n, t in vessels_of.tampered.items()}
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
