@@ -121,11 +121,15 @@ class Progress:
 
     @property
     def planned_end_h(self) -> float | None:
-        """Batch age at which the last phase that ends will end, h; ``None``: nobody knows."""
-        last = len(self.recipe.phase) - 1
-        while last > 0 and self.recipe.phase[last].until is None:
-            last -= 1
-        return self._planned_end(last)
+        """Batch age at which the last phase that has a planned end will end, h.
+
+        What comes after it, harvest and cleaning, lasts as long as people take. ``None``: nobody
+        knows.
+        """
+        for index in reversed(range(self._index, len(self.recipe.phase))):
+            if (end := self._planned_end(index)) is not None:
+                return end
+        return None
 
     @property
     def planned_induction_h(self) -> float | None:

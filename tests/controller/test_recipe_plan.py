@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.feeding import Exponential
+from controller.recipe_file import RecipeError
 from tests.controller.recipes import HOUR, Batch, do, ecoli, recipe
 
 
@@ -61,3 +62,52 @@ def test_induction_that_happened_is_where_it_happened() -> None:
     batch.run(1, measured=do(70))
     assert batch.runner.planned_induction_h == pytest.approx(0.5)
     assert batch.out.induced
+
+
+def test_the_plan_of_a_recipe_that_inoculates_counts_from_there() -> None:
+    batch = Batch(
+        recipe(
+            {"until": {"confirm": "sterile?"}},
+            {"until": {"phase_h": 0.5}, "inoculates": True},
+            {"until": {"batch_h": 2.0}, "feeds": {"feed": {"kind": "constant", "flow": 20.0}}},
+            {"until": {"phase_h": 1.0}, "induces": True},
+            {"until": {"confirm": "harvested?"}},
+        )
+    )
+    runner = batch.runner
+    batch.run(3600)
+    assert (runner.inoculated, runner.age_h(batch.now)) == (False, 0.0)
+    assert (runner.planned_end_h, runner.planned_induction_h) == (3.0, 2.0)
+    runner.confirm(batch.now, "ana")
+    batch.run(1801)
+    assert (runner.inoculated, runner.phase) == (True, "p2")
+    batch.run(1800)
+    assert runner.age_h(batch.now) == pytest.approx(0.5, abs=0.001)
+    assert (runner.planned_end_h, runner.planned_induction_h) == (3.0, 2.0)
+    assert batch.out.feeds["feed"] == 20.0
+    out = batch.restarted(60.0)
+    assert out.feeds["feed"] == 20.0
+    assert batch.runner.inoculated
+    batch.runner.resume(batch.now)
+    batch.run(3 * 3600)
+    assert batch.runner.phase == "p4"
+    assert batch.runner.planned_end_h is None  # people take as long as they take
+
+
+@pytest.mark.parametrize(
+    ("phases", "line"),
+    [
+        (
+            [{"until": {"batch_h": 1}}, {"until": {"phase_h": 1}, "inoculates": True}, {}],
+            "phase.0 (p0).until.batch_h: not allowed before the vessel is inoculated; phase_h",
+        ),
+        (
+            [{"until": {"phase_h": 1}, "inoculates": True}] * 2,
+            "phase: inoculates is not allowed more than once",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(phases: list[dict[str, object]], line: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        recipe(*phases)
+    assert f"r.toml: {line}" in raised.value.lines
