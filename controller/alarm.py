@@ -140,6 +140,7 @@ class Alarm:
             "priority": c.priority.name.lower(),
             "severity": int(c.priority),
             "state": self.state,
+            "retain": self.state is not State.NORMAL,
             "active": self.active,
             "acknowledged": self.acknowledged,
             "first_out": self.first_out,

@@ -118,15 +118,17 @@ def _system(plant: PlantSettings) -> Iterator[Definition]:
     for name, device in plant.device.items():
         of = {tag.name.partition(".")[0] for tag in device.tags}
         reactor = of.pop() if len(of) == 1 else ""
-        codes = {"device": high if device.required else medium}
+        # loops fall back by themselves when a device is lost; outputs that are not known to be safe
+        # are what somebody must go and look at now
+        codes = {"device": medium if device.required else low}
         if any(tag.safe is not None for tag in device.tags):
-            codes |= {"write": medium, "safe": high}
+            codes |= {"write": low, "safe": high}
         if device.watchdog is not None:
             codes["watchdog"] = medium
         for code, priority in codes.items():
             delay_s = ARM_S if code == "watchdog" else 0.0
             yield Definition(f"{name}.{code}", name, code, priority, reactor, reactor, delay_s)
-    yield Definition("store", "store", "store", high)
+    yield Definition("store", "store", "store", medium)
     params = {"span_s": f"{SCAN_SPAN_S:g}"}
     yield Definition("scan", "scan", "scan", low, params=params)
 
@@ -134,7 +136,7 @@ def _system(plant: PlantSettings) -> Iterator[Definition]:
 def _always(name: str, reactor: ReactorSettings) -> Iterator[Definition]:
     """Yield what can be wrong with a reactor, whatever its plant file says of alarms."""
     medium, low = Priority.MEDIUM, Priority.LOW
-    for code, priority in (("restart", medium), ("recipe", low), ("stopped", medium)):
+    for code, priority in (("restart", medium), ("recipe", low), ("stopped", low)):
         yield Definition(f"{name}.{code}", name, code, priority, name, name)
     for key, lock in alarmed_interlocks(reactor).items():
         full, priority = f"{name}.{key}", Priority[lock.priority.upper()]

@@ -325,6 +325,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "too many log-ins at once; try again in a moment",
         "登录请求过多，请稍后再试",
     ),
+    "flood": (
+        "too many log-ins from there; try again in {seconds} s",
+        "登录尝试过于频繁，请 {seconds} 秒后再试",
+    ),
     "log_in": ("log in first", "请先登录"),
     "csrf": (
         "the page's own token is missing; load the page again",

@@ -38,7 +38,7 @@ class InterlockSettings(Settings):
     at_least: dict[str, float] = Field(default_factory=dict, description="in their unit")
     no_start: tuple[str, ...] = Field((), description="stay at rest if they are")
     on_bad: Literal["trip", "hold"] = "trip"
-    priority: PriorityName = Field("medium", description="of the alarm while it is tripped")
+    priority: PriorityName = Field("low", description="of the alarm while it is tripped")
     bad_s: float = Field(30.0, ge=0, description="s without a usable reading before it trips")
     latch: bool = Field(False, description="stays tripped until somebody resets it")
     bypass_max_min: float | None = Field(

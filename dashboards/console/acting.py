@@ -152,7 +152,7 @@ class Acting:
             raise RefusedError(422, said("names_himself"))
         by = {"who": user.name, "role": user.role.word}
         try:
-            answer = await self._client.post(f"/{path}", json={**body, **by})
+            answer = await self._client.post(f"/{quote(path)}", json={**body, **by})
         except (httpx.HTTPError, OSError) as error:
             why = str(error) or type(error).__name__
             raise RefusedError(503, said("silent", why=why)) from None
@@ -217,6 +217,8 @@ async def sent(request: Request) -> dict[str, Any]:
             if len(body) > BODY_MAX:
                 raise RefusedError(413, said("too_long", most=BODY_MAX))
         found: object = json.loads(body or b"{}")
+        # what JSON cannot say again, NaN and half characters, could not be passed on
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError, ClientDisconnect):
         raise RefusedError(422, said("unreadable")) from None
     if not isinstance(found, dict):
@@ -259,7 +261,7 @@ def add_routes(app: FastAPI, acting: Acting) -> None:
                 acting.tell(name, Role.VIEWER, "locked out", "locked", str(error))
             raise RefusedError(401, error.args[0]) from None
         except BusyError as error:
-            raise RefusedError(503, error.args[0]) from None
+            raise RefusedError(429, error.args[0]) from None
 
     @app.post("/api/setup")
     async def set_up(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -269,7 +271,7 @@ def add_routes(app: FastAPI, acting: Acting) -> None:
         except UserError as error:
             raise RefusedError(403, error.args[0]) from None
         except BusyError as error:
-            raise RefusedError(503, error.args[0]) from None
+            raise RefusedError(429, error.args[0]) from None
 
     @app.post("/api/logout")
     async def log_out(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -282,7 +284,7 @@ def add_routes(app: FastAPI, acting: Acting) -> None:
     @app.get("/api/recipes/{reactor}")
     async def recipes(request: Request, reactor: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         acting.viewer(request)
-        return await acting.ask(f"/recipes/{quote(reactor, safe='')}")
+        return await acting.ask(f"/recipes/{quote(reactor)}")
 
     @app.post("/api/command/{path:path}")
     async def command(request: Request, path: str) -> Response:  # pyright: ignore[reportUnusedFunction]

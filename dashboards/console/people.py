@@ -150,7 +150,7 @@ async def _hashing(acting: Acting, work: Callable[[], User]) -> User:
     except DeniedError as error:
         raise RefusedError(403, error.args[0]) from None
     except BusyError as error:
-        raise RefusedError(503, error.args[0]) from None
+        raise RefusedError(429, error.args[0]) from None
     except UserError as error:
         raise RefusedError(422, error.args[0]) from None
 

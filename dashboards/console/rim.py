@@ -1,12 +1,14 @@
 """What every request must be and every answer carries, before any page is reached."""
 
 import re
+from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.said import Said, answer, said
+from dashboards.console.flood import Flood
 
 HEADERS = {
     "content-security-policy": (
@@ -22,6 +24,7 @@ HEADERS = {
 POSTED = (
     "/api/login", "/api/setup", "/api/logout", "/api/active", "/api/password", "/api/language",
 )  # fmt: skip
+TRIED = ("/api/login", "/api/setup")  # what a stranger may try, so often
 POSTED_BELOW = ("/api/command/", "/api/users/")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -32,8 +35,9 @@ class Rim:
     """Lets through only what a page asks that this console itself has served.
 
     A foreign site whose name was made to point at this machine (DNS rebinding) is told by its
-    ``Host`` header; its page could otherwise read the plant through the operator's browser. What
-    is posted must come from a page of the same origin, to one of the paths that take something.
+    ``Host`` header; its page could otherwise read the plant through the operator's browser. A flood
+    of log-ins is refused before its body is read. What is posted must come from a page of the same
+    origin, to one of the paths that take something.
 
     Args:
         app: what is behind it.
@@ -46,6 +50,7 @@ class Rim:
     ) -> None:
         self._app = app
         self._hosts = hosts
+        self._flood = Flood()
         self._scheme = "https" if secure else "http"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,9 +91,12 @@ class Rim:
         if origins != [ours]:
             origin = ", ".join(origins) or "missing"
             return _refused(403, said("origin", origin=origin, allowed=ours))
+        if path in TRIED and (wait := self._flood.wait_s((scope.get("client") or ("",))[0])):
+            return _refused(429, said("flood", seconds=wait), {"retry-after": str(wait)})
         return None
 
 
-def _refused(status: int, line: Said) -> JSONResponse:
-    headers = {"allow": "GET, HEAD"} if status == 405 else None
+def _refused(status: int, line: Said, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    if status == 405:
+        headers = {"allow": "GET, HEAD"}
     return JSONResponse(answer(ValueError(line)), status_code=status, headers=headers)

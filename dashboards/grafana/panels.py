@@ -249,6 +249,28 @@ def link(title: str, url: str, *, keep: bool = False) -> Json:
     }
 
 
+def annotation(name: str, query: str, text: str, tags: str) -> Json:
+    """Return marks on every trend, where ``query`` has a row.
+
+    Args:
+        name: as the board's switch shows it.
+        query: what asks for them.
+        text: the column that is shown.
+        tags: the column of their tags.
+    """
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": ABNORMAL,
+        "query": query,
+        "fromAnnotations": True,
+        "textColumn": text,
+        "tagsColumn": tags,
+    }
+
+
 def board(
     *,
     title: str,
@@ -258,6 +280,7 @@ def board(
     variables: Sequence[Any],
     links: Sequence[Json],
     panels: Sequence[Any],
+    annotations: Sequence[Json] = (),
 ) -> Json:
     """Return a whole board as plain classic JSON."""
     made = core.Dashboard(
@@ -267,7 +290,7 @@ def board(
         tags=list(tags),
         editable=False,
         graphTooltip=1,  # one crosshair on all panels
-        annotations=core.Annotations(),
+        annotations=core.Annotations(list(annotations)),
         links=list(links),
         panels=list(panels),
         refresh="5s",

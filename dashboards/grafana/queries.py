@@ -37,6 +37,11 @@ def alarms() -> str:
     )
 
 
+def alarms_begun() -> str:
+    """Return each alarm at the moment at which it began, with its id and its priority."""
+    return f'SELECT "state", "id", "priority" FROM "{ALARMS}" WHERE {_SCOPE} AND "state" = 3'
+
+
 def quality(field: str) -> str:
     """Return the worst quality of each bucket: 0 BAD, 1 UNCERTAIN, 2 GOOD, null without contact.
 

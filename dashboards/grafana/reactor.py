@@ -15,6 +15,7 @@ from dashboards.grafana.panels import (
     Place,
     Series,
     address,
+    annotation,
     board,
     heading,
     link,
@@ -91,6 +92,7 @@ def reactor(language: str) -> Json:
             link(t["operate"], "${console}/#${reactor}"),
             link(t["other_language"], f"/d/{uid(other)}", keep=True),
         ],
+        annotations=[annotation(t["alarms.begun"], queries.alarms_begun(), "id", "priority")],
         panels=[*_state(t), *_loops(t), *_estimates(t), *_trust(t), *_alarms(t)],
     )
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from controller.alarm import Priority
+from controller.alarm_table import definitions
 from controller.assemble import build_loops
 from controller.config import ConfigError
 from controller.device_settings import DeviceSettings
@@ -17,6 +19,10 @@ from controller.plant import Plant, load_plant
 from controller.recipe_check import check
 from controller.recipe_file import Recipe, RecipeError, load_recipe
 from controller.third_party import require_third_party
+
+# ISA-18.2, of the alarms that a plant can have, %; what is left is high and critical
+GUIDELINE = {Priority.LOW: 80, Priority.MEDIUM: 15}
+FAR = 10  # percentage points
 
 
 def run(
@@ -99,12 +105,23 @@ def describe(plant: Plant, recipe: Recipe | None) -> dict[str, str | int | list[
         about[f"{name} optimiser"] = (
             f"every {reactor.optimiser.period_s:g} s" if reactor.optimiser else "none"
         )
+    about["alarms"] = _alarms(plant)
     if s.influx.enabled:
         about["influx"] = f"{s.influx.url}, bucket {s.influx.bucket}"
     if recipe is not None:
         about["recipe"] = recipe.name
         about["phases"] = [phase.name for phase in recipe.phase]
     return about
+
+
+def _alarms(plant: Plant) -> str:
+    """Return how many alarms a plant has and how their priorities are shared out."""
+    found = [definition.priority for definition in definitions(plant)]
+    low, medium = (round(100 * found.count(p) / len(found)) for p in GUIDELINE)
+    shares = f"{low} % low, {medium} % medium, {100 - low - medium} % high and critical"
+    far = max(abs(low - GUIDELINE[Priority.LOW]), abs(medium - GUIDELINE[Priority.MEDIUM]))
+    hint = "" if far <= FAR else "; about 80, 15 and 5 % let a person see what matters"
+    return f"{len(found)}: {shares}{hint}"
 
 
 def _device(device: DeviceSettings) -> str:

@@ -122,4 +122,7 @@ def test_the_priority_of_an_interlock_is_the_plants(tmp_path: Path) -> None:
     found = {c.id: c.priority for c in definitions(load_plant(tmp_path / "plant.toml"))}
     locks = {n: p for n, p in found.items() if n.endswith(".interlock")}
     assert locks.pop("R1.low_do.interlock") is Priority.CRITICAL
-    assert set(locks.values()) == {Priority.MEDIUM}
+    # the plant file says medium where the batch is lost within the hour; the rest has acted already
+    medium = {"R1.loss_of_air.interlock", "R1.no_agitation.interlock"}
+    assert {n for n, p in locks.items() if p is Priority.MEDIUM} == medium
+    assert set(locks.values()) == {Priority.MEDIUM, Priority.LOW}

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from controller.alarm_texts import CHINESE, ENGLISH, TEXTS
 from controller.alarms import Alarms
 from controller.loop import RefusedError
 from historian.events import Event, Kind
+from historian.reader import EventRow
 
 
 def definition(
@@ -266,3 +269,29 @@ def test_no_alarm_begins_or_ends_sooner_than_its_delays_allow(
             assert now - since >= (on_s if alarm.active else off_s)
         assert ("R1.x.high" in alarms.listed) == (alarm.state is not State.NORMAL)
         assert json.loads(json.dumps(alarms.as_state())) == alarms.as_state()
+
+
+def test_every_field_that_opc_ua_part_9_asks_for_is_in_the_record_of_a_change() -> None:
+    readme = Path(__file__).parents[2] / "controller" / "README.md"
+    table = readme.read_text(encoding="utf-8").partition("**OPC UA Part 9.**")[2]
+    table = table.partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ")][2:]
+    named = {name.strip() for names, _ in rows for name in names.split(",")}
+    assert {
+        "EventId", "ConditionId", "BranchId", "Severity", "Message", "Time", "Retain",
+        "ActiveState", "AckedState", "ConfirmedState", "ShelvingState", "SuppressedState",
+        "OutOfServiceState", "EnabledState", "Comment", "ClientUserId", "FirstInGroup",
+    } <= named  # fmt: skip
+    told: list[Event] = []
+    alarms = Alarms([Definition("R1.t.high", "R1.t", "high", Priority.HIGH)], told.append)
+    alarms.set("R1.t.high", True, 1.0, 39.0, limit=38, unit=" °C")
+    alarms.acknowledge("R1.t.high", 2.0, "ana", "seen")
+    alarms.set("R1.t.high", False, 3.0)
+    begun, seen, over = (event.data for event in told)
+    fields = {field for _, where in rows for field in re.findall(r"`data\.(\w+)`", where)}
+    assert len(fields) > 15
+    assert fields <= set(begun)
+    columns = {c for _, where in rows for c in re.findall(r"`(\w+)`", where)}
+    assert columns <= set(EventRow.__annotations__)
+    assert [data["retain"] for data in (begun, seen, over)] == [True, True, False]
+    assert [data["severity"] for data in (begun, seen, over)] == [700] * 3

@@ -1,6 +1,7 @@
 """Log-in, sessions and commands of the console: who is let in, and what goes on."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from fastapi import FastAPI
 
 from controller.said import said
-from controller.users import FAILURES_MAX, Users
+from controller.users import FAILURES_MAX, DeniedError, User, Users
 from dashboards.console.app import create_app
-from dashboards.console.door import IDLE_S, LIFE_S, WAITING_MAX, Door
+from dashboards.console.door import IDLE_S, LIFE_S, WAITING_MAX, BusyError, Door
+from dashboards.console.flood import BURST, KEPT, Flood
 from tests.dashboards.far_end import PASSWORD, PEOPLE, FarEnd
 
 ORIGIN = "http://127.0.0.1:8080"
@@ -247,16 +249,52 @@ async def test_the_first_engineer_is_made_with_the_token_and_only_once(
     await app.state.acting.aclose()
 
 
-async def test_a_flood_of_log_ins_is_turned_away_and_watching_goes_on(
+async def test_a_flood_of_log_ins_is_turned_away_unread_and_watching_goes_on(
     app: FastAPI, page: httpx.AsyncClient
 ) -> None:
     enter(app, page, "vic")
-    flood = [log_in(page, f"nobody{i}", "x") for i in range(WAITING_MAX + 40)]
+    door: Door = app.state.acting.door
+    hashed: list[str] = []
+
+    def refuse(name: str, password: str) -> User:  # what a hash costs is not asked here
+        hashed.append(name)
+        raise DeniedError(said("wrong"))
+
+    door.users.authenticate = refuse
+    flood = [log_in(page, f"nobody{i}", "x") for i in range(BURST + 40)]
     answers = await asyncio.gather(*flood, page.get("/api/state"))
     codes = [answer.status_code for answer in answers[:-1]]
-    assert codes.count(503) == 40
-    assert codes.count(401) == WAITING_MAX
+    assert set(codes) == {401, 429}
+    assert codes.count(401) == len(hashed) <= BURST
+    assert codes.count(429) >= 40
     assert answers[-1].status_code == 200
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["error_zh"]
+    assert int(answers[-2].headers["retry-after"]) >= 1
+
+
+def test_each_address_has_its_own_tries_and_gets_them_back() -> None:
+    timer = Timer()
+    flood = Flood(timer)
+    assert [flood.wait_s("10.0.0.1") for _ in range(BURST)] == [0] * BURST
+    assert flood.wait_s("10.0.0.1") == 1
+    assert flood.wait_s("10.0.0.2") == 0
+    timer.time += 1.0
+    assert [flood.wait_s("10.0.0.1") for _ in range(3)] == [0, 0, 1]
+    for i in range(KEPT + 10):  # no flood of addresses fills the memory
+        flood.wait_s(f"a{i}")
+    assert len(flood) == KEPT
+
+
+async def test_only_so_many_passwords_wait_to_be_checked(app: FastAPI) -> None:
+    door: Door = app.state.acting.door
+    go = threading.Event()
+    waiting = [asyncio.ensure_future(door.in_turn(go.wait)) for _ in range(WAITING_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError, match="too many log-ins at once"):
+        await door.in_turn(go.wait)
+    go.set()
+    assert await asyncio.gather(*waiting) == [True] * WAITING_MAX
 
 
 async def test_an_event_stream_ends_with_its_session(app: FastAPI, tmp_path: Path) -> None:

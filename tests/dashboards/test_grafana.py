@@ -266,7 +266,9 @@ def minute() -> str:
         else:
             own += ",do=30"
         lines.append(f"fermloop,site=demo,reactor=R1 {own} {START + second}")
-        lines.append(f"alarm,id=R1.do.low,site=demo,reactor=R1 state=3i {START + second}")
+        lines.append(
+            f"alarm,id=R1.do.low,priority=high,site=demo,reactor=R1 state=3i {START + second}"
+        )
         lines.append(f"fermloop,site=demo,reactor=R2 do=99,age=99 {START + second}")
         lines.append(f"fermloop,site=other,reactor=R1 do=98,age=98 {START + second}")
     return "\n".join(lines)
@@ -285,6 +287,17 @@ def test_every_query_of_the_board_is_bounded_and_answered(filled: InfluxServer) 
         answer = values(filled, query)
         assert any(value is not None for value in answer), query
         assert not any(value in (98, 99) for value in answer), query
+
+
+def test_alarms_mark_the_trends_where_they_begin(filled: InfluxServer) -> None:
+    for language in TEXTS:
+        (mark,) = reactor(language)["annotations"]["list"]
+        assert mark["name"] == TEXTS[language]["alarms.begun"]
+        assert mark["datasource"]["type"] == "influxdb"
+        (series,) = filled.query(as_grafana_asks(mark["query"]))
+        shown = dict(zip(series["columns"], series["values"][0], strict=True))
+        assert (shown["state"], shown[mark["textColumn"]]) == (3, "R1.do.low")
+        assert shown[mark["tagsColumn"]] == "high"
 
 
 def test_a_gap_stays_a_gap(filled: InfluxServer) -> None:

@@ -1,6 +1,7 @@
 """What a person types, what they get back, and with which exit code."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_check_says_what_the_files_hold(fermloop: Typed) -> None:
     assert lines["tags"] == "21"
     assert lines["phases"] == "batch, feed, induce, harvest"
     assert "R1-io (modbus_tcp at 127.0.0.1:5020)" in lines["devices"]
+    shares = r"\d+: 7\d % low, 1\d % medium, \d % high and critical"
+    assert re.fullmatch(shares, lines["alarms"])
+
+
+def test_check_says_where_the_priorities_of_alarms_are_far_from_the_guideline(
+    fermloop: Typed, tmp_path: Path
+) -> None:
+    text = PLANT.read_text(encoding="utf-8")
+    loud = re.sub(
+        r"(\[reactor\.R1\.interlock\.\w+\][^\n]*\n)(?:priority[^\n]*\n)?",
+        r'\1priority = "high"\n',
+        text,
+    )
+    (tmp_path / "plant.toml").write_text(loud, encoding="utf-8")
+    assert fermloop("check", tmp_path / "plant.toml") == 0
+    assert "high and critical; about 80, 15 and 5 % let a person see" in fermloop.out
 
 
 def test_check_answers_in_json(fermloop: Typed) -> None:

@@ -19,20 +19,42 @@ from historian.reader import SqliteReader
 pytestmark = pytest.mark.long
 
 FLOOD_S = 30.0
+WANTED = 1000  # log-ins a second
+PIPES = 8  # connections, each with so many requests under way
+AHEAD = 16
 
 
 async def flood(url: str) -> Counter[int]:
-    """Try to log in as fast as 50 connections can, and count the answers."""
-    answers: Counter[int] = Counter()
-    end = monotonic() + FLOOD_S
-    async with httpx.AsyncClient(base_url=url, headers={"origin": url}, timeout=60) as client:
+    """Try to log in a thousand times a second, and count the answers.
 
-        async def knock() -> None:
-            while monotonic() < end:
-                who = {"name": "nobody", "password": "x"}
-                answers[(await client.post("/api/login", json=who)).status_code] += 1
+    The requests are written as bytes and only the first line of each answer is read, so that the
+    stranger costs this machine less than the console does.
+    """
+    host, port = url.removeprefix("http://").split(":")
+    body = b'{"name":"nobody","password":"x"}'
+    head = f"POST /api/login HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {url}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    request, answers = head.encode() + body, Counter[int]()
+    begin = monotonic()
 
-        await asyncio.gather(*(knock() for _ in range(50)))
+    async def knock(pipe: int) -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        sent = 0
+        while (now := monotonic() - begin) < FLOOD_S:
+            due = max(0, min(AHEAD, int(now * WANTED / PIPES) - sent))
+            writer.write(request * due)
+            for _ in range(due):
+                answers[int((await reader.readline()).split()[1])] += 1
+                length = 0
+                while (line := await reader.readline()) != b"\r\n":
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                await reader.readexactly(length)
+            sent += due
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    await asyncio.gather(*(knock(pipe) for pipe in range(PIPES)))
     return answers
 
 
@@ -62,11 +84,12 @@ def test_a_flood_of_log_ins_costs_no_scan_and_a_safe_stop_gets_through(tmp_path:
                 )
                 before = next(state for state in known if state)
             answers = asyncio.run(flood(url))
-            assert set(answers) == {401, 503}
+            assert set(answers) == {401, 429}
             stopped = page.post("/api/command/safe-stop", json={"reason": "drill"})
             assert stopped.status_code == 200, stopped.text
             after = page.get("/api/state").json()["state"]
             print(f"{answers.total() / FLOOD_S:.0f} log-ins/s: {dict(answers)}")
+            assert answers.total() >= 0.9 * WANTED * FLOOD_S
             assert after["scans"] - before["scans"] >= FLOOD_S - 1
             assert after["scans_missed"] == before["scans_missed"]
         demo.send_signal(signal.SIGINT)

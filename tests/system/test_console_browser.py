@@ -53,7 +53,7 @@ def test_a_chinese_browser_gets_chinese(chromium: Browser, url: str) -> None:
 
 
 def test_the_language_is_switched_by_keyboard_and_remembered(chromium: Browser, url: str) -> None:
-    with watch(chromium, url) as w:
+    with watch(chromium, url, name="eva") as w:
         page = w.page
         button = page.get_by_role("button", name="Switch to Chinese")
         button.focus()
@@ -64,8 +64,12 @@ def test_the_language_is_switched_by_keyboard_and_remembered(chromium: Browser, 
         expect(page.locator("#optimiser h2")).to_have_text("优化器（先控）")
         page.reload()
         expect(page.locator("[data-loop=feed] h3")).to_have_text("补料")
-        page.get_by_role("button", name="切换为英文").click()
+        with page.expect_response("**/api/language"):
+            page.get_by_role("button", name="切换为英文").click()
         expect(page.locator("[data-loop=feed] h3")).to_have_text("Feed")
+    # it is the user's own: the next browser that he logs in with speaks it, whatever its own
+    with watch(chromium, url, locale="zh-CN", name="eva") as w:
+        expect(w.page.locator("[data-loop=feed] h3")).to_have_text("Feed")
 
 
 def test_values_follow_the_controller(chromium: Browser, url: str, far_end: FarEnd) -> None:
