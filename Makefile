@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 APT_TEST := influxdb nginx-light chromium libmodbus5
+APT_BENCH := stress-ng
 
 .PHONY: demo install test test-long accept nights interlock-tables bench-realtime lint lock clean system-tests \
   unhurried-tests real-time-tests opcua-peer
@@ -54,7 +55,8 @@ test: install system-tests
 	@$(MAKE) --no-print-directory real-time-tests
 	@echo "lint, unhurried-tests and real-time-tests: all well"
 
-test-long: install system-tests
+test-long: install
+	@$(MAKE) --no-print-directory system-tests APT_TEST="$(APT_TEST) $(APT_BENCH)"
 	$(BIN)/pytest -m long
 
 # Every shipped recipe on plants that no search has seen, judged by its [accept] limits. Hours on two
@@ -79,7 +81,7 @@ interlock-tables: install
 # How punctual the scan is: 100 reactors at 1 Hz, and one at 10 Hz beside stress-ng, 20 minutes each on a
 # machine with nothing else to do. It goes on where it was stopped; without those files it begins anew.
 bench-realtime: install
-	@dpkg -s stress-ng >/dev/null 2>&1 || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends stress-ng; }
+	@$(MAKE) --no-print-directory system-tests APT_TEST="$(APT_BENCH)"
 	$(BIN)/python tests/bench/bench_realtime.py many 1200 data/bench_realtime_many.jsonl
 	$(BIN)/python tests/bench/bench_realtime.py fast 1200 data/bench_realtime_fast.jsonl
 

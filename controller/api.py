@@ -69,7 +69,7 @@ class Commands(Tunes, Protocol):
     ``ValueError`` a command that cannot be obeyed now (409).
     """
 
-    def state(self) -> Mapping[str, object]:
+    async def state_in_turns(self) -> Mapping[str, object]:
         """Return everything that the console and ``fermloop status`` show."""
         ...
 
@@ -288,7 +288,7 @@ def routes(to: Commands) -> "list[Route]":
     session: Keys = {"what": (choice(*SESSION_EVENTS), REQUIRED), **old_new}
     users: Keys = {"what": (choice(*USER_EVENTS), REQUIRED), **old_new}
     return [
-        question("/state", to.state),
+        question("/state", to.state_in_turns),
         question("/devices", to.looks),
         Route("/events", events),
         Route("/recipes/{name}", recipes),

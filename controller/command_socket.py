@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from controller.body import BODY_MAX, BadRequestError, Keys, dumps, parse
 from controller.registry import Claim, Kind, announce
@@ -137,11 +137,14 @@ def application(routes: "Sequence[Route]") -> "Starlette":
 
 
 def question(path: str, ask: Callable[[], object]) -> "Route":
-    """Return a GET that answers what ``ask`` returns."""
+    """Return a GET that answers what ``ask`` returns, now or when it is awaited."""
     from starlette.routing import Route
 
     async def endpoint(_: "Request") -> "Response":
-        return reply(ask())
+        found = ask()
+        if isinstance(found, Awaitable):
+            found = await cast("Awaitable[object]", found)
+        return reply(found)
 
     return Route(path, endpoint)
 

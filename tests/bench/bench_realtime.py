@@ -4,14 +4,16 @@
     .venv/bin/python tests/bench/bench_realtime.py fast [SECONDS] [RESULTS.jsonl]
 
 ``many``: 100 reactors of 30 tags each, scanned once a second, a batch with its loops, interlocks,
-alarms and estimator running in every one. ``fast``: one such reactor at 10 Hz, beside stress-ng.
+alarms and estimator running in every one, and asked for its state once a second, as the console
+does. ``fast``: one such reactor at 10 Hz, beside stress-ng.
 
 The controller is the real process with its store, and what it stored of its own punctuality
 (``R1.scan.lateness``, ``R1.scan.missed``) is what is judged. The vessels are simulated behind real
 Modbus servers in a second process, whose time is not counted. In a third a bare loop does nothing
 but sleep until as many moments, under the same priority: what makes it late is the machine. What
 was seen is kept in RESULTS every minute; interrupted, the same command measures the minutes that
-are missing. It ends with 1 if a limit is exceeded.
+are missing. It ends with 1 if a limit is exceeded; how late ``fast`` is counts where the machine
+permits priority only.
 """
 
 import asyncio
@@ -219,7 +221,9 @@ async def one(site: Site, pid: int, devices: int, bare: Bare, seconds: float) ->
     missed, since = sum(stored(site, "missed", 0.0)), (await site.state())["time"]
     bare.asked()
     began, cpu, far = monotonic(), cpu_s(pid), cpu_s(devices)
-    await asyncio.sleep(seconds)
+    while monotonic() < began + seconds:
+        await site.state()  # as the console does
+        await asyncio.sleep(1.0)
     row: Row = {
         "seconds": monotonic() - began,
         "cpu_s": cpu_s(pid) - cpu,
@@ -235,6 +239,7 @@ async def one(site: Site, pid: int, devices: int, bare: Bare, seconds: float) ->
         "missed": sum(stored(site, "missed", 0.0)) - missed,
         "lost": state["samples_lost"],
         "stored": state["samples_stored"],
+        "priority": "no real-time priority" not in site.said(),
     }
 
 
@@ -265,6 +270,7 @@ def figures(parts: Sequence[Row]) -> dict[str, Any]:
         },
         **{k: quantiles([x for part in parts for x in part[k]]) for k in ("late_ms", "bare_ms")},
         **{k: max(part[k] for part in parts) for k in ("resident_mb", "load", "lost")},
+        "priority": all(part["priority"] for part in parts),
     }
 
 
@@ -284,9 +290,10 @@ def main() -> int:
                 asyncio.run(measure(Path(folder), case, missing, min(seconds, PART_S), kept))
             found = figures([kept.rows[part] for part in parts])
     print(json.dumps(found, indent=1))
-    late = found["late_ms"][case.quantile]
-    over = late > case.most_late_ms or found["cpu_share"] > case.most_cpu
-    return int(over or found["missed"] > 0)
+    late = found["late_ms"][case.quantile] > case.most_late_ms
+    if case.stressed and not found["priority"]:
+        late = False
+    return int(late or found["cpu_share"] > case.most_cpu or found["missed"] + found["lost"] > 0)
 
 
 if __name__ == "__main__":

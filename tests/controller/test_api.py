@@ -46,7 +46,7 @@ class Plant(Untuned):
         if name != "R1.do":
             raise KeyError(f"{name}: no such loop; R1.do is")
 
-    def state(self) -> dict[str, object]:
+    async def state_in_turns(self) -> dict[str, object]:
         return {"site": "demo", "setpoint": self.setpoint, "sd": math.nan, "nest": [math.inf, "低"]}
 
     def looks(self) -> dict[str, object]:

@@ -72,7 +72,7 @@ class Plant(Untuned):
         self.asked.append(words)
         return " ".join(words)
 
-    def state(self) -> dict[str, Any]:
+    async def state_in_turns(self) -> dict[str, Any]:
         return STATE
 
     def looks(self) -> dict[str, Any]:
