@@ -93,6 +93,8 @@ def plain(state: State) -> Iterator[str]:
         yield f"warning {name}: {text}"
     for name, r in state.get("reactors", {}).items():
         yield line(state, name)
+        if question := r["batch"].get("question"):
+            yield f"question {name}: {question}"
         for key, loop in r["loops"].items():
             cells = zip(LOOP_KEYS, _loop(loop), strict=True)
             yield f"loop {name}.{key}: " + " ".join(f"{k}={v}" for k, v in cells if v)

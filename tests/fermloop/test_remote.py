@@ -1,6 +1,7 @@
 """The commands that speak to a running controller, over its real socket."""
 
 import asyncio
+import io
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -432,3 +433,13 @@ def test_a_bypass_stays_on_screen() -> None:
     with out.capture() as drawn:
         out.print(live.tables(state))
     assert f"interlock a: {said}: so" in drawn.get()
+
+
+def test_what_a_batch_asks_is_in_the_status() -> None:
+    reactor: Any = STATE["reactors"]["R1"]
+    asking = {**reactor, "batch": {**reactor["batch"], "question": "is the seed in?"}}
+    state = {**STATE, "reactors": {"R1": asking}}
+    assert "question R1: is the seed in?" in list(live.plain(state))
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(live.tables(state))
+    assert "(fermloop recipe confirm R1): is the seed in?" in console.export_text()
