@@ -48,11 +48,28 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
+SCANS = st.lists(SCAN, min_size=1, max_size=12)
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.lists(SCAN, min_size=1, max_size=12))
+@given(SCANS)
 def test_no_reading_makes_an_output_that_is_not_real(
     rig: Rig, scans: list[tuple[dict[str, float], str]]
 ) -> None:
+    shown_to(rig, scans)
+
+
+@pytest.mark.long
+@settings(max_examples=12_000, deadline=None)
+@given(SCANS)
+def test_no_reading_of_a_hundred_thousand_does_either(
+    rig: Rig, scans: list[tuple[dict[str, float], str]]
+) -> None:
+    shown_to(rig, scans)
+
+
+def shown_to(rig: Rig, scans: list[tuple[dict[str, float], str]]) -> None:
+    """Show the controller these readings; nothing that it writes may be unreal."""
     wrote: list[tuple[str, float]] = []
     write = rig.vessel.write
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -218,6 +218,43 @@ def test_doses_of_the_last_hour_are_remembered(make: Make, steady: Rig) -> None:
     rig = restarted(make, steady, 10.0)
     again = rig.controller.reactors["R1"].guard.dosed_ml(tag, rig.clock.now())
     assert dosed <= again <= dosed + 0.1  # and what may have run until the watchdog
+
+
+def moved(kept: Any, seconds: float, now: float) -> Any:
+    """Return a state with every moment in it ``seconds`` later."""
+    if isinstance(kept, dict):
+        items = cast("dict[str, Any]", kept).items()
+        return {key: moved(value, seconds, now) for key, value in items}
+    if isinstance(kept, list):
+        return [moved(value, seconds, now) for value in cast("list[Any]", kept)]
+    return kept + seconds if isinstance(kept, float) and abs(kept - now) < 1e6 else kept
+
+
+@pytest.mark.parametrize("hours", [2.0, -2.0])
+def test_a_wall_clock_that_was_set_meanwhile_doubles_no_dose(
+    make: Make, steady: Rig, hours: float
+) -> None:
+    """While it runs its clock is monotonic; between two controllers somebody may set the wall's."""
+    tag = steady.plant.tags["R1.feed"]
+    dosed = steady.controller.reactors["R1"].guard.dosed_ml(tag, steady.clock.now())
+    steady.die(10.0)
+    now = steady.clock.now()
+    kept = json.loads(steady.shelf.texts["reactor.R1"])
+    steady.shelf.texts["reactor.R1"] = json.dumps(moved(kept, -3600.0 * hours, now))
+    rig = make(GROWN, vessels_of=steady).connect()
+    assert rig.controller.restore()
+    rig.run(60)
+    reactor = rig.controller.reactors["R1"]
+    assert reactor.runner is not None
+    assert reactor.runner.state == "HELD"
+    assert rig.held()["R1.inducer"] == 0.0
+    if hours < 0:  # set back: it counts as no outage, and all that was given counts
+        assert 0 <= reactor.guard.dosed_ml(tag, rig.clock.now()) - dosed <= 0.5
+        assert rig.loop("ph").actual is Mode.AUTO
+    else:  # set forward: it looks like a long outage, so nothing is dosed without a person
+        assert rig.loop("ph").actual is Mode.OFF
+        assert (rig.held()["R1.acid"], rig.held()["R1.base"]) == (0.0, 0.0)
+        assert rig.held()["R1.feed"] <= 5.0
 
 
 @pytest.mark.parametrize(

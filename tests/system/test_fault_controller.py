@@ -122,7 +122,7 @@ async def test_killed_again_and_again_it_loses_no_committed_row(tmp_path: Path) 
     async with site(tmp_path) as plant, wires(plant, 4.0, biomass_g_per_l=0.3) as real:
         plant.start_site("shadow")
         state = await plant.until("base and feed are dosed", at_work)
-        for _ in range(25):
+        for _ in range(200):
             pause = monotonic() + moments.uniform(0.0, 1.5)
             await plant.wait("a moment", lambda pause=pause: monotonic() > pause)
             committed, scanned = plant.rows(), (await plant.state())["scans"]
