@@ -7,7 +7,6 @@ from typing import ClassVar
 from controller.feedback import HOUR_S, Feedback, Seen, filtered
 
 FOLLOW_S = 600.0  # in which the believed biomass goes to the estimated one
-PLAUSIBLE = 3.0  # times mu: a faster change of the estimate is its correction, not growth
 
 
 @dataclass(slots=True, kw_only=True)
@@ -15,9 +14,10 @@ class Growth(Feedback):
     """An exponential feed that knows what was fed, corrected by the estimated biomass.
 
     ``F = ((mu - mu_0) / Y_xs + q_m) M / S_f * (R / M) ** gain``: M is the believed biomass, mu_0
-    its growth on what is left of the batch (acetate), R what M would be had it grown with mu
-    since nothing is left. Gain 0 follows the estimate with all its errors, 1 does not look at it
-    any more, above 1 growth that is too slow or too fast is made up for.
+    its growth on what is left of the batch (acetate), R what M would be had it grown with mu while
+    this law fed, and by the sugar that it got while not. Gain 0 follows the estimate with all its
+    errors; 1 follows the balance, and a wrong estimate moves it no further than the band; above 1
+    growth that is too slow or too fast is made up for.
     Without an estimate M grows by the sugar that was really fed: a feed that was cut
     or stopped goes on from what the cells got, not from the clock.
 
@@ -68,22 +68,24 @@ class Growth(Feedback):
     def _follow(self, seen: Seen) -> None:
         if not self.begun and seen.culture.biomass_g > 0.0:
             self.mass_g = seen.culture.biomass_g
-        self._grow(seen, math.exp(-self._trim))
+        expected, grown = self._grow(seen, math.exp(-self._trim))
+        self._fall_behind(expected - grown)
 
     def _advance(self, seen: Seen, cut: bool) -> None:
-        hours = seen.dt / HOUR_S
-        grown = self._grow(seen, math.exp(-self._trim))
-        if seen.culture.leftover:
-            return
-        most = PLAUSIBLE * self.mu_per_h * hours
-        missing = self.mu_per_h * hours - min(max(grown, -most), most)
-        if not (cut and missing > 0.0):
-            edge = self.band / max(self.gain, 1e-9)
-            self.behind = min(max(self.behind + missing, -edge), edge)
+        expected, grown = self._grow(seen, math.exp(-self._trim))
+        wanted = self.mu_per_h * seen.dt / HOUR_S
+        if seen.culture.leftover or (cut and expected < wanted):
+            wanted = expected  # by what was fed, or left: nothing to make up for
+        self._fall_behind(wanted - grown)
 
-    def _grow(self, seen: Seen, used: float) -> float:
-        """Let the believed biomass grow, and return by how much, as a logarithm.
+    def _fall_behind(self, by: float) -> None:
+        edge = self.band / max(self.gain, 1e-9)
+        self.behind = min(max(self.behind + by, -edge), edge)
 
+    def _grow(self, seen: Seen, used: float) -> tuple[float, float]:
+        """Let the believed biomass grow; return by how much by the balance, and in all.
+
+        Both as logarithms; the rest is what the estimate corrects.
         ``used``: share of the sugar that makes what the yield says.
         """
         self.told_s = seen.t_s
@@ -95,10 +97,11 @@ class Growth(Feedback):
             besides = min(max(besides, 0.0), self.mu_per_h)
         self.besides += (besides - self.besides) * min(seen.dt / FOLLOW_S, 1.0)
         mass = before * (1.0 + (self._fed(sugar, before) + self.besides) * hours)
+        expected = math.log(max(mass / before, 0.5))
         if known and not culture.leftover:
             mass += (culture.biomass_g - mass) * min(seen.dt / FOLLOW_S, 1.0)
         self.mass_g = max(mass, 0.5 * before)
-        return math.log(self.mass_g / before)
+        return expected, math.log(self.mass_g / before)
 
     def _fed(self, sugar: float, mass: float) -> float:
         """Return how fast ``mass`` grows on ``sugar`` (g/h), 1/h."""

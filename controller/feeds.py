@@ -90,6 +90,12 @@ class Feeds:
             self._given[loop] = 0.0
             self.begin(loop, Constant(0.0))
 
+    def given(self, applied: Mapping[str, float]) -> None:
+        """Take what was really fed since the last step, by loop, in its unit."""
+        for loop, flow in applied.items():
+            if loop in self._units:
+                self._given[loop] = max(0.0, flow * self._units[loop])
+
     def pass_time(self, dt: float) -> None:
         """Let ``dt`` s pass."""
         for loop in self.since_s:
@@ -118,8 +124,7 @@ class Feeds:
         for loop, law in self.laws.items():
             if not isinstance(law, Feedback):
                 continue
-            given = applied[loop] * self._units[loop] if loop in applied else law.asked
-            given = max(0.0, given)
+            given = self._given[loop] if loop in applied else law.asked
             sample = measured.get(law.measured)
             bad = sample is None or sample.quality is Quality.BAD
             value = math.nan if sample is None or bad else sample.value

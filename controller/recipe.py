@@ -202,6 +202,7 @@ class RecipeRunner(Course):
         """
         doses: Mapping[str, float] = self._doses_at_rest
         applied, dt = applied or {}, max(0.0, now - self._now)
+        self._feeds.given(applied)
         self._count(now, applied)
         if self.state is State.RUNNING:
             self._estimates = estimates

@@ -3,8 +3,8 @@
 ``python tests/bench/bench_feeding.py RESULTS.jsonl [--cases ecoli/open …] [--seeds 1-20]`` goes on
 where it was stopped and prints a table. Judged is the true growth rate of the simulated cells, by
 the ten minutes, from 2 h after the feed began to the end of its phase, while the feed is
-unconstrained: below its cap, not cut, moved by its law. Rival is the recipe's own feed, which is
-open-loop, from the biomass that the recipe expects.
+unconstrained: below its cap, not cut, moved by its law. Rivals are the recipe's own feed, which is
+open-loop, from the biomass that the recipe expects, and the same from the biomass as estimated.
 """
 
 import argparse
@@ -46,6 +46,7 @@ class Case(NamedTuple):
 
 CASES = {
     "ecoli/open": Case("ecoli_5l", "ecoli", "feed", 13.3, {}),
+    "ecoli/estimate": Case("ecoli_5l", "ecoli", "feed", 13.3, {"start_from": "estimate"}),
     "ecoli/biomass": Case("ecoli_5l", "ecoli", "feed", 13.3, {"feedback": "biomass"}),
     "yeast/open": Case("yeast_300l", "yeast", "feed", 19.5, {}),
 }
