@@ -248,6 +248,14 @@ def test_the_command_socket_passes_on_experiments_and_tunings(grown: Rig, fed: P
     assert ask(f"{temperature}/retune", {"kp": 40, "ti_s": 300})[0] == 200
     loop: Any = grown.loop("temperature")
     assert (loop.pid.tuning.kp, loop.pid.tuning.ti_s) == (40.0, 300.0)
+    # what is not given stays; the filter too is changed without a bump
+    before = sum(loop.pid.terms)
+    assert ask(f"{temperature}/retune", {"kp": 40, "filter_s": 8})[0] == 200
+    assert sum(loop.pid.terms) == pytest.approx(before, abs=1e-9)
+    assert (loop.pid.tuning.ti_s, loop.pid.tuning.filter_s) == (300.0, 8.0)
+    shown = grown.state()["reactors"]["R1"]["loops"]["temperature"]["tuning"]
+    assert (shown["kp"], shown["filter_s"]) == (40.0, 8.0)
+    assert ask(f"{temperature}/retune", {"kp": 40, "filter_s": -1})[0] == 422
 
 
 @pytest.mark.long
