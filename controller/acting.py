@@ -293,7 +293,7 @@ class Acting:
         values = {"subject": subject, "new": result.value, "unit": result.unit}
         text, old = said("result_entered", **values, number=result.number), None
         if entry.corrects:
-            old = chosen.laboratory[entry.corrects].value
+            old = chosen.sensing.laboratory[entry.corrects].value
             text = said("result_corrected", **values, number=entry.corrects, old=old)
         source = who if who.startswith("file:") else f"operator:{who}"
         event = change(now, source, subject, "sample", old, result.value, reason, result.unit)

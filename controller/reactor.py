@@ -9,12 +9,9 @@ from typing import Any
 
 from controller.advisor import Advisor, AdvisorMode
 from controller.assemble import build_guard
-from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.facts import facts_of
-from controller.feedback import UNKNOWN, Culture
-from controller.hindsight import Hindsight
 from controller.kpi import SETTLING_H, LoopKpi
-from controller.laboratory import Entry, Laboratory, Result
+from controller.laboratory import Entry, Result
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
 from controller.plan import Plan, Situation
@@ -24,16 +21,14 @@ from controller.plausible import build_plausible
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
 from controller.said import said, word
-from controller.tags import ESTIMATES, Derived
+from controller.sensing import Sensing
+from controller.tags import Derived
 from controller.trail import Trail
 from controller.units import ML_PER_H
 from drivers.point import Quality, Sample
 from historian.events import Event, Kind
 
 RESTART_S = 60.0  # an outage up to this is taken up by itself
-STALE_S = 600.0  # without a reading of oxygen, after which the estimate corrects no feed
-UNSURE = 0.4  # standard deviation of the biomass, as a share, from which on it corrects none
-LEFT_ACETATE, LEFT_SUBSTRATE = 0.05, 0.15  # g/L: more is left of the batch, not of the feed
 
 
 class Reactor(Outputs):
@@ -66,28 +61,18 @@ class Reactor(Outputs):
         self.derived = Derived(name, self.loops, self.settings.model is not None)
         self.runner: RecipeRunner | None = None
         self.batch_id = ""
-        lab = self.settings.laboratory
-        self.laboratory = Laboratory(name, {} if lab is None else lab.analyte)
         self.recipe_path = ""
         self.stopped = False  # by a person's safe stop, until a person releases it
-        self.estimate: Estimate | None = None
+        self.sensing = Sensing(name, self.settings, self.actuators, tell)
         self.advisor: Advisor | None = None
         if self.settings.optimiser is not None and planner is not None:
             self.advisor = Advisor(name, self.settings.optimiser, planner, lock_step=lock_step)
         self.kpis = self._new_kpis()
-        self._period = self.settings.model.estimator_period_s if self.settings.model else math.inf
-        self._estimator = self._new_estimator()
-        self._estimate_at = -math.inf
-        self._flow_ml = {n: 0.0 for n, t in self.actuators.items() if t.unit in ML_PER_H}
-        self._flow_s = 0.0
-        self._estimates: dict[str, float] = {}
-        self.intervals: dict[str, tuple[float, float]] = {}  # value and standard deviation
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
         self._feeding: Sequence[str] = ()  # loops that the recipe feeds through
         self._started = -math.inf
         self.now = 0.0
-        self.fed_ml = 0.0
         self.interlock_trips = 0  # since the batch began, or the controller after a restart
         self._optimiser_loops = self._led_by_optimiser()
 
@@ -106,7 +91,9 @@ class Reactor(Outputs):
         if tripped := self._interlocks(now, samples):
             self.interlock_trips += len(tripped)
             self._hold_for(tripped, now)
-        self._estimate(now, dt, samples)
+        self.sensing.count(dt, self.held)
+        if self.runner is not None and self.runner.inoculated:
+            self.sensing.update(now, samples, self._induced, self._feed_tag())
         self._run_recipe(now, samples)
         self._follow_plan(now, samples)
         values = self._move(now, dt, samples)
@@ -124,29 +111,6 @@ class Reactor(Outputs):
         if latched and self.runner is not None and self.runner.state is State.RUNNING:
             self.runner.hold(now, f"{latched[0]} waits for a person; reset it, then resume")
 
-    def _estimate(self, now: float, dt: float, samples: Mapping[str, Sample]) -> None:
-        """Count what was pumped, and update the estimate when its period is over."""
-        self._flow_s += dt
-        for name in self._flow_ml:
-            volume = self.held.get(name, 0.0) * ML_PER_H[self.actuators[name].unit] * dt / 3600.0
-            self._flow_ml[name] += volume
-        if now - self._estimate_at < self._period or self._estimator is None:
-            return
-        if self.runner is None or not self.runner.inoculated:  # there is nothing to estimate
-            return
-        flows = {n.partition(".")[2]: ml * 3600.0 / self._flow_s for n, ml in self._flow_ml.items()}
-        feed = self._feed_tag()
-        if feed is not None:
-            self.fed_ml += self._flow_ml[feed]
-        self._flow_ml = dict.fromkeys(self._flow_ml, 0.0)
-        self._flow_s = 0.0
-        self._estimate_at = now
-        readings = {m: samples[t] for m, t in self.settings.measured.items() if t in samples}
-        self.estimate = self._estimator.update(now, readings, flows, self._induced)
-        for text in self._estimator.news():
-            self._tell(Event(now, "estimator", Kind.NOTE, self.name, text))
-        self._take_estimate(self.estimate)
-
     def _run_recipe(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Let the recipe set modes, setpoints and the feed it wants."""
         runner = self.runner
@@ -154,8 +118,8 @@ class Reactor(Outputs):
             return
         away = [n for n in self._feeding if self.loops[n].actual is not Mode.CASCADE]
         given = {n: self.loops[n].output for n in (*self._dosing, *self._feeding)}
-        culture = self._culture()
-        out = runner.step(now, samples, self._estimates, given, away, culture)
+        culture = self.sensing.culture()
+        out = runner.step(now, samples, self.sensing.values, given, away, culture)
         if runner.inoculated and self._started == math.inf:
             self._inoculated(now)
         for event in out.events:
@@ -190,7 +154,9 @@ class Reactor(Outputs):
             return
         plan = None
         if self.runner is not None and self.runner.state is State.RUNNING:
-            plan = advisor.step(now, self.estimate, self._situation, self._bad_input(samples))
+            plan = advisor.step(
+                now, self.sensing.estimate, self._situation, self._bad_input(samples)
+            )
         else:
             state = State.IDLE if self.runner is None else self.runner.state
             advisor.rest(f"the recipe is {state}")
@@ -224,11 +190,10 @@ class Reactor(Outputs):
             )
         if lines := check(recipe, self.facts):
             raise RecipeError(lines)
-        self.laboratory.forget(now)
+        self.sensing.forget(now)
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
         self._dosing, self._feeding, self.waiting = {}, (), {}
-        self.estimate, self._estimates, self.intervals, self._induced = None, {}, {}, False
-        self._started, self.kpis = math.inf, self._new_kpis()
+        self._induced, self._started, self.kpis = False, math.inf, self._new_kpis()
         self.runner.start(now)
         if self.runner.inoculated:
             self._inoculated(now)
@@ -236,9 +201,8 @@ class Reactor(Outputs):
 
     def _inoculated(self, now: float) -> None:
         """Begin to estimate and to count: the organism is in the vessel."""
-        self._estimator, self._estimate_at = self._new_estimator(), -math.inf
-        self._started, self.fed_ml, self.interlock_trips = now, 0.0, 0
-        self._flow_ml, self._flow_s = dict.fromkeys(self._flow_ml, 0.0), 0.0
+        self.sensing.inoculated()
+        self._started, self.interlock_trips = now, 0
 
     def set_optimiser(self, mode: AdvisorMode) -> None:
         """Switch the optimiser; ``on`` puts its loops in OPTIMISER, otherwise the recipe leads.
@@ -311,48 +275,28 @@ class Reactor(Outputs):
     # -- what others see -----------------------------------------------------------------------
 
     def enter_result(self, entry: Entry, now: float, who: str) -> Result:
-        """Take a result of the laboratory in, see ``Laboratory.enter``."""
+        """Take a result of the laboratory in, see ``Sensing.enter``."""
         began = self._started if self.batch_id else math.inf
-        result = self.laboratory.enter(entry, now, self.batch_id, began, who)
-        if self._estimator is None or self.runner is None:
-            return result
-        self._estimator.drop(result.corrects)
-        cv = self.laboratory.analytes[result.analyte].cv
-        if why := self._estimator.take(result, cv):
-            text = f"{result.analyte}, result {result.number}: {why}"
-            self._tell(Event(now, "estimator", Kind.NOTE, self.name, text))
-        return result
+        growing = self.runner is not None and self.runner.inoculated
+        return self.sensing.enter(entry, now, self.batch_id, began, who, growing=growing)
 
     def record(self, now: float) -> list[Sample]:
         """Return the controller's own samples of this scan."""
         runner = self.runner
         if runner is None:
             return self.derived.samples(now, math.nan, -1, {})
-        return self.derived.samples(now, runner.age_h(now), runner.phase_index, self.intervals)
+        return self.derived.samples(
+            now, runner.age_h(now), runner.phase_index, self.sensing.intervals
+        )
 
     def report(self) -> dict[str, Any]:
         """Return how the batch went as the controller saw it; units in the keys."""
-        values = self._estimates
-        volume = values.get("volume_l", math.nan)
-        product = values.get("product_g_per_l", math.nan) * volume
-        model = self.settings.model
-        left = values.get("substrate_g_per_l", math.nan) * volume
-        eaten = math.nan
-        if model is not None:
-            start = model.substrate_g_per_l * model.volume_l
-            eaten = start + self.fed_ml / 1000.0 * model.feed_substrate_g_per_l - left
         shedding = None if self.advisor is None else self.advisor.shedding
         return {
             "recipe": "" if self.runner is None else self.runner.recipe.name,
             "optimiser": self._optimiser_mode,
             "loops": {name: kpi.report() for name, kpi in self.kpis.items()},
-            "estimated": {
-                "product_g": product,
-                "titre_g_per_l": values.get("product_g_per_l", math.nan),
-                "biomass_g_per_l": values.get("biomass_g_per_l", math.nan),
-                "volume_l": volume,
-                "yield_product_per_substrate_g_per_g": product / eaten if eaten > 0 else math.nan,
-            },
+            "estimated": self.sensing.report(),
             "interlock_trips": self.interlock_trips,
             "optimiser_plans": 0 if shedding is None else shedding.plans,
             "optimiser_sheds": 0 if shedding is None else shedding.sheds,
@@ -368,15 +312,13 @@ class Reactor(Outputs):
             "batch_id": self.batch_id,
             "started": self._started if math.isfinite(self._started) else None,
             "induced": self._induced,
-            "fed_ml": self.fed_ml,
             "loops": {name: loop.as_state() for name, loop in self.loops.items()},
             "guard": self.guard.as_state(),
             "recipe": None if self.runner is None else self.runner.as_state(),
-            "estimate": None if self.estimate is None else self.estimate.as_state(),
+            **self.sensing.as_state(),
             "optimiser": "off" if self.advisor is None else self.advisor.mode,
             "stopped": self.stopped,
             "waiting": {name: mode.name for name, mode in self.waiting.items()},
-            "laboratory": self.laboratory.as_state(),
         }
 
     def restore(self, state: Mapping[str, Any], now: float) -> str:
@@ -399,27 +341,22 @@ class Reactor(Outputs):
         outage = max(0.0, now - float(state["time"]))
         short = outage <= RESTART_S
         guard = build_guard(self.name, self._plant, state["guard"], now)
-        runner = estimator = None
+        runner = None
         if state["recipe"] is not None:
             runner = RecipeRunner.from_state(self.facts, state["recipe"], now)
-        if state["estimate"] is not None and (estimator := self._new_estimator()) is not None:
-            estimator.resume(state["estimate"], now)
+        take_sensing = self.sensing.restore(state, now)
         loops = {n: (Mode[s["mode"]], float(s["setpoint"])) for n, s in state["loops"].items()}
         tunings = {n: kept_tuning(s) for n, s in state["loops"].items()}
         started = -math.inf if state["started"] is None else float(state["started"])
         if runner is not None and not runner.inoculated:
             started = math.inf
-        fed_ml, induced = float(state["fed_ml"]), bool(state["induced"])
+        induced = bool(state["induced"])
         stopped = bool(state.get("stopped", False))  # an older version kept neither
         waiting = {n: Mode[mode] for n, mode in state.get("waiting", {}).items()}
-        laboratory = Laboratory(self.name, self.laboratory.analytes)
-        if "laboratory" in state:  # an older version kept none
-            laboratory.restore(state["laboratory"])
         # Everything could be read: now take it.
-        self.laboratory = laboratory
+        take_sensing()
         self.now, self.guard, self.runner, self._started = now, guard, runner, started
-        self.batch_id, self.fed_ml, self._induced = str(state["batch_id"]), fed_ml, induced
-        self._estimator = estimator or self._estimator
+        self.batch_id, self._induced = str(state["batch_id"]), induced
         for name, (mode, setpoint) in loops.items():
             if name in self.loops:
                 self._restore_loop(self.loops[name], mode, setpoint, short=short)
@@ -466,36 +403,6 @@ class Reactor(Outputs):
         bands = {n: loop.settings.band for n, loop in self.loops.items()}
         return {n: LoopKpi(band) for n, band in bands.items() if band is not None}
 
-    def _new_estimator(self) -> Hindsight | None:
-        model = self.settings.model
-        if model is None:
-            return None
-        settings = EstimatorSettings(
-            organism=model.organism,
-            vessel=model.vessel,
-            volume_l=model.volume_l,
-            biomass_g_per_l=model.biomass_g_per_l,
-            substrate_g_per_l=model.substrate_g_per_l,
-            feed_substrate_g_per_l=model.feed_substrate_g_per_l,
-        )
-        return Hindsight(Estimator(settings))
-
-    def _take_estimate(self, estimate: Estimate) -> None:
-        self.intervals = {k: (estimate.value(k), estimate.sd(k)) for k in ESTIMATES}
-        self._estimates = {k: value for k, (value, _) in self.intervals.items()}
-
-    def _culture(self) -> Culture:
-        """Return what is known well enough of the cells to correct a feed."""
-        estimate = self.estimate
-        if estimate is None or estimate.stale_s > STALE_S:
-            return UNKNOWN
-        biomass, spread = self.intervals["biomass_g_per_l"]
-        if not biomass > 0.0 or spread > UNSURE * biomass:
-            return UNKNOWN
-        e = self._estimates
-        leftover = e["acetate_g_per_l"] > LEFT_ACETATE or e["substrate_g_per_l"] > LEFT_SUBSTRATE
-        return Culture(biomass * e["volume_l"], estimate.mu_per_h, leftover)
-
     def _feed_station(self) -> Station | None:
         name = self.settings.optimiser.feed_loop if self.settings.optimiser else "feed"
         loop = self.loops.get(name)
@@ -503,7 +410,7 @@ class Reactor(Outputs):
 
     def _feed_tag(self) -> str | None:
         feed = self._feed_station()
-        return feed.tag.name if feed is not None and feed.tag.name in self._flow_ml else None
+        return None if feed is None else feed.tag.name
 
     def _led_by_optimiser(self) -> list[tuple[Loop, str]]:
         optimiser = self.settings.optimiser

@@ -27,8 +27,8 @@ def reactor_json(reactor: Reactor, now: float, samples: Mapping[str, Sample]) ->
         "estimate": _estimate(reactor),
         "optimiser": _optimiser(reactor, now),
         "laboratory": {
-            "analytes": {n: a.unit for n, a in reactor.laboratory.analytes.items()},
-            "results": [r.as_state() for r in reactor.laboratory.valid()[-RESULTS:]],
+            "analytes": {n: a.unit for n, a in reactor.sensing.laboratory.analytes.items()},
+            "results": [r.as_state() for r in reactor.sensing.laboratory.valid()[-RESULTS:]],
         },
     }
 
@@ -127,7 +127,7 @@ def _tag(sample: Sample, now: float) -> dict[str, Any]:
 
 def _estimate(reactor: Reactor) -> dict[str, Any]:
     unknown = (None, None)
-    pairs = {key: reactor.intervals.get(key, unknown) for key in ESTIMATES}
+    pairs = {key: reactor.sensing.intervals.get(key, unknown) for key in ESTIMATES}
     return {key: {"value": value, "sd": sd} for key, (value, sd) in pairs.items()}
 
 

@@ -125,7 +125,7 @@ def test_liquids_are_counted_by_what_was_held_not_by_what_was_wanted() -> None:
     one.confirmed({"R1.feed": Sample(PLANT.tags["R1.feed"], 0.0, 36.0, Quality.GOOD)})
     for second in range(1, 102):
         one.step(float(second), 1.0, samples(float(second), TYPICAL | SAFE | {"R1.feed": 36.0}))
-    assert one.fed_ml == pytest.approx(1.0, abs=0.11)  # 10 mL/h... 36 mL/h for 100 s
+    assert one.sensing.fed_ml == pytest.approx(1.0, abs=0.11)  # 10 mL/h... 36 mL/h for 100 s
 
 
 def test_before_a_batch_no_liquid_counts_for_it() -> None:
@@ -134,7 +134,7 @@ def test_before_a_batch_no_liquid_counts_for_it() -> None:
         one.step(float(second), 1.0, samples(float(second), TYPICAL | SAFE | {"R1.feed": 36.0}))
     one.start(RECIPE, "ecoli.toml", 100.0, "off")
     one.step(100.0, 1.0, samples(100.0, TYPICAL | SAFE))
-    assert one.fed_ml < 0.02
+    assert one.sensing.fed_ml < 0.02
 
 
 def test_the_first_hour_is_not_judged_and_a_new_batch_is_judged_anew() -> None:

@@ -212,9 +212,9 @@ def test_a_do_stat_feeds_hungry_cells_and_they_do_not_overflow(
 def test_a_ph_stat_feeds_when_ph_rises_for_want_of_sugar(ecoli: Callable[..., Rig]) -> None:
     rig = ecoli(PH_STAT, changes=NO_ACID)
     rig.run(600)
-    assert rig.controller.reactors["R1"].fed_ml == 0.0  # there was sugar and acetate to eat
+    assert rig.controller.reactors["R1"].sensing.fed_ml == 0.0  # there was sugar and acetate to eat
     rig.hours(3.0)
-    assert rig.controller.reactors["R1"].fed_ml >= 3.0
+    assert rig.controller.reactors["R1"].sensing.fed_ml >= 3.0
     assert rig.vessel.truth["ph"] == pytest.approx(7.03, abs=0.07)
     assert rig.vessel.truth["acetate_g_per_l"] < 0.1
 

@@ -58,7 +58,7 @@ def test_a_person_enters_is_refused_and_corrects_with_a_reason(make: Make) -> No
     state = plant.controller.reactors["R1"].as_state(now)
     again = make(GROWN).connect()
     again.controller.reactors["R1"].restore(state, now)
-    kept = again.controller.reactors["R1"].laboratory
+    kept = again.controller.reactors["R1"].sensing.laboratory
     assert [r.value for r in kept.valid()] == [0.12]
     assert kept[1].corrected_by == 2
 
@@ -67,7 +67,7 @@ def test_a_result_moves_the_soft_sensor_and_a_tenfold_one_does_not(make: Make) -
     plant = make(GROWN).begin()
     plant.hours(0.2)
     now = plant.clock.now()
-    biomass = plant.controller.reactors["R1"].intervals["biomass_g_per_l"][0]
+    biomass = plant.controller.reactors["R1"].sensing.intervals["biomass_g_per_l"][0]
     right = Entry("dry_weight", 1.05 * biomass, "g/L", now - 300.0)
     wrong = Entry("dry_weight", 10.0 * biomass, "g/L", now - 200.0)
     for entry in (right, wrong):
@@ -76,4 +76,4 @@ def test_a_result_moves_the_soft_sensor_and_a_tenfold_one_does_not(make: Make) -
     told = plant.told(Kind.NOTE, "dry_weight")
     assert "is taken in: " in told[0]
     assert "is not believed: " in told[1]
-    assert plant.controller.reactors["R1"].intervals["biomass_g_per_l"][0] > 1.005 * biomass
+    assert plant.controller.reactors["R1"].sensing.intervals["biomass_g_per_l"][0] > 1.005 * biomass
