@@ -48,6 +48,7 @@ MOVES = {  # what each loop moves, by whatever way
 }
 SHIPPED, RIVAL = "sim/plants", "rival"
 START_H, SETTLE_H, FILTER_S, TRUTH_S = 1.0, 0.5, 30.0, 30.0
+LONG_H = 100.0
 FEED_START_H = 1.0  # how long the start of the feed lasts
 Floats = NDArray[np.float64]
 
@@ -189,8 +190,9 @@ def batch(
 
 
 def jobs(by: Sequence[str], plants: Sequence[str], seeds: range) -> list[tuple[str, int, str]]:
-    """Return every batch that is wanted; those that take longest come last."""
-    return [(p, s, b) for p in BATCHES if p in plants for s in seeds for b in by]
+    """Return every batch that is wanted, seed by seed; those that take long come last."""
+    wanted = [(p, s, b) for s in seeds for p in plants for b in by]
+    return sorted(wanted, key=lambda job: BATCHES[job[0]][1] > LONG_H)
 
 
 Rows = Sequence[Mapping[str, Any]]
