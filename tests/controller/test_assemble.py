@@ -32,7 +32,7 @@ def test_a_loop_has_the_modes_that_somebody_can_lead_it_in() -> None:
         "feed": PID | {Mode.CASCADE, Mode.OPTIMISER},  # the recipe leads it
         "inducer": PID | {Mode.CASCADE},
         "antifoam": PID | {Mode.CASCADE},
-        "oxygen": PID,
+        "oxygen": PID | {Mode.CASCADE},
     }
 
 
@@ -56,6 +56,7 @@ def test_a_slave_is_led_over_its_setpoint_range_not_over_its_actuators() -> None
     assert [(s.name, o.low, o.high) for o, s in do.slaves] == [
         ("R1.agitation", 300.0, 1000.0),
         ("R1.air", 1.0, 6.0),
+        ("R1.oxygen", 0.0, 1.0),  # a part of its range
     ]
 
 

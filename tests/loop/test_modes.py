@@ -141,7 +141,13 @@ def test_every_change_by_a_person_is_audited_with_old_new_who_and_why(steady: Ri
         "R1.feed output: 20 → 12 mL/h",
     ]
     assert {e.source for e in audits} == {"operator:ana"}
-    assert audits[0].data == {"what": "setpoint", "old": 37.0, "new": 36.0, "why": "a test"}
+    assert audits[0].data == {
+        "what": "setpoint",
+        "old": 37.0,
+        "new": 36.0,
+        "unit": "Cel",
+        "why": "a test",
+    }
 
 
 def test_a_persons_feed_is_above_a_recipe_that_is_held(steady: Rig) -> None:
