@@ -47,7 +47,7 @@ def guard(*locks: Interlock, rules: tuple[ActuatorRule, ...] = ()) -> Guard:
 
 
 def test_the_last_check_can_import_nothing_that_could_reach_around_it() -> None:
-    own = {"conditions", "interlock", "interlocks", "dose", "guard"}
+    own = {"conditions", "interlock", "interlocks", "dose", "guard", "said", "said_texts"}
     for name in own:
         for node in ast.walk(ast.parse((ROOM / f"{name}.py").read_text())):
             found = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
