@@ -64,7 +64,7 @@ def test_where_piped_the_summary_is_plain_and_the_report_goes_where_it_was_asked
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("[simulation.R1]", "[simulation.R2]", "simulation.R2: no such reactor; R1 are allowed"),
+        ("[simulation.R1", "[simulation.R2", "simulation.R2: no such reactor; R1 are allowed"),
         ("[simulation.R1]", "[simulation.R1.x]", "simulation.R1.organism: missing"),
     ],
 )
