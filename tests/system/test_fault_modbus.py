@@ -100,7 +100,7 @@ def check_record(plant: Site, begun: float, ended: float) -> None:
     after = {tag: [s for s in found if s.time > bad[-1]] for tag, found in rows.items()}
     # The first scan finds it at its safe values, the loops continue from there at their own pace:
     # base by its integral (kp / ti_s x 0.5 pH at most), feed and stirrer by their ramps.
-    assert after["R1.ph.op"][0].value == 0.0
+    assert abs(after["R1.ph.op"][0].value) <= 0.2  # between the stretches of base and acid
     modes = [s.value for s in after["R1.ph.mode"][:10]]
     assert set(modes) <= {Mode.IMAN, Mode.AUTO}  # it follows until the device's watchdog is armed
     assert modes[-1] == Mode.AUTO
