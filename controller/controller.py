@@ -124,6 +124,8 @@ class Controller(Acting):
             self.alarms.set(f"{name}.restart", waits, now, why=text)
             if reactor.stopped:
                 self.alarms.set(f"{name}.stopped", True, now)
+        if self.memory is not None:  # who dies before its second scan has lived nevertheless
+            self.memory.keep(now, self.reactors.values(), at_once=True)
         return any(reactor.under_way for reactor in self.reactors.values())
 
     async def run(self, until: float = float("inf")) -> None:

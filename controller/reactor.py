@@ -358,8 +358,12 @@ class Reactor(Outputs):
         self.now, self.guard, self.runner, self._started = now, guard, runner, started
         self.batch_id, self._induced = str(state["batch_id"]), induced
         for name, (mode, setpoint) in loops.items():
-            if name in self.loops:
-                self._restore_loop(self.loops[name], mode, setpoint, short=short)
+            if name not in self.loops:
+                continue
+            loop = self.loops[name]
+            waits = not stopped and loop.name in waiting  # since an outage before this one
+            mode = waiting[loop.name] if waits else mode
+            self._restore_loop(loop, mode, setpoint, short=short and not waits)
         if stopped:
             self.stopped, self.waiting = True, waiting
         text = f"{self.name}: back after {outage:.0f} s"

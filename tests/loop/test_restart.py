@@ -113,6 +113,26 @@ def test_after_a_long_outage_loops_wait_by_hand_and_ph_is_off(make: Make, steady
     assert rig.vessel.truth["temperature_cel"] == pytest.approx(37, abs=0.2)
 
 
+def test_what_waits_for_a_person_waits_through_another_crash(make: Make, steady: Rig) -> None:
+    first = restarted(make, steady, 90.0)
+    first.run(2)
+    rig = restarted(make, first, 10.0)
+    kept = first.controller.reactors["R1"].waiting
+    assert rig.controller.reactors["R1"].waiting == kept != {}
+    rig.run(2)
+    waiting = {"temperature", "do", "agitation", "air"}
+    assert modes(rig) == RUNNING | dict.fromkeys(waiting, "MANUAL") | {"ph": "OFF"}
+    rig.controller.recipe("R1", "resume", "", *WHO)
+    rig.run(2)
+    assert modes(rig) == RUNNING
+
+
+def test_one_that_dies_before_its_second_scan_has_lived(make: Make, steady: Rig) -> None:
+    """Else many short lives would be one long outage."""
+    rig = restarted(make, steady, 20.0)
+    assert rig.shelf.get_state("reactor.R1")["time"] == rig.clock.now()
+
+
 def test_a_loop_that_a_person_has_dealt_with_is_not_moved_by_the_resume(
     make: Make, steady: Rig
 ) -> None:
