@@ -5,6 +5,7 @@ runs it writes the output and tells it to ``abort`` when anything else has to de
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
@@ -53,7 +54,7 @@ class Record:
     outputs: list[float] = field(default_factory=list[float])  # u
 
 
-class Experiment:
+class Experiment(ABC):
     """What both experiments share: a baseline, limits, a record and an end.
 
     Args:
@@ -149,17 +150,21 @@ class Experiment:
             self.state = State.RUNNING
             self._begin(time)
 
+    @abstractmethod
     def _require(self, output: float) -> None:
-        raise NotImplementedError
+        """Refuse to begin at an output that leaves no room."""
 
+    @abstractmethod
     def _begin(self, time: float) -> None:
-        raise NotImplementedError
+        """Begin: the baseline is known."""
 
+    @abstractmethod
     def _move_output(self, time: float, measured: float) -> float:
-        raise NotImplementedError
+        """Return where the output goes now."""
 
+    @abstractmethod
     def _time_out(self) -> None:
-        raise NotImplementedError
+        """End because it takes too long."""
 
 
 @dataclass(frozen=True, slots=True)

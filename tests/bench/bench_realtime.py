@@ -169,7 +169,7 @@ async def running(site: Site) -> AsyncGenerator[int]:
     for reactor in site.plant.settings.reactor:
         await site.ask(f"/recipe/{reactor}", start)
     await site.until("it is stored", lambda s: s["samples_stored"] > 0)
-    await asyncio.sleep(5.0)
+    await asyncio.sleep(5.0)  # the start of 100 batches is not what is measured
     yield controller.pid
     controller.terminate()
     controller.wait(60.0)

@@ -24,34 +24,24 @@ SPAN = 150.0  # mL/h
 RAMP = 5e-4 * SPAN
 
 
+GROWING: dict[str, Any] = {
+    "cap": 100.0,
+    "ramp": RAMP,
+    "mu_per_h": 0.2,
+    "mass_g": 12.0,
+    "feed_substrate_g_per_l": 500.0,
+    "yield_g_per_g": 0.5,
+    "maintenance_g_per_g_h": 0.04,
+}
+
+
 def growth(**more: Any) -> Growth:
-    numbers: dict[str, Any] = {
-        "cap": 100.0,
-        "ramp": RAMP,
-        "mu_per_h": 0.2,
-        "mass_g": 12.0,
-        "feed_substrate_g_per_l": 500.0,
-        "yield_g_per_g": 0.5,
-        "maintenance_g_per_g_h": 0.04,
-    }
-    return Growth(**(numbers | more))
+    return Growth(**(GROWING | more))
 
 
 def ethanol(**more: Any) -> Pi:
-    numbers: dict[str, Any] = {
-        "measured": "R1.do",
-        "cap": 100.0,
-        "ramp": RAMP,
-        "mu_per_h": 0.2,
-        "mass_g": 12.0,
-        "feed_substrate_g_per_l": 500.0,
-        "yield_g_per_g": 0.5,
-        "maintenance_g_per_g_h": 0.04,
-        "setpoint": 0.5,
-        "kp": 0.2,
-        "ti_s": 3600.0,
-    }
-    return Pi(**(numbers | more))
+    numbers: dict[str, Any] = {"measured": "R1.do", "setpoint": 0.5, "kp": 0.2, "ti_s": 3600.0}
+    return Pi(**(GROWING | numbers | more))
 
 
 def stat(**more: Any) -> Stat:

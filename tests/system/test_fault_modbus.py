@@ -90,7 +90,10 @@ def check_record(plant: Site, begun: float, ended: float) -> None:
     """The store shows no missing scan, a gap of BAD values, and no bump at its end."""
     rows = {
         tag: plant.samples(tag, begun, ended)
-        for tag in ("R1.ph", "R1.ph.op", "R1.ph.mode", "R1.base", "R1.feed", "R1.stirrer")
+        for tag in (
+            *("R1.ph", "R1.ph.op", "R1.ph.mode"),
+            *("R1.base", "R1.acid", "R1.feed", "R1.stirrer"),
+        )
     }
     times = [s.time for s in rows["R1.ph"]]
     assert max(b - a for a, b in pairwise(times)) < 10.0  # a wall second
@@ -100,11 +103,16 @@ def check_record(plant: Site, begun: float, ended: float) -> None:
     after = {tag: [s for s in found if s.time > bad[-1]] for tag, found in rows.items()}
     # The first scan finds it at its safe values, the loops continue from there at their own pace:
     # base by its integral (kp / ti_s x 0.5 pH at most), feed and stirrer by their ramps.
-    assert abs(after["R1.ph.op"][0].value) <= 0.2  # between the stretches of base and acid
+    assert (
+        abs(after["R1.ph.op"][0].value) <= 0.2
+    )  # at the end of a stretch, where nothing flows yet
     modes = [s.value for s in after["R1.ph.mode"][:10]]
     assert set(modes) <= {Mode.IMAN, Mode.AUTO}  # it follows until the device's watchdog is armed
     assert modes[-1] == Mode.AUTO
-    for tag, first, per_s in (("R1.base", 0, 0.05), ("R1.feed", 0, 1), ("R1.stirrer", 300, 20)):
+    for tag, first, per_s in (
+        *(("R1.base", 0, 0.05), ("R1.acid", 0, 0.05)),
+        *(("R1.feed", 0, 1), ("R1.stirrer", 300, 20)),
+    ):
         assert after[tag][0].value == first
         assert fastest(after[tag][:20]) <= per_s * 1.25, tag  # a scan may be a little late
 
