@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.ecoli import EColi
 from models.vessels import VESSELS
 
@@ -140,6 +143,22 @@ class Estimate:
         i = _PLACE[name]
         spread = math.sqrt(max(self.cov[i * N_STATES + i], 0.0))
         return spread * math.exp(self.mean[i]) if i in LOGARITHMS else spread
+
+    def relative(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return the principal parts of what is not known of ``names``, as logarithms.
+
+        Row by row one standard deviation in independent directions: their squares add up to the
+        covariance of the logarithms. What is nearly nothing is not known to better than 0.01 of
+        its unit, which is not a relative matter: it counts as known.
+        """
+        at = [_PLACE[name] for name in names]
+        cov = np.reshape(self.cov, (N_STATES, N_STATES))[np.ix_(at, at)]
+        per = [
+            1.0 if i in LOGARITHMS else (1.0 / self.mean[i] if self.mean[i] > 0.01 else 0.0)
+            for i in at
+        ]
+        size, directions = np.linalg.eigh(cov * np.outer(per, per))
+        return (directions * np.sqrt(np.maximum(size, 0.0))).T
 
     @property
     def finite(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from controller.cells import Cells, Limits, Node, Situated
 from controller.estimate import ORGANISMS, Estimate
 from controller.horizon import Horizon, acetate_left, followed, grid, ridden
-from controller.nlp import Floats, Problem, Solution
+from controller.nlp import Floats, Problem, Solution, fill
 from controller.optimiser_settings import OptimiserSettings
 from controller.plan import Plan, Situation
 from controller.rollout import Course, Point, Rollout, constant, linear, point
@@ -32,6 +32,11 @@ LESS = (0.8, 0.5, 0.2, 0.0)  # shares of the ridden limits that are tried when n
 LEAST_G = 0.5  # of biomass when feeding begins; far below, the problem's scales are wrong
 FIRST_L_PER_H = 0.006  # of feed that may begin at once, beside a quarter more than is applied
 BIOMASS = (0.05, 300.0)  # g/L between which there is something to plan
+NINETY = 1.645  # standard deviations to either side
+MOVED = (  # by the covariance, when a plan's interval is worked out
+    *("biomass_g_per_l", "product_g_per_l", "volume_l"),
+    *(name for name, _ in FACTORS),
+)
 BINDING = 0.02  # share within a limit that counts as at it
 
 
@@ -323,6 +328,12 @@ class Optimiser:
             "volume_l": tuple(p.V for p in points),
             "our_mmol_per_l_h": tuple(p.our for p in points),
         }
+        binding, slack = self._limits(q, answer)
+        held = max(binding, key=lambda name: binding[name], default="")
+        spread = {name: tuple(row) for name, row in self._spread(q, answer).items()}
+        if q.wait > 0:
+            spread = {name: (0.0, row[0], *row) for name, row in spread.items()}
+        exceeded = (f"{name} exceeded by {100 * by:.0f} %" for name, by in slack.items())
         return Plan(
             "good",
             now,
@@ -330,37 +341,77 @@ class Optimiser:
             tuple(rows),
             predicted,
             reason="" if answer.slack is not None else f"not optimised: {answer.origin}",
-            active=self._active(q, answer),
+            active=tuple(sorted((*binding, *exceeded))),
             objective=answer.objective,
             solve_s=spent,
+            spread=spread,
+            binding=held,
+            slack=slack,
         )
 
-    def _active(self, q: _Question, answer: _Answer) -> tuple[str, ...]:
-        """Return the limits that bind somewhere along the plan."""
-        found: set[str] = set()
+    def _limits(self, q: _Question, answer: _Answer) -> tuple[dict[str, float], dict[str, float]]:
+        """Return for how many hours each limit binds along the plan, and by how much it is broken.
+
+        The second are shares of the limit, of those that the solver had to exceed.
+        """
+        hours: dict[str, float] = {}
         limits, h = self._cells.limits, q.horizon
-        last, flat = answer.points[-1], (*h.situated[:8], *h.situated.factors)
-        if limits.volume_max - 0.02 < last.V:
-            found.add("volume")
-        if (answer.feed > limits.feed_max - 1e-4).any():
-            found.add("feed pump")
+        flat = (*h.situated[:8], *h.situated.factors)
         for k in range(len(answer.hours)):
             p = _nearest(answer.points, float(answer.hours[k]))
             y = (p.X * p.V, p.V, p.P * p.V)
             inputs = (float(answer.feed[k]), 0.0, float(answer.do[k]))
             shares = self._problem.shares_at(y, inputs, h.nodes[k], flat)
             most = (h.nodes[k].oxygen_share, h.nodes[k].uptake_share, 1.0)
-            for name, share, limit in zip(
-                ("oxygen transfer", "specific uptake", "cooling"), shares, most, strict=True
-            ):
-                if share > limit - BINDING:
-                    found.add(name)
+            at = [
+                name
+                for name, share, limit in zip(
+                    ("oxygen transfer", "specific uptake", "cooling"), shares, most, strict=True
+                )
+                if share > limit - BINDING
+            ]
+            if limits.volume_max - 0.02 < p.V:
+                at.append("volume")
+            if answer.feed[k] > limits.feed_max - 1e-4:
+                at.append("feed pump")
+            for name in at:
+                hours[name] = hours.get(name, 0.0) + h.nodes[k].hours
+        slack: dict[str, float] = {}
         if answer.slack is not None:
             over = answer.slack.max(axis=0)
             for name, by in zip(("oxygen transfer", "specific uptake"), over, strict=True):
                 if by > 0.01:
-                    found.add(f"{name} exceeded by {100 * by:.0f} %")
-        return tuple(sorted(found))
+                    slack[name] = float(by)
+        return hours, slack
+
+    def _spread(self, q: _Question, answer: _Answer) -> dict[str, Floats]:
+        """Return half the 90 % interval of what is predicted, by the covariance of the estimate.
+
+        Each of its principal parts moves the start and the strain by one standard deviation, the
+        problem's own stages carry it along the plan, and what comes of all is added as squares.
+        """
+        s, step = q.horizon.situated, self._problem.step
+        moved = q.estimate.relative(MOVED)
+        slopes = np.append(np.diff(answer.feed), 0.0)
+
+        def run(off: Floats) -> Floats:
+            biomass, product, volume, *factors = np.exp(off)
+            y = [s.biomass_g * biomass * volume, s.volume_l * volume, s.product_g * product]
+            flat = [*s[:8], *(f * d for f, d in zip(factors, s.factors, strict=True))]
+            rows = [y]
+            for k, node in enumerate(q.horizon.nodes[:-1]):
+                slope = slopes[k] / max(node.hours, 1e-6)
+                fill(step.arguments, (y, (answer.feed[k], slope, answer.do[k]), node, flat))
+                step()
+                y = list(step.results[0])
+                rows.append(y)
+            made = np.array(rows)
+            return np.column_stack((made[:, 0] / made[:, 1], made[:, 1], made[:, 2]))
+
+        usual = run(np.zeros(len(MOVED)))
+        squares = sum((run(part) - usual) ** 2 for part in moved)
+        half = NINETY * np.sqrt(squares)
+        return dict(zip(("biomass_g_per_l", "volume_l", "product_g"), half.T, strict=True))
 
 
 def _refused(origin: str, why: str) -> _Answer:

@@ -22,12 +22,19 @@ class Plan:
             ``dead``: the planner's word for a worker that missed its deadline or died.
         made: s since 1970 UTC, time of the estimate the plan starts from.
         times: s since 1970 UTC, shape (k,), increasing.
-        setpoints: shape (k, 2), columns as ``SETPOINTS``: feed in mL/h, dissolved oxygen in %.
+        setpoints: shape (k, m), columns as ``names``.
         predicted: trajectories at ``times``, each of shape (k,), unit in the name.
         reason: one line for an operator; what went wrong unless ``good``.
         active: names of the limits that bind somewhere along the plan.
         objective: g of product at the end less the small costs.
         solve_s: wall seconds of all attempts together.
+        names: of the setpoints' columns, the unit in the name: feed in mL/h, dissolved oxygen
+            in %, or whatever a plant file lets the optimiser move.
+        spread: half the width of the 90 % interval of what is predicted, for the trajectories
+            that the estimate's covariance was carried through; the model's own error is not in it.
+        binding: the limit that holds the plan for the longest time; empty where none does.
+        slack: by how much each soft limit is exceeded at worst, as a share of it; only those
+            that are.
     """
 
     status: Status
@@ -39,6 +46,10 @@ class Plan:
     active: tuple[str, ...] = ()
     objective: float = math.nan
     solve_s: float = math.nan
+    names: tuple[str, ...] = SETPOINTS
+    spread: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
+    binding: str = ""
+    slack: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def good(self) -> bool:
@@ -53,7 +64,7 @@ class Plan:
             and len(self.times) == len(self.setpoints)
             and all(map(math.isfinite, self.times))
             and all(a < b for a, b in zip(self.times, self.times[1:], strict=False))
-            and all(len(row) == len(SETPOINTS) for row in self.setpoints)
+            and all(len(row) == len(self.names) for row in self.setpoints)
             and all(math.isfinite(value) for row in self.setpoints for value in row)
         )
 
@@ -65,7 +76,7 @@ class Plan:
         Raises:
             ValueError: the plan has no trajectory or no such setpoint.
         """
-        column = SETPOINTS.index(name)
+        column = self.names.index(name)
         if not self.times:
             raise ValueError(f"{name}: this plan has no trajectory (status {self.status})")
         right = bisect_right(self.times, time)
@@ -76,6 +87,18 @@ class Plan:
         t0, t1 = self.times[right - 1], self.times[right]
         v0, v1 = self.setpoints[right - 1][column], self.setpoints[right][column]
         return v0 + (v1 - v0) * (time - t0) / (t1 - t0)
+
+    def interval(self, name: str) -> tuple[tuple[float, float], ...]:
+        """Return the 90 % interval of what is predicted of ``name``, at ``times``.
+
+        Raises:
+            ValueError: nothing is predicted of it, or its spread is not known.
+        """
+        if name not in self.spread:
+            known = ", ".join(self.spread) or "nothing"
+            raise ValueError(f"{name}: this plan has no interval of it, only of {known}")
+        pairs = zip(self.predicted[name], self.spread[name], strict=True)
+        return tuple((value - half, value + half) for value, half in pairs)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can carry it; a number that is not finite becomes ``None``."""
@@ -95,18 +118,23 @@ class Plan:
             status = plain["status"]
             if status not in STATUSES:
                 raise ValueError(f"status: {status!r} is not one of {', '.join(STATUSES)}")
-            predicted = cast(Mapping[str, Sequence[Any]], plain.get("predicted") or {})
+            predicted, spread = (_rows(plain.get(key)) for key in ("predicted", "spread"))
+            slack = cast(Mapping[str, Any], plain.get("slack") or {})
             rows = cast(Sequence[Sequence[Any]], plain.get("setpoints") or ())
             return cls(
                 status=status,
                 made=number(plain.get("made")),
                 times=tuple(number(t) for t in plain.get("times") or ()),
                 setpoints=tuple(tuple(number(v) for v in row) for row in rows),
-                predicted={str(k): tuple(number(v) for v in row) for k, row in predicted.items()},
+                predicted=predicted,
                 reason=str(plain.get("reason", "")),
                 active=tuple(str(name) for name in plain.get("active") or ()),
                 objective=number(plain.get("objective")),
                 solve_s=number(plain.get("solve_s")),
+                names=tuple(str(name) for name in plain.get("names") or SETPOINTS),
+                spread=spread,
+                binding=str(plain.get("binding", "")),
+                slack={str(k): number(v) for k, v in slack.items()},
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a plan: {type(error).__name__} {error}") from error
@@ -171,6 +199,11 @@ class Situation:
             )
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a situation: {type(error).__name__} {error}") from error
+
+
+def _rows(plain: Any) -> dict[str, tuple[float, ...]]:
+    rows = cast(Mapping[str, Sequence[Any]], plain or {})
+    return {str(name): tuple(number(v) for v in row) for name, row in rows.items()}
 
 
 def number(value: Any) -> float:

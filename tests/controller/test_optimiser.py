@@ -292,3 +292,37 @@ def test_a_worker_answers_in_json_and_survives_nonsense(optimiser: Optimiser) ->
     for broken in ({}, {**question, "estimate": 3}, {**question, "settings": {"x": 1}}):
         told = worker.answer({"id": 4, **broken})
         assert Plan.from_json(told["plan"]).status == "bad_input"
+
+
+def test_a_plan_says_what_holds_it_and_how_sure_it_is(optimiser: Optimiser) -> None:
+    sure, unsure = (optimiser.plan(believed(spread), SITUATION) for spread in (0.01, 0.06))
+    assert sure.binding in sure.active
+    assert sure.slack == {}
+    for plan, factor in ((sure, 0.05), (unsure, 0.25)):
+        low, high = plan.interval("product_g")[-1]
+        assert low < plan.predicted["product_g"][-1] < high
+        assert high - low < factor * 2 * plan.predicted["product_g"][-1]
+    wide = unsure.spread["product_g"][-1] / unsure.predicted["product_g"][-1]
+    narrow = sure.spread["product_g"][-1] / sure.predicted["product_g"][-1]
+    assert wide > 4 * narrow
+    with pytest.raises(ValueError, match="no interval"):
+        sure.interval("acetate_g_per_l")
+
+
+def test_the_interval_of_a_plan_holds_nine_strains_of_ten(optimiser: Optimiser) -> None:
+    estimate = believed(0.05)
+    plan = optimiser.plan(estimate, SITUATION)
+    hours = (np.array(plan.times) - START) / 3600.0
+    feed, do = np.array(plan.setpoints).T
+    course = Course(linear(hours, feed / 1e3), linear(hours, do), 6.0)
+    low, high = plan.interval("product_g")[-1]
+    draw, inside = np.random.default_rng(5), 0
+    for _ in range(100):
+        start = np.array(estimate.mean[:6]) * np.exp(0.05 * draw.standard_normal(6))
+        start[4] = 1.0  # nothing has been induced: it is all there
+        factors = np.exp(0.05 * draw.standard_normal(len(FACTORS)))
+        last = optimiser.rollout.run(start.tolist(), factors.tolist(), course, 16.0, 500.0, 2e-3)[
+            -1
+        ]
+        inside += low <= last.P * last.V <= high
+    assert 80 <= inside <= 97
