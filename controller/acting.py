@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -52,12 +53,22 @@ class Acting:
         """
         chosen = self._reactor(reactor)
         now = self.clock.now()
-        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M")
         chosen.now = now
         chosen.start(recipe, path, now, optimiser)
-        chosen.batch_id = f"{chosen.name}-{day}"
+        day = datetime.fromtimestamp(now, UTC)
+        number = f"{chosen.name}-{day:%Y%m%d-%H%M}"
+        chosen.batch_id = number if number != chosen.batch_id else f"{number}{day:%S}"
         text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
-        data = {"batch": chosen.batch_id, "version": 1, "recipe": recipe.table}
+        data = {
+            "batch": chosen.batch_id,
+            "state": chosen.batch().state,
+            "version": 1,
+            "recipe_file": path,
+            "recipe": recipe.table,
+            "optimiser": optimiser,
+            "plant_file": {"name": self.plant.path.name, "text": self.plant.text},
+            "software": f"fermloop {version('fermloop')}",
+        }
         self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text, data))
 
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:

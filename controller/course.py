@@ -91,7 +91,8 @@ class Course(Progress):
         zero = self.recipe.inoculates
         if zero is not None and index > zero and not self.inoculated:
             self._zero = now
-            self._tell(now, Kind.PHASE, "inoculated: the age of the batch is counted from now")
+            text = "inoculated: the age of the batch is counted from now"
+            self._tell(now, Kind.PHASE, text, {"inoculated": True})
         if phase.induces and self._induced_h is None:
             self._induced_h = self.age_h(now)
         number = f"{index + 1} of {len(self.recipe.phase)}"
@@ -160,14 +161,14 @@ class Course(Progress):
     def _held(self, now: float, reason: str, kind: Kind) -> None:
         """Let phase time stand still and doses stop."""
         self.state, self.message = State.HELD, reason
-        self._tell(now, kind, f"held in phase {self.phase}: {reason}")
+        self._turned(now, kind, f"held in phase {self.phase}: {reason}")
 
     def _finish(self, now: float) -> None:
         """End the batch: it is done."""
         self._report_unfinished(now, "is not given: the batch is over")
         self.state = State.COMPLETE
         self._end(now)
-        self._tell(now, Kind.PHASE, f"complete after {self.age_h(now):.2f} h")
+        self._turned(now, Kind.PHASE, f"complete after {self.age_h(now):.2f} h")
 
     def _end(self, now: float) -> None:
         """Leave nothing under way."""
@@ -180,7 +181,7 @@ class Course(Progress):
         self.state, self.message = State.ABORTED, reason
         self._end(now)
         self._feeds.clear()
-        self._tell(now, kind, f"aborted in phase {self.phase}: {reason}")
+        self._turned(now, kind, f"aborted in phase {self.phase}: {reason}")
 
     def _report_unfinished(self, now: float, why: str, *, weighed: bool = True) -> None:
         """Tell of every dose that will not be completed, and forget it.
@@ -221,6 +222,12 @@ class Course(Progress):
                     self._feeds.change(loop, law)
         if (old.until, old.hold_if, old.abort_if) != (new.until, new.hold_if, new.abort_if):
             self._watch(new)
+
+    def _turned(self, now: float, kind: Kind, text: str) -> None:
+        """Tell that the batch is in another state; what is alarming is in its record as well."""
+        if kind is Kind.ALARM:
+            self._tell(now, kind, text)
+        self._tell(now, Kind.PHASE, text, {"state": self.state})
 
     def _tell(
         self, now: float, kind: Kind, text: str, data: Mapping[str, object] | None = None

@@ -16,6 +16,7 @@ class Plant:
     Attributes:
         path: the file it was read from.
         settings: what the file says.
+        text: the file itself, as it was when it was read.
         tags: every tag by name.
         gas: what is calculated from the gases of each reactor, by its name.
         device_of: the device's name by tag name.
@@ -25,6 +26,7 @@ class Plant:
     def __init__(self, path: Path, settings: PlantSettings, data_dir: Path) -> None:
         self.path = path
         self.settings = settings
+        self.text = path.read_text(encoding="utf-8")
         self.data_dir = data_dir
         self.tags: dict[str, Tag] = {}
         self.device_of: dict[str, str] = {}

@@ -106,7 +106,7 @@ class RecipeRunner(Course):
                 watched.restart()
         self._new_setpoints.update(self._setpoints)
         self._new_modes.update(self._modes)
-        self._tell(now, Kind.PHASE, f"resumed in phase {self.phase}")
+        self._turned(now, Kind.PHASE, f"resumed in phase {self.phase}")
 
     def abort(self, now: float, reason: str) -> None:
         """End the batch for good: no feed, no dose. The loops keep what they have.

@@ -1,9 +1,10 @@
-"""``fermloop batch`` and ``campaign``: their arguments."""
+"""``fermloop batch`` with ``list`` and ``show``, and ``campaign``: their arguments."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fermloop.campaign.seeds import parse
 from fermloop.options import (
@@ -15,13 +16,40 @@ from fermloop.options import (
     PlantFile,
     Report,
     Seed,
+    StoreFile,
+    Which,
 )
 
+
+class RunIfNotNamed(TyperGroup):
+    """A group whose first command is meant where none is named: ``fermloop batch PLANT.toml``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the first command before arguments that name none."""
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [next(iter(self.commands)), *args]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer()
+of_one = typer.Typer(
+    cls=RunIfNotNamed,
+    no_args_is_help=True,
+    help=(
+        "One batch on virtual time, or the record of a batch that was.\n\n"
+        "fermloop batch PLANT.toml --recipe RECIPE.toml runs one: see fermloop batch run --help."
+    ),
+)
+app.add_typer(
+    of_one,
+    name="batch",
+    short_help="One batch on virtual time; the records of batches.",
+    rich_help_panel=WITHOUT,
+)
 
 
-@app.command(short_help="One batch on virtual time, with a report.", rich_help_panel=WITHOUT)
-def batch(
+@of_one.command(short_help="Run one batch on virtual time, with a report.")
+def run(
     plant: PlantFile,
     recipe: Annotated[Path, typer.Option("--recipe", metavar="RECIPE.toml", help="The recipe.")],
     hours: Hours = 24.0,
@@ -40,6 +68,43 @@ def batch(
     from fermloop.commands import batch as command
 
     command.run(plant, recipe, hours, seed, optimiser, report, as_json)
+
+
+@of_one.command("list", short_help="Every batch in the store, oldest first.")
+def list_(
+    reactor: Annotated[
+        str, typer.Option("--reactor", metavar="REACTOR", help="Only of this one.")
+    ] = "",
+    plant: Which = None,
+    store: StoreFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show a line a batch: id, start, recipe, state, and its age at the end.
+
+    Example: fermloop batch list --plant plant.toml
+    """
+    from fermloop.commands import batch_record as command
+
+    command.list_all(plant, store, reactor, as_json)
+
+
+@of_one.command(short_help="The whole record of a batch.")
+def show(
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id: R1-20260101-0000.")],
+    plant: Which = None,
+    store: StoreFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show the record of a batch, rebuilt from the store alone.
+
+    Recipe and its versions, parameters, plant file, software, phases, every change with who and
+    why, alarms, laboratory, advice and gaps. --json has all of it, the files too.
+
+    Example: fermloop batch show R1-20260101-0000 --plant plant.toml --json
+    """
+    from fermloop.commands import batch_record as command
+
+    command.show(batch, plant, store, as_json)
 
 
 @app.command(short_help="Many batches on many simulated plants.", rich_help_panel=WITHOUT)

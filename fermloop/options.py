@@ -148,6 +148,9 @@ Which = Annotated[
     Path | None,
     typer.Option("--plant", metavar="PLANT.toml", help="Which plant, where more than one runs."),
 ]
+StoreFile = Annotated[
+    Path | None, typer.Option("--store", metavar="FILE", help="A store.sqlite, running or not.")
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
 As = Annotated[
     str,

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from historian.reader import EventRow, Rows
+from historian.event_rows import EventRow
+from historian.reader import Rows
 from historian.schema import MISSING
 
 MEASUREMENT = "fermloop"

@@ -6,27 +6,24 @@ import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from drivers.point import Quality, Sample, Tag
 from historian.audit import Verdict, heads_path, read_heads, verify
+from historian.batch import Batch, BatchRecord, batches, rebuild
+from historian.event_rows import EventRow, events, of_kinds
 from historian.events import Kind
 from historian.schema import (
-    MINUTE_S,
     MISSING,
     Column,
+    column_of,
     columns,
     open_reader,
     quoted,
     row_table,
-    split_name,
 )
-
-_HOLD_S = 60.0  # a tag that is sampled more slowly than the rows is held this long between samples
-_RAW_TO_S = 30.0  # wider buckets are made of rollups
-_WIDTHS_S = (0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, _RAW_TO_S)
+from historian.trends import Series, series
 
 
 class Rows(NamedTuple):
@@ -41,47 +38,6 @@ class Rows(NamedTuple):
 
     suffixes: tuple[str, ...]
     rows: list[tuple[Any, ...]]
-
-
-class EventRow(TypedDict):
-    """An ``Event`` as it is stored and as JSON shows it; its ``id`` only grows."""
-
-    id: int
-    time: float
-    source: str
-    kind: str
-    subject: str
-    text: str
-    data: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """One tag over the buckets of a ``Series``; ``None`` is a gap.
-
-    ``worst`` is the worst quality in the bucket: 0 BAD, 1 UNCERTAIN, 2 GOOD; where buckets are
-    wider than 30 s it is not known.
-    """
-
-    low: list[float | None]
-    high: list[float | None]
-    mean: list[float | None]
-    worst: list[int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Trends on a common time axis.
-
-    Attributes:
-        width_s: width of a bucket.
-        times: middle of each bucket, s since 1970 UTC.
-        tags: one trend a tag, by name.
-    """
-
-    width_s: float
-    times: list[float]
-    tags: dict[str, Trend]
 
 
 class SqliteReader:
@@ -169,7 +125,7 @@ class SqliteReader:
     def read(self, tag: Tag, start: float, end: float) -> list[Sample]:
         """Return the samples of ``tag`` with ``start <= time <= end``, oldest first."""
         with self._snapshot() as db:
-            column = _column(db, tag.name)
+            column = column_of(db, tag.name)
             if column is None:
                 return []
             rows = db.execute(
@@ -197,30 +153,14 @@ class SqliteReader:
         Raises:
             ValueError: ``start`` is not before ``end`` or ``buckets`` is below 1.
         """
-        if not (start < end and buckets >= 1):
-            raise ValueError(f"cannot bucket {start=}, {end=}, {buckets=}")
-        width = _width((end - start) / buckets)
-        first, last = math.floor(start / width), math.ceil(end / width)
-        count = last - first
-        trends: dict[str, Trend] = {}
         with self._snapshot() as db:
-            by_reactor: dict[str, list[Column]] = {}
-            for name in dict.fromkeys(names):
-                trends[name] = Trend([None] * count, [None] * count, [None] * count, [None] * count)
-                column = _column(db, name)
-                if column is not None:
-                    by_reactor.setdefault(split_name(name)[0], []).append(column)
-            for reactor, found in by_reactor.items():
-                read = _from_rows if width <= _RAW_TO_S else _from_rollups
-                read(db, reactor, found, trends, (first, last, width))
-        times = [(first + i + 0.5) * width for i in range(count)]
-        return Series(width, times, trends)
+            return series(db, names, start, end, buckets)
 
     def events(
         self, after_id: int = 0, limit: int = 1000, kinds: Sequence[Kind] | None = None
     ) -> list[EventRow]:
         """Return at most ``limit`` events with a greater id, oldest first; ``None``: all kinds."""
-        where, arguments = _of_kinds(kinds)
+        where, arguments = of_kinds(kinds)
         return self._events(
             f"WHERE id > ?{where} ORDER BY id LIMIT ?", (after_id, *arguments, limit)
         )
@@ -244,9 +184,23 @@ class SqliteReader:
         self, limit: int = 100, kinds: Sequence[Kind] | None = None
     ) -> list[EventRow]:
         """Return the newest events, oldest first; ``None``: all kinds."""
-        where, arguments = _of_kinds(kinds)
+        where, arguments = of_kinds(kinds)
         found = self._events(f"WHERE id > 0{where} ORDER BY id DESC LIMIT ?", (*arguments, limit))
         return found[::-1]
+
+    def batches(self, reactor: str = "") -> list[Batch]:
+        """Return every batch of a reactor, or of all, oldest first."""
+        with self._snapshot() as db:
+            return batches(db, reactor)
+
+    def batch(self, id_: str) -> BatchRecord:
+        """Return the record of a batch, rebuilt from what is in the store.
+
+        Raises:
+            LookupError: there is no such batch; the message names the newest ones.
+        """
+        with self._snapshot() as db:
+            return rebuild(db, id_)
 
     def verify(self, known: str = "", *, closed: bool = False) -> Verdict:
         """Check the audit trail against itself and every exported head; see ``historian.audit``.
@@ -268,21 +222,7 @@ class SqliteReader:
 
     def _events(self, where: str, arguments: tuple[object, ...]) -> list[EventRow]:
         with self._snapshot() as db:
-            rows = db.execute(
-                f"SELECT id, time, source, kind, subject, text, data FROM event {where}", arguments
-            ).fetchall()
-        return [
-            EventRow(
-                id=id_,
-                time=time,
-                source=source,
-                kind=kind,
-                subject=subject,
-                text=text,
-                data=json.loads(data),
-            )
-            for id_, time, source, kind, subject, text, data in rows
-        ]
+            return events(db, where, arguments)
 
     @contextmanager
     def _snapshot(self) -> Generator[sqlite3.Connection]:
@@ -301,13 +241,6 @@ def _tag(column: Column) -> Tag:
     return Tag(column.name, column.unit, column.low, column.high)
 
 
-def _column(db: sqlite3.Connection, name: str) -> Column | None:
-    row = db.execute(
-        "SELECT id, name, suffix, col, place, unit, low, high FROM tag WHERE name = ?", (name,)
-    ).fetchone()
-    return None if row is None else Column(*row)
-
-
 def _digit(quality: str | None, place: int) -> str | None:
     return None if quality is None else quality[place : place + 1]
 
@@ -319,92 +252,3 @@ def _sample(tag: Tag, time: float, value: float | None, digit: str | None) -> Sa
     if not digit or digit == MISSING:
         return None
     return Sample(tag, time, math.nan, Quality.BAD)
-
-
-def _of_kinds(kinds: Sequence[Kind] | None) -> tuple[str, tuple[str, ...]]:
-    if kinds is None:
-        return "", ()
-    return f" AND kind IN ({', '.join('?' * len(kinds))})", tuple(k.value for k in kinds)
-
-
-def _width(wanted: float) -> float:
-    """Return a width (s) that is wide enough: a handy one, or whole minutes from 30 s on."""
-    if wanted > _RAW_TO_S:
-        return math.ceil(wanted / MINUTE_S - 1e-9) * MINUTE_S
-    return next(w for w in _WIDTHS_S if w >= wanted * (1 - 1e-9))
-
-
-def _from_rows(
-    db: sqlite3.Connection,
-    reactor: str,
-    found: list[Column],
-    trends: dict[str, Trend],
-    axis: tuple[int, int, float],
-) -> None:
-    first, last, width = axis
-    aggregates = "".join(
-        f", min({c}), max({c}), avg({c}),"
-        f" min(CASE substr(quality, {place}, 1) WHEN '0' THEN 0 WHEN '1' THEN 1 ELSE 2 END)"
-        for c, place in ((quoted(column.col), column.place + 1) for column in found)
-    )
-    rows = db.execute(
-        f"SELECT CAST(time / ? AS INTEGER) AS bucket{aggregates} FROM {row_table(reactor)}"
-        " WHERE time >= ? AND time < ? GROUP BY bucket ORDER BY bucket",
-        (width, first * width, last * width),
-    ).fetchall()
-    for index, column in enumerate(found):
-        trend = trends[column.name]
-        held, until = None, -math.inf
-        for row in rows:
-            low, high, mean, worst = row[4 * index + 1 : 4 * index + 5]
-            bucket = min(max(row[0] - first, 0), last - first - 1)  # a quotient is rounded
-            trend.worst[bucket] = worst
-            if mean is not None:
-                trend.low[bucket], trend.high[bucket], trend.mean[bucket] = low, high, mean
-                held, until = mean, bucket + _HOLD_S / width
-            elif held is not None and worst and bucket <= until:
-                trend.low[bucket] = trend.high[bucket] = trend.mean[bucket] = held
-            else:
-                held = None
-
-
-def _from_rollups(
-    db: sqlite3.Connection,
-    reactor: str,
-    found: list[Column],
-    trends: dict[str, Trend],
-    axis: tuple[int, int, float],
-) -> None:
-    """Combine finished minutes with the rows that came after the last roll."""
-    first, last, width = axis
-    minutes, seconds = round(width / MINUTE_S), round(width)
-    aggregates = "".join(
-        f", count({c}), min({c}), max({c}), avg({c})" for c in (quoted(f.col) for f in found)
-    )
-    tail = db.execute(
-        f"SELECT CAST(time AS INTEGER) / ? AS bucket{aggregates} FROM {row_table(reactor)}"
-        " WHERE seq > (SELECT rolled FROM reactor WHERE name = ?) AND time >= ? AND time < ?"
-        " GROUP BY bucket",
-        (seconds, reactor, first * seconds, last * seconds),
-    ).fetchall()
-    for index, column in enumerate(found):
-        rolled = db.execute(
-            "SELECT minute / ? AS bucket, sum(n), min(low), max(high), sum(mean * n) / sum(n)"
-            " FROM rollup WHERE tag = ? AND minute >= ? AND minute < ? GROUP BY bucket",
-            (minutes, column.id, first * minutes, last * minutes),
-        ).fetchall()
-        merged = {row[0]: row[1:] for row in rolled}
-        for row in tail:
-            new = row[4 * index + 1 : 4 * index + 5]
-            if new[0]:
-                old = merged.get(row[0])
-                merged[row[0]] = new if old is None else _merge(old, new)
-        trend = trends[column.name]
-        for bucket, (_, low, high, mean) in merged.items():
-            i = bucket - first
-            trend.low[i], trend.high[i], trend.mean[i] = low, high, mean
-
-
-def _merge(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float, float]:
-    n = a[0] + b[0]
-    return n, min(a[1], b[1]), max(a[2], b[2]), (a[0] * a[3] + b[0] * b[3]) / n

@@ -82,6 +82,14 @@ def columns(db: sqlite3.Connection, reactor: str) -> list[Column]:
     return [Column(*row) for row in found]
 
 
+def column_of(db: sqlite3.Connection, name: str) -> Column | None:
+    """Return where the tag ``name`` lives, ``None`` if it was never stored."""
+    row = db.execute(
+        "SELECT id, name, suffix, col, place, unit, low, high FROM tag WHERE name = ?", (name,)
+    ).fetchone()
+    return None if row is None else Column(*row)
+
+
 def make_table(db: sqlite3.Connection, reactor: str, cols: Iterable[str]) -> None:
     """Make the table of a new reactor with the columns ``cols``.
 

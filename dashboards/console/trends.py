@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drivers.clock import monotonic, wall
-from historian.reader import Series, SqliteReader
+from historian.reader import SqliteReader
 from historian.schema import StoreError
+from historian.trends import Series
 
 TAGS_MAX = 64
 HOURS_MAX = 2400.0  # a hundred days

@@ -12,8 +12,9 @@ from controller.plant import load_plant
 from controller.registry import held
 from drivers.clock import wall
 from fermloop.failure import USAGE, WORLD, FailureError
+from historian.event_rows import EventRow
 from historian.events import Kind
-from historian.reader import EventRow, SqliteReader
+from historian.reader import SqliteReader
 from historian.schema import StoreError
 
 PAGE = 1000

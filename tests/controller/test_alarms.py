@@ -14,8 +14,8 @@ from controller.alarm import Definition, Priority, State
 from controller.alarm_texts import CHINESE, ENGLISH, TEXTS
 from controller.alarms import Alarms
 from controller.loop import RefusedError
+from historian.event_rows import EventRow
 from historian.events import Event, Kind
-from historian.reader import EventRow
 
 
 def definition(

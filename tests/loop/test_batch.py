@@ -1,6 +1,7 @@
 """A short batch from end to end: held in band, recorded whole, the same for the same seed."""
 
 import math
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.recipe import load_recipe, parse_recipe
 from drivers.point import Tag
 from fermloop.commands.closed_loop import EPOCH, Outcome, run_batch
 from historian.events import Kind
@@ -121,6 +122,26 @@ def test_every_scan_is_a_row_and_no_sample_is_lost(
             assert len(found) == scans, tag.name
     assert kept % scans == 0
     assert kept // scans > len(plant.tags)
+
+
+def test_the_record_of_the_batch_is_rebuilt_from_the_store_alone(
+    batch: tuple[Outcome, int, int], stored: Path
+) -> None:
+    with SqliteReader(stored) as store:
+        (found,) = store.batches()
+        record = store.batch("R1-20260101-0000")
+    assert record.batch == found
+    assert (found.recipe, found.state) == ("short", "COMPLETE")
+    assert found.ended is not None
+    assert found.age_h(found.ended) == pytest.approx(3.9, abs=0.001)
+    assert [p.name for p in record.phases] == ["batch", "feed", "induce", "harvest"]
+    assert record.phases[2].began == pytest.approx(EPOCH + 2 * 3600, abs=2)
+    assert record.plant_file.text == DEMO.read_text(encoding="utf-8")
+    assert record.software.startswith("fermloop ")
+    assert parse_recipe(record.recipes[0].table) == parse_recipe(tomllib.loads(SHORT))
+    modes = {c.subject: c.new for c in record.changes if c.what == "mode"}
+    assert (modes["R1.do"], modes["R1.inducer"]) == ("AUTO", "CASCADE")
+    assert {c.source for c in record.changes} == {"recipe"}
 
 
 def test_the_report_has_every_key_and_only_finite_numbers(

@@ -19,7 +19,8 @@ from controller.plant import Plant, load_plant
 from drivers.clock import monotonic
 from drivers.point import Sample
 from fermloop.commands.live import plain
-from historian.reader import EventRow, SqliteReader
+from historian.event_rows import EventRow
+from historian.reader import SqliteReader
 
 ROOT = Path(__file__).parents[2]
 PLANT, RECIPE = ROOT / "sim/plants/ecoli_5l.toml", ROOT / "sim/recipes/ecoli.toml"
