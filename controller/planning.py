@@ -6,6 +6,7 @@ The scan speaks to either in the same words, and to ``Shedding`` about what came
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 from controller.pool import WorkerPool
 from controller.shedding import Shedding
@@ -13,6 +14,7 @@ from drivers.clock import Clock
 
 if TYPE_CHECKING:
     from controller.estimator import Estimate
+    from controller.foresight import Foresight
     from controller.optimiser import Optimiser, OptimiserSettings
 
 __all__ = ["InProcessPlanner", "Plan", "Planner", "Shedding", "Situation", "WorkerPool"]
@@ -41,8 +43,16 @@ class Planner(Protocol):
         """
         ...
 
-    def cancel(self, reactor: str) -> None:
-        """Forget the request of ``reactor`` and an answer nobody took."""
+    def foresee(self, key: str, reactor: str, estimate: "Estimate", question: Question) -> None:
+        """Ask for an outlook of ``reactor``; an older question with this ``key`` is forgotten."""
+        ...
+
+    def foreseen(self, key: str) -> Outlook | None:
+        """Return the outlook once, ``None`` while there is none; ``poll`` of questions."""
+        ...
+
+    def cancel(self, key: str) -> None:
+        """Forget what was asked for a reactor, or with a key, and an answer nobody took."""
         ...
 
 
@@ -62,7 +72,9 @@ class InProcessPlanner:
     ) -> None:
         self._settings, self._clock, self.latency_s = dict(settings), clock, latency_s
         self._optimisers: dict[str, Optimiser] = {}
+        self._foresights: dict[str, Foresight] = {}
         self._answers: dict[str, tuple[float, Plan]] = {}
+        self._outlooks: dict[str, tuple[float, Outlook]] = {}
 
     async def start(self) -> None:
         from controller.optimiser import Optimiser  # CasADi: only where plans are made
@@ -74,6 +86,8 @@ class InProcessPlanner:
 
     async def close(self) -> None:
         self._answers.clear()
+        self._outlooks.clear()
+        self._foresights.clear()
         self._optimisers.clear()
 
     def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
@@ -86,5 +100,21 @@ class InProcessPlanner:
             return None
         return self._answers.pop(reactor)[1]
 
-    def cancel(self, reactor: str) -> None:
-        self._answers.pop(reactor, None)
+    def foresee(self, key: str, reactor: str, estimate: "Estimate", question: Question) -> None:
+        from controller.foresight import Foresight
+
+        if reactor not in self._foresights:
+            optimiser = self._optimisers[reactor]
+            self._foresights[reactor] = Foresight(optimiser.rollout.cells, optimiser.settings)
+        outlook = self._foresights[reactor].run(estimate, question)
+        self._outlooks[key] = (self._clock.now() + self.latency_s, outlook)
+
+    def foreseen(self, key: str) -> Outlook | None:
+        waiting = self._outlooks.get(key)
+        if waiting is None or self._clock.now() < waiting[0]:
+            return None
+        return self._outlooks.pop(key)[1]
+
+    def cancel(self, key: str) -> None:
+        self._answers.pop(key, None)
+        self._outlooks.pop(key, None)

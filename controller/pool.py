@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ START_S = 60.0  # wall seconds for a worker to import, build its problem and say
 # wall seconds before the n-th start in a row that came to nothing
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
+Answer = Plan | Outlook
+Lost = Literal["late", "dead"]
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,11 +33,28 @@ class WorkerError(Exception):
 
 
 class _Job:
-    """One question, and what came of it."""
+    """One question, and what came of it.
 
-    def __init__(self, reactor: str, line: bytes, number: int, made: float, deadline: float):
-        self.reactor, self.line, self.number, self.made = reactor, line, number, made
-        self.deadline = deadline  # s of the event loop
+    Attributes:
+        key: of who waits.
+        line: the question.
+        number: that its answer bears.
+        deadline: s of the event loop.
+        read: makes an answer of a worker's.
+        lost: makes an answer of what went wrong.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        line: bytes,
+        number: int,
+        deadline: float,
+        read: Callable[[Mapping[str, Any]], Answer],
+        lost: Callable[[Lost, str], Answer],
+    ) -> None:
+        self.key, self.line, self.number, self.deadline = key, line, number, deadline
+        self.read, self.lost = read, lost
         self.done = False
         self.expiry: asyncio.TimerHandle | None = None
 
@@ -70,7 +91,7 @@ class WorkerPool:
         )
         self._queue: asyncio.Queue[_Job] = asyncio.Queue()
         self._pending: dict[str, _Job] = {}
-        self._answers: dict[str, Plan] = {}
+        self._answers: dict[str, Answer] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._ready: set[int] = set()
@@ -98,48 +119,74 @@ class WorkerPool:
 
     def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
         """Ask for a plan; an older request of the same reactor is forgotten."""
-        self.cancel(reactor)
-        self._number += 1
-        question = {
-            "id": self._number,
-            "settings": self._settings[reactor],
-            "estimate": estimate.as_state(),
-            "situation": situation.as_json(),
-        }
-        loop = asyncio.get_running_loop()
-        line = json.dumps(question).encode() + b"\n"
-        deadline = loop.time() + self.deadline_s
-        job = _Job(reactor, line, self._number, situation.now, deadline)
-        job.expiry = loop.call_at(deadline, self._expire, job)
-        self._pending[reactor] = job
-        self._queue.put_nowait(job)
+        self._ask(
+            reactor,
+            reactor,
+            {"estimate": estimate.as_state(), "situation": situation.as_json()},
+            lambda answer: Plan.from_json(cast(Mapping[str, Any], answer.get("plan"))),
+            lambda status, why: Plan(status, situation.now, reason=why),
+        )
 
     def poll(self, reactor: str) -> Plan | None:
         """Return the answer once, ``None`` while there is none."""
-        return self._answers.pop(reactor, None)
+        return cast("Plan | None", self._answers.pop(reactor, None))
 
-    def cancel(self, reactor: str) -> None:
-        """Forget the request of ``reactor`` and an answer nobody took."""
-        self._answers.pop(reactor, None)
-        job = self._pending.pop(reactor, None)
+    def foresee(self, key: str, reactor: str, estimate: "Estimate", question: Question) -> None:
+        """Ask for an outlook of ``reactor``; an older question with this ``key`` is forgotten.
+
+        A key must not be a reactor's name: that is its plans'.
+        """
+        self._ask(
+            key,
+            reactor,
+            {"estimate": estimate.as_state(), "question": question.as_json()},
+            lambda answer: Outlook.from_json(cast(Mapping[str, Any], answer.get("outlook"))),
+            lambda status, why: Outlook(status, question.start, reason=why),
+        )
+
+    def foreseen(self, key: str) -> Outlook | None:
+        """Return the outlook once, ``None`` while there is none."""
+        return cast("Outlook | None", self._answers.pop(key, None))
+
+    def cancel(self, key: str) -> None:
+        """Forget what was asked for a reactor, or with a key, and an answer nobody took."""
+        self._answers.pop(key, None)
+        job = self._pending.pop(key, None)
         if job is not None:
             self._finish(job)
 
-    def _finish(self, job: _Job, plan: Plan | None = None) -> None:
+    def _ask(
+        self,
+        key: str,
+        reactor: str,
+        asked: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], Answer],
+        lost: Callable[[Lost, str], Answer],
+    ) -> None:
+        self.cancel(key)
+        self._number += 1
+        question = {"id": self._number, "settings": self._settings[reactor], **asked}
+        loop = asyncio.get_running_loop()
+        line = json.dumps(question).encode() + b"\n"
+        job = _Job(key, line, self._number, loop.time() + self.deadline_s, read, lost)
+        job.expiry = loop.call_at(job.deadline, self._expire, job)
+        self._pending[key] = job
+        self._queue.put_nowait(job)
+
+    def _finish(self, job: _Job, answer: Answer | None = None) -> None:
         if job.done:
             return
         job.done = True
         if job.expiry is not None:
             job.expiry.cancel()
-        if self._pending.get(job.reactor) is job:
-            del self._pending[job.reactor]
-        if plan is not None:
-            self._answers[job.reactor] = plan
+        if self._pending.get(job.key) is job:
+            del self._pending[job.key]
+        if answer is not None:
+            self._answers[job.key] = answer
             self.news.set()
 
     def _expire(self, job: _Job) -> None:
-        text = f"no plan within {self.deadline_s:g} s"
-        self._finish(job, Plan("late", job.made, reason=text))
+        self._finish(job, job.lost("late", f"no plan within {self.deadline_s:g} s"))
 
     async def _keep(self, slot: int) -> None:
         """Keep one worker alive for ever."""
@@ -166,15 +213,22 @@ class WorkerPool:
 
     async def _spawn(self, slot: int) -> asyncio.subprocess.Process:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=LINE_MAX,
-            env=environment,
-            start_new_session=True,  # a Ctrl-C of the terminal is the controller's to handle
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=LINE_MAX,
+                env=environment,
+                start_new_session=True,  # a Ctrl-C of the terminal is the controller's to handle
+            )
         )
+        try:  # who closes the pool in the middle of a start must still find the process
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._processes[slot] = await starting
+            raise
         self._processes[slot] = process
         return process
 
@@ -218,15 +272,15 @@ class WorkerPool:
 
     async def _work(self, process: asyncio.subprocess.Process, job: _Job) -> None:
         try:
-            answer = await self._exchange(process, job.line, job.number, job.deadline)
-            plan = Plan.from_json(cast(Mapping[str, Any], answer.get("plan")))
+            said = await self._exchange(process, job.line, job.number, job.deadline)
+            answer = job.read(said)
         except TimeoutError as error:
             self._expire(job)
             raise WorkerError(f"worker {process.pid} was late and is killed") from error
         except (WorkerError, ValueError, OSError) as error:
-            self._finish(job, Plan("dead", job.made, reason=str(error)))
+            self._finish(job, job.lost("dead", str(error)))
             raise WorkerError(str(error)) from error
-        self._finish(job, plan)
+        self._finish(job, answer)
 
     async def _exchange(
         self, process: asyncio.subprocess.Process, line: bytes, number: int, deadline: float

@@ -5,6 +5,7 @@ and keeps its standard output for answers alone: what a solver's C++ prints goes
 
     {"id": 0, "warm": settings}                                  -> {"id": 0, "ready": true}
     {"id": 7, "settings": …, "estimate": …, "situation": …}      -> {"id": 7, "plan": …}
+    {"id": 8, "settings": …, "estimate": …, "question": …}       -> {"id": 8, "outlook": …}
 """
 
 import ctypes
@@ -17,7 +18,9 @@ import sys
 from typing import IO, Any, cast
 
 from controller.estimator import Estimate
+from controller.foresight import Foresight
 from controller.optimiser import Optimiser, OptimiserSettings
+from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 
 MEMORY_BYTES = 4 << 30  # address space; a solver that runs away ends here, not in the swap
@@ -55,13 +58,15 @@ class Worker:
 
     def __init__(self) -> None:
         self._optimisers: dict[str, Optimiser] = {}
+        self._foresights: dict[Optimiser, Foresight] = {}
 
     def optimiser(self, settings: dict[str, Any]) -> Optimiser:
         """Return the optimiser for ``settings``, built once."""
         key = json.dumps(settings, sort_keys=True)
         if key not in self._optimisers:
             while len(self._optimisers) >= OPTIMISERS_MAX:
-                del self._optimisers[next(iter(self._optimisers))]
+                oldest = self._optimisers.pop(next(iter(self._optimisers)))
+                self._foresights.pop(oldest, None)
             self._optimisers[key] = Optimiser(OptimiserSettings.from_json(settings))
         return self._optimisers[key]
 
@@ -73,12 +78,26 @@ class Worker:
                 self.optimiser(question["warm"]).warm_up()
                 return {"id": number, "ready": True}
             estimate = Estimate.from_state(question["estimate"])
+            if "question" in question:
+                return {"id": number, "outlook": self._ahead(estimate, question).as_json()}
             situation = Situation.from_json(question["situation"])
             plan = self.optimiser(question["settings"]).plan(estimate, situation)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
+            if "question" in question:
+                outlook = Outlook("bad_input", 0.0, reason=reason)
+                return {"id": number, "outlook": outlook.as_json()}
             return {"id": number, "plan": Plan("bad_input", math.nan, reason=reason).as_json()}
         return {"id": number, "plan": plan.as_json()}
+
+    def _ahead(self, estimate: Estimate, question: dict[str, Any]) -> Outlook:
+        optimiser = self.optimiser(question["settings"])
+        if optimiser not in self._foresights:
+            cells = optimiser.rollout.cells
+            self._foresights[optimiser] = Foresight(cells, optimiser.settings)
+        return self._foresights[optimiser].run(
+            estimate, Question.from_json(cast(dict[str, Any], question["question"]))
+        )
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import pytest
 from controller.advisor import STALE_S, Advisor
 from controller.estimate import N_STATES
 from controller.estimator import Estimate
+from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 from controller.settings import OptimiserSettings
 
@@ -46,7 +47,13 @@ class Far:
         asked, self._waiting = self._waiting, None
         return self.answer(asked)
 
-    def cancel(self, reactor: str) -> None:
+    def foresee(self, key: str, reactor: str, estimate: Estimate, question: Question) -> None:
+        """Foresees nothing."""
+
+    def foreseen(self, key: str) -> Outlook | None:
+        return None
+
+    def cancel(self, key: str) -> None:
         self.cancelled += 1
         self._waiting = None
 

@@ -6,11 +6,13 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.optimiser import OptimiserSettings
+from controller.outlook import Course, Outlook, Question
 from controller.plan import Plan, Situation
 from controller.pool import WorkerPool
 
@@ -162,3 +164,40 @@ async def test_workers_end_with_the_pool() -> None:
         (pid,) = one.pids
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_worker_runs_a_vessel_ahead_beside_the_plans(estimate: Estimate) -> None:
+    line = ((1e9, 5.0),)
+    question = Question(1e9, 1e9 + 3600.0, (Course(line, line),))
+    async with pool() as one:
+        one.foresee("R1/whatif", "R1", estimate, question)
+        one.request("R1", estimate, SITUATION)
+        found: list[Outlook] = []
+
+        def look() -> bool:
+            outlook = one.foreseen("R1/whatif")
+            found.extend([] if outlook is None else [outlook])
+            return bool(found)
+
+        await until(one, look)
+        assert (found[0].status, len(found[0].courses)) == ("good", 1)
+        assert one.foreseen("R1/whatif") is None
+        assert (await answer(one)).status != "dead"
+        one.foresee("R1/whatif", "R1", estimate, replace(question, courses=()))
+        found.clear()
+        await until(one, look)
+        assert found[0].status == "bad_input"
+        assert one.replaced == 0
+
+
+async def test_an_outlook_that_never_comes_is_late_and_its_worker_replaced(
+    estimate: Estimate,
+) -> None:
+    line = ((1e9, 5.0),)
+    question = Question(1e9, 1e9 + 3600.0, (Course(line, line),))
+    async with pool(broken("import time\ntime.sleep(60)"), deadline_s=0.3) as one:
+        one.foresee("R1/whatif", "R1", estimate, question)
+        await until(one, lambda: one.replaced)
+        outlook = one.foreseen("R1/whatif")
+        assert outlook is not None
+        assert outlook.status == "late"

@@ -13,6 +13,7 @@ from controller.controller import Controller
 from controller.devices import Device, build
 from controller.estimator import Estimate
 from controller.loops import Loop
+from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation, Status
 from controller.planning import Planner
 from controller.plant import Plant, load_plant
@@ -242,8 +243,14 @@ class Oracle:
     def poll(self, reactor: str) -> Plan | None:
         return self._ready.pop(reactor, None)
 
-    def cancel(self, reactor: str) -> None:
-        self._ready.pop(reactor, None)
+    def foresee(self, key: str, reactor: str, estimate: Estimate, question: Question) -> None:
+        """Foresees nothing."""
+
+    def foreseen(self, key: str) -> Outlook | None:
+        return None
+
+    def cancel(self, key: str) -> None:
+        self._ready.pop(key, None)
 
 
 def plan(made: float, feed: float = 26.0, do: float = 40.0, status: Status = "good") -> Plan:
