@@ -17,12 +17,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.estimator import Estimator
+from controller.hindsight import Hindsight
 from controller.outputs import Outputs
 from controller.plant import load_plant
 from controller.reactor import Reactor
 from controller.recipe import RecipeRunner, load_recipe
-from controller.scan import Scan
+from controller.scan_group import ScanGroup
 from drivers.modbus.driver import ModbusDriver
 from drivers.opcua.driver import OpcUaDriver
 from fermloop.commands.closed_loop import run_batch
@@ -38,12 +38,12 @@ PARTS = {  # what is timed, each without the others
     "Modbus driver: heartbeat": [(ModbusDriver, "heartbeat")],
     "OPC UA device: answers": [(VesselOpcUaLink, "read"), (VesselOpcUaLink, "write")],
     "OPC UA driver": [(OpcUaDriver, "read"), (OpcUaDriver, "write")],
-    "estimator, every 10 s": [(Estimator, "update")],
+    "estimator, every 10 s": [(Hindsight, "update")],
     "recipe": [(RecipeRunner, "step")],
     "loops and guard": [(Outputs, "_move")],
     "reactor, the rest": [(Reactor, "step")],
     "samples of the controller's own": [(Reactor, "record")],
-    "scan, the rest": [(Scan, "once")],
+    "scan, the rest": [(ScanGroup, "once")],
 }
 
 
@@ -57,7 +57,8 @@ class Split:
 
     def __enter__(self) -> "Split":
         for part, places in PARTS.items():
-            for owner, name in places:
+            for cls, name in places:
+                owner = next(c for c in cls.__mro__ if name in vars(c))
                 was = vars(owner)[name]
                 self._put_back.append((owner, name, was))
                 wrap = self._awaited if was.__code__.co_flags & 0x80 else self._called
