@@ -10,14 +10,12 @@ from typing import Protocol
 
 from controller.alarm import Alarm
 from controller.alarms import Alarms
-from controller.loop import Loop, Mode
-from drivers.point import Quality, Sample
+from controller.loop import AUTO, Loop
+from drivers.point import BAD, GOOD, UNCERTAIN, Sample
 
 MINUTE_S = 60.0
 SETTLED = 3.0  # spans after which the filter of a rate has forgotten where it began
 MOVED = 0.5  # share of a deviation's limit by which a setpoint must move to begin another approach
-
-_GOOD = Quality.GOOD
 
 
 class Answering(Protocol):
@@ -113,15 +111,15 @@ class TagWatch:
     def see(self, now: float, sample: Sample | None) -> None:
         """Judge one scan."""
         judge = self._alarms.judge
-        quality = Quality.BAD if sample is None else sample.quality
+        quality = BAD if sample is None else sample.quality
         silent = self._device is not None and not self._device.answering
         if self._quality is not None:
-            wrong = quality < (_GOOD if self._uncertain else Quality.UNCERTAIN)
+            wrong = quality < (GOOD if self._uncertain else UNCERTAIN)
             judge(self._quality, wrong and not silent, now)
         if self._stale is not None:
             age = math.inf if sample is None else now - sample.time
             judge(self._stale, age > self.stale_s and not silent, now, age)
-        if sample is not None and quality is not Quality.BAD:
+        if sample is not None and quality is not BAD:
             for rule in self._limits:
                 judge(rule.alarm, rule.outside(sample.value), now, sample.value)
         alarms = [a for a in (self._quality, self._stale) if a is not None]
@@ -182,7 +180,7 @@ class Deviation:
         sample = samples.get(self._tag)
         if sample is None or not sample.quality:
             return  # before the mode: without its measurement a loop leaves AUTO
-        if loop.actual < Mode.AUTO:  # with IMAN and LO it is still asked to be there
+        if loop.actual < AUTO:  # with IMAN and LO it is still asked to be there
             self._setpoint = math.nan
             if alarm.active or alarm.differs is not None:
                 self._alarms.judge(alarm, False, now)
@@ -312,7 +310,7 @@ class Rules:
             if (
                 watch.quiet
                 and sample is not None
-                and sample.quality is _GOOD
+                and sample.quality is GOOD
                 and watch.low <= sample.value <= watch.high
                 and now - sample.time <= watch.stale_s
             ):

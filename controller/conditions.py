@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from drivers.point import Quality, Sample, Tag
+from drivers.point import BAD, GOOD, Sample, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ class Condition:
         sure = not self.every
         for window in self.windows:
             found = samples.get(window.tag.name)
-            if found is None or found.quality is Quality.BAD:
+            if found is None or found.quality is BAD:
                 unknown = True
                 continue
-            good = found.quality is Quality.GOOD
+            good = found.quality is GOOD
             if not window.low <= found.value <= window.high:  # NaN too is in no window
                 if not self.every:
                     return True, good
@@ -103,7 +103,7 @@ class Condition:
             w
             for w in self.windows
             if (found := samples.get(w.tag.name)) is not None
-            and found.quality is not Quality.BAD
+            and found.quality is not BAD
             and not w.low <= found.value <= w.high
         ]
 
@@ -112,7 +112,7 @@ class Condition:
         return names(
             w.tag.name
             for w in self.windows
-            if (found := samples.get(w.tag.name)) is None or found.quality is Quality.BAD
+            if (found := samples.get(w.tag.name)) is None or found.quality is BAD
         )
 
 

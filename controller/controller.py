@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controller.acting import Acting
-from controller.alarm_table import definitions, derived, rules
+from controller.alarm_table import definitions, rules
 from controller.alarms import Alarms
 from controller.audit import change
 from controller.devices import Device
@@ -77,7 +77,6 @@ class Controller(Acting):
             store,
             self._system,
             rules(plant, self.alarms, loops, {d.name: d for d in devices}),
-            derived=derived(plant.settings),
             judged=self._keep_alarms,
             beat=beat,
             keep=memory.keep if memory is not None and paced else None,

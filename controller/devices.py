@@ -13,7 +13,7 @@ from controller.opcua_devices import opcua_driver, opcua_link
 from controller.registers import modbus_driver
 from drivers.clock import Clock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
-from drivers.point import Quality, Sample
+from drivers.point import BAD, UNCERTAIN, Sample
 
 T = TypeVar("T")
 
@@ -147,11 +147,9 @@ class Device:
         if age <= self._uncertain_s:
             return self._samples
         if age <= self._bad_s:
-            worst = Quality.UNCERTAIN
+            worst = UNCERTAIN
             return {n: s._replace(quality=min(s.quality, worst)) for n, s in self._samples.items()}
-        return {
-            n: s._replace(value=math.nan, quality=Quality.BAD) for n, s in self._samples.items()
-        }
+        return {n: s._replace(value=math.nan, quality=BAD) for n, s in self._samples.items()}
 
     async def write(
         self, values: dict[str, float], budget: float | None = None

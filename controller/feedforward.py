@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from controller.loop_settings import FeedforwardSettings
-from drivers.point import Quality, Sample
+from drivers.point import GOOD, Sample
 
 
 class Feedforward:
@@ -27,7 +27,7 @@ class Feedforward:
     def step(self, samples: Mapping[str, Sample], dt: float) -> float:
         """Return what it adds to the output, %; ``dt`` in s."""
         sample = samples.get(self.settings.tag)
-        if sample is None or sample.quality is not Quality.GOOD:
+        if sample is None or sample.quality is not GOOD:
             return self.value
         x = sample.value
         if self._x == self._x:  # not the first

@@ -11,7 +11,7 @@ from controller.feed_laws import Eased, Feed, as_state, feed_unit, from_state, r
 from controller.feedback import HOUR_S, Culture, Feedback, Seen
 from controller.feeding import Constant, Exponential, Table
 from controller.recipe_file import Recipe
-from drivers.point import Quality, Sample
+from drivers.point import BAD, Sample
 
 
 class Feeds:
@@ -126,7 +126,7 @@ class Feeds:
                 continue
             given = self._given[loop] if loop in applied else law.asked
             sample = measured.get(law.measured)
-            bad = sample is None or sample.quality is Quality.BAD
+            bad = sample is None or sample.quality is BAD
             value = math.nan if sample is None or bad else sample.value
             law.step(Seen(dt, given, loop in away, value, culture, self.since_s[loop]))
             self._given[loop] = given

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from controller.curve import Curve
 from controller.loop_settings import GainSettings
-from drivers.point import Quality, Sample
+from drivers.point import BAD, Sample
 
 
 class GainSchedule:
@@ -29,7 +29,7 @@ class GainSchedule:
         """Return what kp is multiplied with in this scan; ``dt`` in s."""
         for i, (tag, curve, filter_s) in enumerate(self._terms):
             sample = samples.get(tag)
-            if sample is None or sample.quality is Quality.BAD:
+            if sample is None or sample.quality is BAD:
                 continue
             x, last = sample.value, self._x[i]
             if filter_s > 0.0 and last == last:

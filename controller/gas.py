@@ -6,10 +6,10 @@ calculated tag is as good as the worst reading that it is made of.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from drivers.point import Quality, Sample, Tag, quick
+from drivers.point import BAD, GOOD, Quality, Sample, Tag, quick
 from models.fn import SCALARS
 from models.offgas import uptake_from_gas
 from models.oxygen import AIR_O2, saturation
@@ -23,6 +23,16 @@ LEAST_OUR: Final = 1.0  # mmol/(L.h); with less a quotient of two small differen
 LEAST_DRIVING: Final = 1.0  # % of air saturation
 NEEDED: Final = ("offgas_o2", "offgas_co2", "air_flow", "weight")
 FOR_KLA: Final = ("do", "temperature")
+READ: Final = (*NEEDED, "oxygen_flow", *FOR_KLA, "pressure")  # the last, and oxygen, may miss
+MADE: Final = {  # key: unit, range
+    "our": ("mmol/(L.h)", -1e3, 1e4),
+    "cer": ("mmol/(L.h)", -1e3, 1e4),
+    "rq": ("1", -10.0, 100.0),
+    "driving_force": ("%", -1e3, 1e4),
+    "kla": ("1/h", 0.0, 1e5),
+}
+WITH_KLA: Final = ("driving_force", "kla")
+_UNKNOWN: Final = (math.nan,) * len(MADE)
 
 
 class GasBalance:
@@ -46,75 +56,75 @@ class GasBalance:
         calibration_bar: float = ATMOSPHERE,
     ) -> None:
         self._calibration_bar = calibration_bar
-        self._of = {m: tags[t] for m, t in measured.items() if t in tags}
-        self._names = [(meaning, tag.name) for meaning, tag in self._of.items()]
-        self.tags: dict[str, Tag] = {}
-        if not all(meaning in self._of for meaning in NEEDED):
-            return
-        made = [
-            Tag(f"{reactor}.our", "mmol/(L.h)", -1e3, 1e4),
-            Tag(f"{reactor}.cer", "mmol/(L.h)", -1e3, 1e4),
-            Tag(f"{reactor}.rq", "1", -10, 100),
+        found = {m: tags[measured[m]] for m in READ if measured.get(m) in tags}
+        scales = {"air_flow": PER_MINUTE, "oxygen_flow": PER_MINUTE, "pressure": BAR}
+        scales["weight"] = KILOGRAMS
+        self._readings = [  # where it goes in a list like ``_without``; its tag; to our unit
+            (READ.index(m), tag.name, scales[m][tag.unit] if m in scales else 1.0)
+            for m, tag in found.items()
         ]
-        if all(meaning in self._of for meaning in FOR_KLA):
-            made.append(Tag(f"{reactor}.driving_force", "%", -1e3, 1e4))
-            made.append(Tag(f"{reactor}.kla", "1/h", 0, 1e5))
-        self.tags = {t.name.partition(".")[2]: t for t in made if t.name not in tags}
+        # what stands for a reading that is not there
+        self._without = [math.nan] * len(READ)
+        self._without[READ.index("oxygen_flow")] = 0.0
+        self._without[READ.index("pressure")] = calibration_bar
+        self._with_kla = all(m in found for m in FOR_KLA)
+        self.tags: dict[str, Tag] = {}
+        if all(m in found for m in NEEDED):
+            made = {
+                key: Tag(f"{reactor}.{key}", *spec)
+                for key, spec in MADE.items()
+                if self._with_kla or key not in WITH_KLA
+            }
+            self.tags = {key: tag for key, tag in made.items() if tag.name not in tags}
+        keys = list(MADE)
+        self._made = [(keys.index(k), t.name, t, t.low, t.high) for k, t in self.tags.items()]
 
     def step(self, now: float, samples: Mapping[str, Sample]) -> dict[str, Sample]:
         """Return the calculated samples of this scan by tag name; ``now`` in s."""
-        if not self.tags:
-            return {}
-        values, quality = self._balance(samples)
         found: dict[str, Sample] = {}
-        for key, tag in self.tags.items():
-            value = values.get(key, math.nan)
-            good = quality if value in tag else Quality.BAD  # NaN is in no range
-            found[tag.name] = quick(Sample, (tag, now, value if good else math.nan, good))
+        if not self._made:
+            return found
+        values, quality = self._balance(samples)
+        for k, name, tag, low, high in self._made:
+            value = values[k]
+            if low <= value <= high:  # NaN is in no range
+                found[name] = quick(Sample, (tag, now, value, quality))
+            else:
+                found[name] = quick(Sample, (tag, now, math.nan, BAD))
         return found
 
-    def _balance(self, samples: Mapping[str, Sample]) -> tuple[dict[str, float], Quality]:
-        """Return each value that can be calculated, and the worst quality of what it is made of."""
-        read: dict[str, float] = {}
-        worst, bad = Quality.GOOD, Quality.BAD
-        for meaning, name in self._names:
+    def _balance(self, samples: Mapping[str, Sample]) -> tuple[Sequence[float], Quality]:
+        """Return the value of each of ``MADE``, NaN where it cannot be, and their quality."""
+        read, worst = self._without.copy(), GOOD
+        for k, name, scale in self._readings:
             sample = samples.get(name)
-            if sample is None or sample.quality is bad:
+            if sample is None:
                 continue
-            read[meaning] = sample.value
-            if sample.quality is not worst:
-                worst = min(worst, sample.quality)
-        if any(meaning not in read for meaning in NEEDED):
-            return {}, Quality.BAD
-        volume = read["weight"] * KILOGRAMS[self._of["weight"].unit] / BROTH
-        y_o2, y_co2 = read["offgas_o2"] / 100.0, read["offgas_co2"] / 100.0
-        if volume <= 0.0 or not 0.0 <= y_o2 + y_co2 < 1.0:
-            return {}, Quality.BAD
-        air = self._flow("air_flow", read)
-        our, cer = uptake_from_gas(air, self._flow("oxygen_flow", read), y_o2, y_co2, volume)
-        values = {"our": our, "cer": cer}
-        if our > LEAST_OUR:
-            values["rq"] = cer / our
-        if all(meaning in read for meaning in FOR_KLA):
-            values |= self._transfer(read, our, y_o2)
-        return values, worst
+            _, _, value, quality = sample
+            if quality is BAD:
+                continue
+            read[k] = value * scale
+            if quality is not GOOD:
+                worst = quality
+        o2_percent, co2_percent, air, kg, oxygen, do, temperature, pressure = read
+        y_o2, y_co2, volume = o2_percent / 100.0, co2_percent / 100.0, kg / BROTH
+        if not (air == air and volume > 0.0 and 0.0 <= y_o2 + y_co2 < 1.0):
+            return _UNKNOWN, BAD
+        our, cer = uptake_from_gas(air, oxygen, y_o2, y_co2, volume)
+        rq = cer / our if our > LEAST_OUR else math.nan
+        if not self._with_kla:
+            return (our, cer, rq), worst
+        driving, kla = self._transfer(our, y_o2, do, temperature, pressure)
+        return (our, cer, rq, driving, kla), worst
 
-    def _flow(self, meaning: str, read: Mapping[str, float]) -> float:
-        """Return a gas flow in normal L/min; 0 where there is none."""
-        return read[meaning] * PER_MINUTE[self._of[meaning].unit] if meaning in read else 0.0
-
-    def _transfer(self, read: Mapping[str, float], our: float, y_o2: float) -> dict[str, float]:
+    def _transfer(
+        self, our: float, y_o2: float, do: float, temperature: float, pressure: float
+    ) -> tuple[float, float]:
         """Return the driving force of oxygen, % of air saturation, and kLa, 1/h.
 
         The gas in the broth is taken to have the composition of the off-gas (well mixed).
         """
-        temperature = read["temperature"]
-        pressure = self._calibration_bar
-        if "pressure" in read:
-            pressure = read["pressure"] * BAR[self._of["pressure"].unit]
         full = saturation(temperature, AIR_O2, self._calibration_bar, SCALARS)  # g/L at 100 %
-        driving = 100.0 * saturation(temperature, y_o2, pressure, SCALARS) / full - read["do"]
-        values = {"driving_force": driving}
-        if driving > LEAST_DRIVING:
-            values["kla"] = our * 32e-3 / (full * driving / 100.0)
-        return values
+        driving = 100.0 * saturation(temperature, y_o2, pressure, SCALARS) / full - do
+        kla = our * 32e-3 / (full * driving / 100.0) if driving > LEAST_DRIVING else math.nan
+        return driving, kla

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from controller.dose import HOUR_S, ML_PER_S, Dose
 from controller.interlock import InterlockEvent
 from controller.interlocks import Interlocks
-from drivers.point import Quality, Sample, Tag, quick
+from drivers.point import BAD, Sample, Tag, quick
 
 CREDIT_S = 5.0  # a longer pause does not allow a larger step
 FRESH_S = 5.0  # interlocks evaluated longer ago than this are not trusted
@@ -156,7 +156,7 @@ class Guard:
         self._begun = now
         for seat in self._excluding:
             found = samples.get(seat.rule.tag.name)
-            if found is not None and found.quality is not Quality.BAD:
+            if found is not None and found.quality is not BAD:
                 seat.open = found.value > seat.rest
         return self.interlocks.evaluate(now, samples)
 

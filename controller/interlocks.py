@@ -12,7 +12,7 @@ from typing import Any
 from controller.conditions import names
 from controller.interlock import Bypass, Demand, Interlock, InterlockEvent, Status
 from controller.said import said
-from drivers.point import Quality, RangeError, Sample
+from drivers.point import BAD, RangeError, Sample
 
 
 class _Watch:
@@ -156,11 +156,7 @@ class Interlocks:
             if watch.quiet:
                 tag, low, high = watch.only
                 found = samples.get(tag)
-                if (
-                    found is not None
-                    and found.quality is not Quality.BAD
-                    and low <= found.value <= high
-                ):
+                if found is not None and found.quality is not BAD and low <= found.value <= high:
                     continue
             watch.see(now, samples)
             moved = moved or not watch.quiet

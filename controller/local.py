@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from drivers.point import Quality, Sample
+from drivers.point import BAD, Sample
 
 
 class Switches:
@@ -31,7 +31,7 @@ class Switches:
         changed: list[tuple[str, str]] = []
         for name, switch in self.switches.items():
             sample = samples.get(switch)
-            if sample is None or sample.quality is Quality.BAD:
+            if sample is None or sample.quality is BAD:
                 continue
             remote = sample.value >= 0.5
             was = self._remote.get(name)

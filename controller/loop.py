@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from controller.loop_settings import LoopSettings
 from controller.said import said, word
-from drivers.point import Quality, RangeError, Sample
+from drivers.point import BAD, RangeError, Sample
 
 
 class Mode(IntEnum):
@@ -26,7 +26,8 @@ class Mode(IntEnum):
     LO = 6
 
 
-WORKING = frozenset({Mode.AUTO, Mode.CASCADE, Mode.OPTIMISER})  # the loop itself moves its output
+OFF, MANUAL, AUTO, CASCADE, OPTIMISER, IMAN, LO = Mode  # by name, as in ``drivers.point``
+WORKING = frozenset({AUTO, CASCADE, OPTIMISER})  # the loop itself moves its output
 
 
 class RefusedError(ValueError):
@@ -77,13 +78,13 @@ class Loop(ABC):
         self.settings = settings
         self.unit = unit
         self.modes = tuple(modes)
-        self.target = Mode.OFF
-        self.actual = Mode.OFF
+        self.target = OFF
+        self.actual = OFF
         self.reason = ""
         self.local = settings.setpoint  # what a person or the recipe set for AUTO
         self.setpoint = settings.setpoint  # what it works to now
         self.remote: float | None = None  # the setpoint of a master, the recipe or the optimiser
-        self.leader = Mode.CASCADE  # who sets ``remote``
+        self.leader = CASCADE  # who sets ``remote``
         self.why = ""  # why the optimiser does not lead, where it should
         self.blocked = 0
         self.output = 0.0
@@ -102,7 +103,7 @@ class Loop(ABC):
             raise RefusedError(
                 said("no_mode", loop=self.name, mode=word(mode.name), allowed=allowed)
             )
-        if mode is Mode.MANUAL and self.target is not Mode.MANUAL:
+        if mode is MANUAL and self.target is not MANUAL:
             self.reason, self.hand = "", None
         self.target = mode
 
@@ -125,7 +126,7 @@ class Loop(ABC):
             RefusedError: the loop is not in MANUAL.
             RangeError: outside the output's range.
         """
-        if self.target is not Mode.MANUAL:
+        if self.target is not MANUAL:
             raise RefusedError(said("output_by_hand", loop=self.name, mode=word(self.target.name)))
         if not self.output_low <= value <= self.output_high:
             low, high = self.output_low, self.output_high
@@ -160,7 +161,7 @@ class Loop(ABC):
         """Take the mode that somebody else's decision makes of it; BAD and OFF are said first."""
         if by is not None:
             self.hand = None  # what was forced stays when the force ends
-            if self.actual in WORKING or self.target is Mode.MANUAL:
+            if self.actual in WORKING or self.target is MANUAL:
                 self.actual = by
 
     def _aim(self, wanted: float, start: float, dt: float) -> None:
@@ -182,6 +183,6 @@ def first_bad(names: Sequence[str], samples: Mapping[str, Sample]) -> str:
     """Return the first of the tags that is BAD or missing, or an empty string."""
     for name in names:
         sample = samples.get(name)
-        if sample is None or sample.quality is Quality.BAD:
+        if sample is None or sample.quality is BAD:
             return name
     return ""

@@ -12,13 +12,25 @@ from typing import Any, Protocol
 
 from controller.feedforward import Feedforward
 from controller.gain import GainSchedule
-from controller.loop import WORKING, Loop, Mode, Passed, RefusedError
+from controller.loop import (
+    AUTO,
+    CASCADE,
+    IMAN,
+    MANUAL,
+    OFF,
+    OPTIMISER,
+    WORKING,
+    Loop,
+    Mode,
+    Passed,
+    RefusedError,
+)
 from controller.loop_settings import LoopSettings
 from controller.pid import Pid, Tuning
 from controller.pulses import Pulses
 from controller.split import Output
 from controller.station import Station
-from drivers.point import Quality, Sample, Tag
+from drivers.point import BAD, Sample, Tag
 
 __all__ = ["WORKING", "Loop", "Mode", "Output", "Passed", "PidLoop", "RefusedError", "Station"]
 
@@ -72,8 +84,8 @@ class PidLoop(Loop):
         outs = [o for o, _ in actuators] + [o for o, _ in slaves]
         low = min(min(o.start, o.end) for o in outs)
         high = max(max(o.start, o.end) for o in outs)
-        modes = [Mode.OFF, Mode.MANUAL, Mode.AUTO]
-        modes += [Mode.CASCADE] * led + [Mode.OPTIMISER] * planned
+        modes = [OFF, MANUAL, AUTO]
+        modes += [CASCADE] * led + [OPTIMISER] * planned
         super().__init__(name, settings, measured.unit, modes, low, high)
         if settings.kp is None or settings.ti_s is None:
             raise ValueError(f"{name}: kp and ti_s are required with measured")
@@ -109,7 +121,7 @@ class PidLoop(Loop):
 
     @property
     def listens(self) -> bool:
-        return self.target is Mode.CASCADE and math.isnan(self._bad_since)
+        return self.target is CASCADE and math.isnan(self._bad_since)
 
     @property
     def position(self) -> float:
@@ -121,16 +133,16 @@ class PidLoop(Loop):
         """Update the output from the measurement; ``dt`` and ``now`` in s."""
         self._dt, self.blocked = dt, 0
         sample = samples.get(self.measured.name)
-        if sample is None or sample.quality is Quality.BAD:
+        if sample is None or sample.quality is BAD:
             self._without_measurement(now)
             return
-        if self.actual is not Mode.OFF and not math.isnan(self._bad_since):
+        if self.actual is not OFF and not math.isnan(self._bad_since):
             self._bad_since, self._fallen = math.nan, False
         pv = self._pv = sample.value
         self._adapt(samples, dt)
         if self.trial is not None and self._try(self.trial, pv, now):
             return
-        if self.target is Mode.OFF or self.target is Mode.MANUAL:
+        if self.target is OFF or self.target is MANUAL:
             self._rest_or_by_hand(pv)
         else:
             self._regulate(pv, dt)
@@ -149,7 +161,7 @@ class PidLoop(Loop):
         """
         output = trial.step(now, pv)
         self.pid.pause()
-        self.actual, self.reason = Mode.MANUAL, trial.text
+        self.actual, self.reason = MANUAL, trial.text
         if output is not None:
             self.output = output
         if self.slaves and not trial.over and not self._lead():
@@ -159,7 +171,7 @@ class PidLoop(Loop):
         return not trial.over
 
     def _rest_or_by_hand(self, pv: float) -> None:
-        self.actual, self.reason, self._fallen = self.target, "", self.target is Mode.OFF
+        self.actual, self.reason, self._fallen = self.target, "", self.target is OFF
         self.pid.pause()
         if self.settings.setpoint_tracks:
             s = self.settings
@@ -191,12 +203,12 @@ class PidLoop(Loop):
 
     def _led(self) -> tuple[Mode, float]:
         """Return who sets the setpoint now, and to what."""
-        if self.target is Mode.AUTO or self.remote is None:
-            return Mode.AUTO, self.local
+        if self.target is AUTO or self.remote is None:
+            return AUTO, self.local
         s = self.settings
         wanted = min(max(self.remote, s.setpoint_low), s.setpoint_high)
-        if self.target is Mode.OPTIMISER:
-            return Mode.OPTIMISER, wanted
+        if self.target is OPTIMISER:
+            return OPTIMISER, wanted
         self.local = wanted  # where it stays when nothing leads it any more
         return self.leader, wanted
 
@@ -208,16 +220,16 @@ class PidLoop(Loop):
             self.trial = None
         if math.isnan(self._bad_since):
             self._bad_since = now
-        self.actual = Mode.OFF if self.target is Mode.OFF else Mode.MANUAL
-        self.reason = f"{self.measured.name} is BAD" if self.target > Mode.MANUAL else ""
+        self.actual = OFF if self.target is OFF else MANUAL
+        self.reason = f"{self.measured.name} is BAD" if self.target > MANUAL else ""
         hold = self.settings.on_bad_hold_s
         late = hold is not None and now - self._bad_since > hold
-        if self.target is not Mode.MANUAL and (self.settings.dosing or late):
+        if self.target is not MANUAL and (self.settings.dosing or late):
             self._fallen = True
             self.output = self._resting
-        elif self.target is Mode.OFF:
+        elif self.target is OFF:
             self._fallen = True
-        if self.target is Mode.MANUAL:
+        if self.target is MANUAL:
             self._by_hand()
         else:
             self._let_go()
@@ -287,7 +299,7 @@ class PidLoop(Loop):
         self.output, self.hand = out.inverse(slave.position), None
         self.pid.track(self.setpoint, pv, self.output - self._feedforward)
         if self.actual in WORKING:
-            self.actual = Mode.IMAN
+            self.actual = IMAN
         self.reason = f"tracking: {slave.name} {_why(slave)}"
 
     def settle(self) -> None:
@@ -343,10 +355,10 @@ class PidLoop(Loop):
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = self._position(held)
-        if by_itself and self.actual is not Mode.OFF:
+        if by_itself and self.actual is not OFF:
             self.hand = None
-        if self.actual is not Mode.OFF:
-            self.actual = Mode.MANUAL  # so that the next step continues from here
+        if self.actual is not OFF:
+            self.actual = MANUAL  # so that the next step continues from here
 
     # -- tuning --------------------------------------------------------------------------------
 
@@ -420,6 +432,6 @@ def kept_tuning(state: Mapping[str, Any]) -> tuple[Tuning, Tuning] | None:
 
 def _why(slave: Loop) -> str:
     """Return why a slave does not listen."""
-    if slave.target is not Mode.CASCADE:
+    if slave.target is not CASCADE:
         return f"is in {slave.target.name}"
     return slave.reason

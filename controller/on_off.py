@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from controller.loop import Loop, Mode, Passed
+from controller.loop import AUTO, MANUAL, OFF, Loop, Passed
 from controller.loop_settings import LoopSettings, PulseSettings
-from drivers.point import Quality, Sample, Tag
+from drivers.point import BAD, Sample, Tag
 
 
 class OnOffLoop(Loop):
@@ -19,9 +19,7 @@ class OnOffLoop(Loop):
     """
 
     def __init__(self, name: str, settings: LoopSettings, measured: Tag, tag: Tag) -> None:
-        super().__init__(
-            name, settings, measured.unit, [Mode.OFF, Mode.MANUAL, Mode.AUTO], tag.low, tag.high
-        )
+        super().__init__(name, settings, measured.unit, [OFF, MANUAL, AUTO], tag.low, tag.high)
         if settings.pulse is None:
             raise ValueError(f"{name}: pulse is required")
         self.measured = measured
@@ -46,16 +44,16 @@ class OnOffLoop(Loop):
         self._since_s += dt
         self.setpoint = self.local
         sample = samples.get(self.measured.name)
-        if self.target is Mode.MANUAL:
-            self.actual, self.reason = Mode.MANUAL, ""
+        if self.target is MANUAL:
+            self.actual, self.reason = MANUAL, ""
             return self.output if self.hand is None else self.hand
-        if self.target is Mode.OFF:
-            self.actual, self.reason = Mode.OFF, ""
+        if self.target is OFF:
+            self.actual, self.reason = OFF, ""
             return self.tag.safe or 0.0
-        if sample is None or sample.quality is Quality.BAD:
-            self.actual, self.reason = Mode.MANUAL, f"{self.measured.name} is BAD"
+        if sample is None or sample.quality is BAD:
+            self.actual, self.reason = MANUAL, f"{self.measured.name} is BAD"
             return self.tag.safe or 0.0
-        self.actual, self.reason = Mode.AUTO, ""
+        self.actual, self.reason = AUTO, ""
         p = self.pulse
         over = sample.value > self.setpoint
         if self._since_s >= p.on_s + p.pause_s and over:
@@ -71,10 +69,10 @@ class OnOffLoop(Loop):
         """Take over what the Guard let through, or what the device goes on holding."""
         self.output = passed.value
         self._overruled(passed.actual)
-        if passed.reason and self.actual is not Mode.OFF:
+        if passed.reason and self.actual is not OFF:
             self.reason = passed.reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = held.get(self.tag.name, self.output)
-        if by_itself and self.actual is not Mode.OFF:
+        if by_itself and self.actual is not OFF:
             self.hand = None

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from controller.assemble import build_guard, build_loops, build_switches
 from controller.guard import Limited
 from controller.interlock import InterlockEvent
+from controller.loop import AUTO, CASCADE, IMAN, LO, MANUAL, OFF, OPTIMISER
 from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
 from controller.on_off import OnOffLoop
 from controller.plant import Plant
-from drivers.point import Quality, Sample, Tag, quick
+from drivers.point import GOOD, Sample, Tag, quick
 from historian.events import Event, Kind
 
 _NO = Limited.NO
@@ -61,7 +62,7 @@ class Outputs:
         if self.switches.local:
             self.unreachable = {**self.unreachable, **self.switches.local}
         moved: dict[str, bool] = {}  # whether the device has changed it by itself
-        good, now_held, unsure = Quality.GOOD, self.held, self._unsure
+        good, now_held, unsure = GOOD, self.held, self._unsure
         for name, most in self._near.items():
             sample = samples.get(name)
             if sample is None or sample.quality is not good:
@@ -134,18 +135,18 @@ class Outputs:
         if tag.name in self.unreachable:
             held = self.held.get(tag.name, checked.value)
             self.guard.adopt(tag, held)
-            return Passed(held, self.unreachable[tag.name], Mode.IMAN)
+            return Passed(held, self.unreachable[tag.name], IMAN)
         limited = checked.limited
         if limited is _NO:
             return quick(Passed, (checked.value, "", None))
         if limited is Limited.DOSE:
             self.capped[tag.name] = checked.reason
-        return Passed(checked.value, checked.reason, None if limited is Limited.RATE else Mode.LO)
+        return Passed(checked.value, checked.reason, None if limited is Limited.RATE else LO)
 
     def confirmed(self, held: Mapping[str, Sample]) -> None:
         """Take what a device confirmed after a write."""
         for name, sample in held.items():
-            if sample.quality is Quality.GOOD:
+            if sample.quality is GOOD:
                 self.held[name] = sample.value
 
     def unconfirmed(self, names: Iterable[str]) -> None:
@@ -163,19 +164,19 @@ class Outputs:
         s = loop.settings
         if s.setpoint_low <= setpoint <= s.setpoint_high:
             loop.local = setpoint
-        if mode is Mode.OPTIMISER:
-            mode = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
+        if mode is OPTIMISER:
+            mode = CASCADE if isinstance(loop, Station) else AUTO
         if mode not in loop.modes:
-            mode = Mode.OFF  # the plant file has changed
+            mode = OFF  # the plant file has changed
         if isinstance(loop, Station) and (s.dosing or loop.safe == loop.tag.low):
             # What is safe when it stands still starts so, and never stays in a hand that is gone.
             loop.local = max(0.0, s.setpoint_low)
-            loop.target = mode if mode is not Mode.MANUAL else Mode.AUTO
+            loop.target = mode if mode is not MANUAL else AUTO
         elif short or mode not in WORKING:
             loop.target = mode
         else:
             self.waiting[loop.name] = mode
-            loop.target = Mode.OFF if s.dosing else Mode.MANUAL
+            loop.target = OFF if s.dosing else MANUAL
 
 
 def _event(event: InterlockEvent) -> Event:

@@ -15,13 +15,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from controller.plant import Plant
-from drivers.point import Quality, Sample, quick
+from drivers.point import BAD, GOOD, UNCERTAIN, Sample, quick
 
 SHARE = 0.25  # of the noise
 HELD = 3  # readings for which the last good one holds
 AGREED = 6  # readings within a step of each other that are believed, wherever they are
 GAP_S = 5.0  # s without a reading after which any is believed
-_GOOD, _UNCERTAIN, _BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
 
 
 class Known(NamedTuple):
@@ -117,7 +116,7 @@ class Plausible:
             if sample is None:
                 continue
             tag, time, value, quality = sample
-            if quality is not _GOOD:
+            if quality is not GOOD:
                 continue
             if time != watch.time:
                 step, floor = watch.step, watch.floor
@@ -138,10 +137,10 @@ class Plausible:
                         watch.stuck, moved = False, True
             if watch.strange:
                 held = watch.strange <= HELD
-                shown = (watch.level, _UNCERTAIN) if held else (math.nan, _BAD)
+                shown = (watch.level, UNCERTAIN) if held else (math.nan, BAD)
                 samples[watch.name] = quick(Sample, (tag, time, *shown))
             elif watch.stuck:
-                samples[watch.name] = quick(Sample, (tag, time, value, _UNCERTAIN))
+                samples[watch.name] = quick(Sample, (tag, time, value, UNCERTAIN))
         if moved:
             self.stuck = frozenset(watch.name for watch in self._watches if watch.stuck)
             self.changed = True

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from controller.advisor import Advisor, AdvisorMode
+from controller.alarm_table import derived
 from controller.assemble import build_guard
 from controller.facts import facts_of
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.laboratory import Entry, Result
+from controller.loop import AUTO, CASCADE, OFF, OPTIMISER
 from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
 from controller.plan import Plan, Situation
@@ -58,7 +60,9 @@ class Reactor(Outputs):
         self.gas = plant.gas[name]
         self.plausible = build_plausible(name, plant)
         self.facts = facts_of(name, plant, self.loops)
-        self.derived = Derived(name, self.loops, self.settings.model is not None)
+        self.derived = Derived(
+            name, self.loops, self.settings.model is not None, derived(plant.settings)
+        )
         self.runner: RecipeRunner | None = None
         self.batch_id = ""
         self.recipe_path = ""
@@ -116,7 +120,7 @@ class Reactor(Outputs):
         runner = self.runner
         if runner is None:
             return
-        away = [n for n in self._feeding if self.loops[n].actual is not Mode.CASCADE]
+        away = [n for n in self._feeding if self.loops[n].actual is not CASCADE]
         given = {n: self.loops[n].output for n in (*self._dosing, *self._feeding)}
         culture = self.sensing.culture()
         out = runner.step(now, samples, self.sensing.values, given, away, culture)
@@ -129,7 +133,7 @@ class Reactor(Outputs):
         for name, mode in out.modes.items():
             loop = self.loops[name]
             wanted = Mode[mode]
-            if loop.target is Mode.OPTIMISER and wanted in (Mode.AUTO, Mode.CASCADE):
+            if loop.target is OPTIMISER and wanted in (AUTO, CASCADE):
                 continue  # the optimiser's seat; the recipe's value is what it sheds to
             loop.set_mode(wanted)
         for name, value in out.setpoints.items():
@@ -141,7 +145,7 @@ class Reactor(Outputs):
         for name, flow in out.feeds.items():
             feed = self.loops.get(name)
             if isinstance(feed, Station):
-                feed.remote, feed.leader = 0.0 if over else flow, Mode.CASCADE
+                feed.remote, feed.leader = 0.0 if over else flow, CASCADE
                 feed.hold = out.blind.get(name, "")
                 if runner.state is State.HELD:
                     feed.hold = "the recipe is held"
@@ -169,7 +173,7 @@ class Reactor(Outputs):
                 value = plan.at(now, column)
                 if column == "feed_ml_per_h":
                     value /= ML_PER_H[loop.unit]
-                loop.remote, loop.leader = value, Mode.OPTIMISER
+                loop.remote, loop.leader = value, OPTIMISER
             elif isinstance(loop, PidLoop):
                 loop.remote = None
             if plan is None:
@@ -219,9 +223,9 @@ class Reactor(Outputs):
         self.advisor.set_mode(mode, self.now)
         for loop, _ in self._optimiser_loops:
             if mode == "on" and self.under_way:
-                loop.target = Mode.OPTIMISER
-            elif loop.target is Mode.OPTIMISER:
-                loop.target = Mode.CASCADE if isinstance(loop, Station) else Mode.AUTO
+                loop.target = OPTIMISER
+            elif loop.target is OPTIMISER:
+                loop.target = CASCADE if isinstance(loop, Station) else AUTO
 
     def batch(self) -> RecipeRunner:
         """Return the recipe's runner.
@@ -258,7 +262,7 @@ class Reactor(Outputs):
         if self.runner is not None and self.runner.state is State.RUNNING:
             self.runner.hold(self.now, "safe stop")
         for loop in self.loops.values():
-            loop.target = Mode.OFF
+            loop.target = OFF
 
     def stop_until_released(self) -> None:
         """Stop as a person wants it: the optimiser is off, and only a person ends it.
@@ -267,7 +271,7 @@ class Reactor(Outputs):
         """
         self.set_optimiser("off")
         for loop in self.loops.values():
-            if loop.target is not Mode.OFF:
+            if loop.target is not OFF:
                 self.waiting.setdefault(loop.name, loop.target)
         self.safe_stop()
         self.stopped = True
@@ -288,6 +292,10 @@ class Reactor(Outputs):
         return self.derived.samples(
             now, runner.age_h(now), runner.phase_index, self.sensing.intervals
         )
+
+    def judged(self, now: float) -> dict[str, Sample]:
+        """Return those of them that an alarm looks at, by tag name."""
+        return self.derived.judged(now, {} if self.runner is None else self.sensing.intervals)
 
     def report(self) -> dict[str, Any]:
         """Return how the batch went as the controller saw it; units in the keys."""

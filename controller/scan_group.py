@@ -5,8 +5,9 @@ One scan is one moment of plant time. It never waits for the store, the console,
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from controller.alarm_rules import Rules
 from controller.devices import Device, LateError
@@ -46,7 +47,6 @@ class Around:
         store: where rows and events go.
         system: told what is wrong with devices, reactors and the scan.
         rules: judge the samples, by reactor.
-        derived: names of the controller's own tags that these look at.
         judged: called when both have been asked.
         beat: called once a scan; the supervisor listens.
         keep: takes reactors as the scan before this one has left them.
@@ -61,7 +61,6 @@ class Around:
     store: Historian
     system: SystemAlarms
     rules: Mapping[str, Rules]
-    derived: Collection[str] = ()
     judged: Callable[[], None] = lambda: None
     beat: Callable[[], None] = lambda: None
     keep: Callable[[float, Sequence[Reactor]], None] | None = None
@@ -147,25 +146,22 @@ class ScanGroup:
                 due.setdefault(device, []).append((reactor, outputs))
         await self._each(due, lambda d: self._write(d, due[d], now))
         await self._each(self.devices, lambda d: heartbeat(around, d, now, self._budget))
-        row = list(samples.values())
         late = 0.0 if math.isnan(self._due) else max(now - self._due, 0.0)
         for reactor in self.reactors:
             reactor.derived.late_s, reactor.derived.missed = late, self.counts.missed
-            row += reactor.record(now)
-        self._judge(now, samples, row)
-        around.store.append(row)
+        self._judge(now, samples)
+        # the controller's own samples are made when the store takes them, if it does
+        own = chain.from_iterable(reactor.record(now) for reactor in self.reactors)
+        around.store.append(chain(samples.values(), own))
         around.beat()
 
-    def _judge(self, now: float, samples: Mapping[str, Sample], row: Iterable[Sample]) -> None:
+    def _judge(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Look for alarms; last, so that none delays a write."""
         around = self.around
-        if around.derived:
-            own = {s.tag.name: s for s in row if s.tag.name in around.derived}
-            samples = {**samples, **own}
         around.system.step(now, self.reactors, samples)
         around.system.missed(self, now, self.counts.missed)
         for reactor in self.reactors:
-            around.rules[reactor.name].step(now, samples)
+            around.rules[reactor.name].step(now, {**samples, **reactor.judged(now)})
         around.judged()
 
     async def _read(self, now: float) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from controller.curve import Curve
 from controller.cut import Cut
-from controller.loop import Loop, Mode, Passed, first_bad
+from controller.loop import AUTO, CASCADE, MANUAL, OFF, OPTIMISER, Loop, Mode, Passed, first_bad
 from controller.loop_settings import LoopSettings
-from drivers.point import Quality, Sample, Tag
+from drivers.point import BAD, Sample, Tag
 
 
 class Station(Loop):
@@ -23,8 +23,8 @@ class Station(Loop):
     def __init__(
         self, name: str, settings: LoopSettings, tag: Tag, *, master: bool, planned: bool
     ) -> None:
-        modes = [Mode.OFF, Mode.MANUAL, Mode.AUTO]
-        modes += [Mode.CASCADE] * master + [Mode.OPTIMISER] * planned
+        modes = [OFF, MANUAL, AUTO]
+        modes += [CASCADE] * master + [OPTIMISER] * planned
         super().__init__(name, settings, tag.unit, modes, tag.low, tag.high)
         if tag.safe is None:
             raise ValueError(f"{name}: {tag.name} is no actuator")
@@ -40,7 +40,7 @@ class Station(Loop):
 
     @property
     def listens(self) -> bool:
-        return self.target is Mode.CASCADE and not self.forced
+        return self.target is CASCADE and not self.forced
 
     @property
     def position(self) -> float:
@@ -54,12 +54,12 @@ class Station(Loop):
         """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
         target = self.target
         self._limit_from_above(samples)
-        if target is Mode.OFF:
-            return self._at_once(Mode.OFF, self.safe, "")
+        if target is OFF:
+            return self._at_once(OFF, self.safe, "")
         if lost := first_bad(self.settings.zero_without, samples):
-            return self._at_once(Mode.MANUAL, self.safe, f"{lost} is BAD")
-        if target is Mode.MANUAL:
-            self.actual, self.reason = Mode.MANUAL, ""
+            return self._at_once(MANUAL, self.safe, f"{lost} is BAD")
+        if target is MANUAL:
+            self.actual, self.reason = MANUAL, ""
             low, high = self.settings.setpoint_low, self.settings.setpoint_high
             self.local = self.setpoint = min(max(self.output, low), high)  # AUTO goes on from here
             return self.output if self.hand is None else self.hand
@@ -81,13 +81,13 @@ class Station(Loop):
             return
         tag, curve = self._high
         sample = samples.get(tag)
-        if sample is not None and sample.quality is not Quality.BAD:
+        if sample is not None and sample.quality is not BAD:
             s = self.settings
             self._most = min(max(curve(sample.value), s.setpoint_low), s.setpoint_high)
 
     def _after_cut(self, wanted: float, samples: Mapping[str, Sample], dt: float) -> float:
         """Return what the loop that can do no more leaves of ``wanted``."""
-        if self.cut is None or self.target is Mode.AUTO:  # a person's word is above it
+        if self.cut is None or self.target is AUTO:  # a person's word is above it
             return wanted
         allowed = self.cut.step(wanted, self.output, samples, dt)
         if allowed < wanted:
@@ -99,19 +99,19 @@ class Station(Loop):
         if self.settings.fallback is None:
             return None
         lost = first_bad(self.settings.needs, samples)
-        hold = self.hold if self.target is not Mode.AUTO else ""  # a person's word is above it
+        hold = self.hold if self.target is not AUTO else ""  # a person's word is above it
         if not (lost or hold):
             return None
-        self.actual = Mode.AUTO
+        self.actual = AUTO
         self.reason = f"fall-back: {lost} is BAD" if lost else f"fall-back: {hold}"
-        asked = self.local if self.target is Mode.AUTO or self.remote is None else self.remote
+        asked = self.local if self.target is AUTO or self.remote is None else self.remote
         self.setpoint = min(self.settings.fallback, max(asked, 0.0))
         return self.setpoint
 
     def _wanted(self, dt: float) -> float:
         """Return where the actuator should go, before its ramp."""
-        actual, self.reason = Mode.AUTO, ""
-        if self.target is not Mode.AUTO:
+        actual, self.reason = AUTO, ""
+        if self.target is not AUTO:
             if self.remote is None:  # the master is gone: stay at the last good setpoint
                 self.reason = f"nothing leads it in {self.target.name}"
             else:
@@ -141,10 +141,10 @@ class Station(Loop):
         if self.forced and self.cut is not None:
             self.cut.overruled(self.output)
         self._overruled(passed.actual)
-        if passed.reason and self.actual is not Mode.OFF:
+        if passed.reason and self.actual is not OFF:
             self.reason = passed.reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = held.get(self.tag.name, self.output)
-        if by_itself and self.actual is not Mode.OFF:  # then no hand has moved it yet
+        if by_itself and self.actual is not OFF:  # then no hand has moved it yet
             self.hand = None

@@ -1,10 +1,10 @@
 """The controller's own tags: setpoints, outputs and modes, estimates, batch age, scan timing."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from controller.loops import Loop, Mode, PidLoop
-from drivers.point import Quality, Sample, Tag, quick
+from drivers.point import BAD, GOOD, Sample, Tag, quick
 
 ESTIMATES = {  # key of the estimate: (tag suffix, unit)
     "biomass_g_per_l": ("biomass", "g/L"),
@@ -25,9 +25,16 @@ class Derived:
         reactor: ``R1``.
         loops: its loops by name.
         estimates: whether it has an estimator.
+        judged: names of those that an alarm looks at: of estimates only.
     """
 
-    def __init__(self, reactor: str, loops: Mapping[str, Loop], estimates: bool) -> None:
+    def __init__(
+        self,
+        reactor: str,
+        loops: Mapping[str, Loop],
+        estimates: bool,
+        judged: Collection[str] = (),
+    ) -> None:
         self._loops: list[tuple[Loop, Tag, Tag, Tag]] = []
         for name, loop in loops.items():
             full, s = f"{reactor}.{name}", loop.settings
@@ -54,6 +61,12 @@ class Derived:
             self._estimates.append(
                 (key, Tag(name, unit, 0, _WIDE), Tag(f"{name}.sd", unit, 0, _WIDE))
             )
+        self._judged = [
+            (tag, key, k)
+            for key, *both in self._estimates
+            for k, tag in enumerate(both)
+            if tag.name in judged
+        ]
 
     @property
     def tags(self) -> list[Tag]:
@@ -84,7 +97,7 @@ class Derived:
             phase: index of the recipe's phase; -1 where there is none.
             estimate: value and standard deviation by key; empty where there is none.
         """
-        good, bad = Quality.GOOD, Quality.BAD
+        good, bad = GOOD, BAD
         out: list[Sample] = []
         for loop, sp, op, mode in self._loops:
             out += (
@@ -110,3 +123,12 @@ class Derived:
                 quick(Sample, (sd, now, spread, quality)),
             )
         return out
+
+    def judged(self, now: float, estimate: Mapping[str, tuple[float, float]]) -> dict[str, Sample]:
+        """Return those of ``samples`` that an alarm looks at, by name."""
+        found: dict[str, Sample] = {}
+        for tag, key, k in self._judged:
+            known = key in estimate
+            value, quality = (estimate[key][k], GOOD) if known else (math.nan, BAD)
+            found[tag.name] = Sample(tag, now, value, quality)
+        return found

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from controller.facts import PlantFacts
 from controller.recipe_condition import Condition, Spike
-from drivers.point import Quality, Sample
+from drivers.point import BAD, GOOD, Sample
 
 HOUR_S = 3600.0
 F0_CEL, F0_Z = 121.1, 10.0  # saturated steam: each 10 Cel more kills ten times as fast
@@ -40,7 +40,7 @@ class Seen(NamedTuple):
     def good(self, tag: str) -> float:
         """Return a GOOD measurement, else NaN."""
         sample = self.measured.get(tag)
-        return math.nan if sample is None or sample.quality is not Quality.GOOD else sample.value
+        return math.nan if sample is None or sample.quality is not GOOD else sample.value
 
 
 class Until:
@@ -85,7 +85,7 @@ class Limit(Until):
             value = seen.estimates.get(c.estimate, math.nan)
         else:
             found = seen.measured.get(self._key)
-            bad = found is None or found.quality is Quality.BAD
+            bad = found is None or found.quality is BAD
             value = math.nan if found is None or bad else found.value
         # NaN is neither above nor below
         if (c.above is not None and value > c.above) or (c.below is not None and value < c.below):

@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.modbus.cells import FORMAT, READ_CODE, WRITE_CODE, Cell, Table
 from drivers.modbus.registers import Register, factors
-from drivers.point import Quality, Sample, quick
+from drivers.point import BAD, GOOD, Sample, quick
 
 READ_WRITE = 23  # writes registers, then reads them, in one request
 
@@ -18,7 +18,6 @@ _NOUN: dict[Table, str] = {
     "holding": "registers",
     "input": "input registers",
 }
-_GOOD = Quality.GOOD
 
 
 class Block:
@@ -71,7 +70,7 @@ class Block:
         ):
             value = number * multiplier / divisor + offset
             if low <= value <= high:
-                into[name] = quick(Sample, (tag, time, value, _GOOD))
+                into[name] = quick(Sample, (tag, time, value, GOOD))
             else:
                 into[name] = self._outside(name, value, time)
         for register in self._others:
@@ -139,5 +138,5 @@ class Block:
     def _outside(self, name: str, value: float, time: float) -> Sample:
         register = self._by_name[name]
         value = register.settle(value)
-        quality = Quality.BAD if math.isnan(value) else Quality.GOOD
+        quality = BAD if math.isnan(value) else GOOD
         return Sample(register.tag, time, value, quality)

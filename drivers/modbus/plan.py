@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from drivers.modbus.blocks import Block
 from drivers.modbus.cells import READ_CODE, Cell, Table
 from drivers.modbus.registers import Register
-from drivers.point import Quality, Sample
+from drivers.point import BAD, Sample
 
 C = TypeVar("C", Register, Cell, Register | Cell)
 
@@ -124,7 +124,7 @@ class ReadPlan:
         for tag, status, at in self._graded:
             quality = status.quality(self.blocks[at].part(replies[at], status.cell))
             if quality < found[tag.name].quality:
-                value = math.nan if quality is Quality.BAD else found[tag.name].value
+                value = math.nan if quality is BAD else found[tag.name].value
                 found[tag.name] = Sample(tag, time, value, quality)
         return found
 

@@ -10,7 +10,7 @@ from drivers.driver import DeviceError, Driver, Identity
 from drivers.opcua.node import DataValue, Info, Link, LinkError, Node
 from drivers.opcua.quality import LAST_USABLE_S, by_age, fading, quality, status_name
 from drivers.opcua.units import contradiction, doubts
-from drivers.point import Quality, RangeError, Sample, Tag, quick
+from drivers.point import BAD, GOOD, UNCERTAIN, RangeError, Sample, Tag, quick
 
 __all__ = ["SIMULATOR", "DataValue", "Info", "Link", "LinkError", "Node", "OpcUaDriver"]
 
@@ -21,7 +21,6 @@ MAX_SKEW_S = 5.0
 
 _ADVANCE_S = 30.0  # wall s that the simulated plant may take for one advance
 _FLOAT32 = 2e-7  # a Float node gives back what was written to this part
-_GOOD = Quality.GOOD
 
 
 class OpcUaDriver(Driver):
@@ -138,7 +137,7 @@ class OpcUaDriver(Driver):
                 and (stamp is None or stamp <= latest)
                 and not strict
             ):
-                found[name] = quick(Sample, (tag, time, value, _GOOD))
+                found[name] = quick(Sample, (tag, time, value, GOOD))
             else:
                 found[name] = self._odd(tag, time, given, latest, server)
         return found
@@ -252,22 +251,22 @@ class OpcUaDriver(Driver):
     ) -> Sample:
         """Return the sample of a value that is not simply a good float in range, in time."""
         name, stamp, status = tag.name, given.source_time, given.status
-        worst = Quality.GOOD
+        worst = GOOD
         if name in self._wrong:
-            worst = Quality.BAD
+            worst = BAD
         elif stamp is not None and stamp > latest:
-            worst = Quality.UNCERTAIN
+            worst = UNCERTAIN
         allowed = self._max_age.get(name)
         if allowed is not None and not self._simulated:
-            old = Quality.UNCERTAIN if stamp is None else by_age((server or time) - stamp, allowed)
+            old = UNCERTAIN if stamp is None else by_age((server or time) - stamp, allowed)
             worst = min(worst, old)
         if not fading(status):
             self._faded.pop(name, None)
         elif time - self._faded.setdefault(name, time) > LAST_USABLE_S:
-            worst = Quality.BAD
+            worst = BAD
         found = _plain(tag, time, given)
-        if worst is Quality.BAD:
-            return Sample(tag, time, math.nan, Quality.BAD)
+        if worst is BAD:
+            return Sample(tag, time, math.nan, BAD)
         return found if found.quality <= worst else found._replace(quality=worst)
 
     def _fail(self, text: str, what: str = "") -> NoReturn:
@@ -287,6 +286,6 @@ def _plain(tag: Tag, time: float, given: DataValue) -> Sample:
         for bound in (tag.low, tag.high):
             if abs(number - bound) <= _FLOAT32 * max(abs(bound), 1.0):
                 number = bound
-    if found is Quality.BAD or number not in tag:
-        return Sample(tag, time, math.nan, Quality.BAD)
+    if found is BAD or number not in tag:
+        return Sample(tag, time, math.nan, BAD)
     return Sample(tag, time, number, found)

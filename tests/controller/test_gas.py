@@ -83,3 +83,9 @@ def test_what_an_instrument_gives_itself_is_not_calculated() -> None:
     measured = PLANT.settings.reactor["R1"].measured
     assert "our" not in GasBalance("R1", measured, tags).tags
     assert not GasBalance("R1", {"do": "R1.do"}, tags).tags
+
+
+def test_a_reading_that_it_is_not_made_of_does_not_touch_it() -> None:
+    doubted = Sample(PLANT.tags["R1.ph"], 0.0, 7.0, Quality.UNCERTAIN)
+    found = GAS.step(0.0, samples() | {"R1.ph": doubted})
+    assert {s.quality for s in found.values()} == {Quality.GOOD}
