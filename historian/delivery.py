@@ -47,8 +47,9 @@ class Delivery:
     """Posts lines; on a refusal halves them until what is refused stands alone.
 
     Good lines, and the good fields of a refused line, are stored; the rest goes to a quarantine
-    file, one JSON object a line. A field refused while its neighbours are taken (its type changed,
-    say) is kept out of further lines for some minutes, so that it cannot slow down the others.
+    file, one JSON object a line, which names the row (reactor and seq). A field refused while its
+    neighbours are taken (its type changed, say) is kept out of further lines for some minutes, so
+    that it cannot slow down the others.
 
     Args:
         post: sends a body; raises ``UnavailableError`` or ``RefusedError``. It may be sent twice.
@@ -66,11 +67,14 @@ class Delivery:
 
     @property
     def fields_aside(self) -> list[str]:
-        """Fields that are kept out for now."""
+        """Fields that are kept out for now, each after its measurement: ``fermloop do``."""
         return sorted(self._aside)
 
-    def deliver(self, lines: Sequence[Line]) -> int:
+    def deliver(self, lines: Sequence[Line]) -> tuple[int, int]:
         """Send the lines, in order; return how many fields the server refused for good.
+
+        Returns:
+            Refused fields of rows, and those of everything else.
 
         Raises:
             UnavailableError: not all could be sent; send all again, later.
@@ -80,9 +84,12 @@ class Delivery:
         self._aside = {k: v for k, v in self._aside.items() if v[0] > now}
         self._send([line.text for line in lines if line.text])
         if not self._refusals:
-            return 0
-        self._write_quarantine()
-        return sum(len(split_fields(text)[1]) for text, _ in self._refusals)
+            return 0, 0
+        rows = {_point(line.text): line for line in lines if line.text}
+        told = [(rows[_point(text)], text, error) for text, error in self._refusals]
+        self._write_quarantine(told)
+        counts = [(line.seq > 0, len(split_fields(text)[1])) for line, text, _ in told]
+        return sum(n for row, n in counts if row), sum(n for row, n in counts if not row)
 
     def _send(self, texts: list[str]) -> None:
         if self._aside:
@@ -116,7 +123,7 @@ class Delivery:
         self._refusals.append((join_fields(head, bad, time), str(refused)))
         if len(bad) < len(fields):
             until = monotonic() + _ASIDE_S
-            self._aside.update({key: (until, str(refused)) for key, _ in bad})
+            self._aside.update({_name(head, key): (until, str(refused)) for key, _ in bad})
             return
         self._whole += 1
         if self._whole >= _SYSTEMIC and not (self._accepted or refused.partial):
@@ -141,20 +148,32 @@ class Delivery:
     def _strip(self, text: str) -> str:
         """Return the line without the fields that are kept out, empty if none is left."""
         head, fields, time = split_fields(text)
-        out = [field for field in fields if field[0] in self._aside]
+        out = [field for field in fields if _name(head, field[0]) in self._aside]
         if not out:
             return text
-        self._refusals.append((join_fields(head, out, time), self._aside[out[0][0]][1]))
-        kept = [field for field in fields if field[0] not in self._aside]
+        why = self._aside[_name(head, out[0][0])][1]
+        self._refusals.append((join_fields(head, out, time), why))
+        kept = [field for field in fields if field not in out]
         return join_fields(head, kept, time) if kept else ""
 
-    def _write_quarantine(self) -> None:
+    def _write_quarantine(self, refused: Sequence[tuple[Line, str, str]]) -> None:
         path = self._quarantine
         if path.exists() and path.stat().st_size > _QUARANTINE_BYTES:
             path.replace(path.with_name(path.name + ".old"))
         now = wall()
         with path.open("a", encoding="utf-8") as file:
-            for text, error in self._refusals:
-                file.write(json.dumps({"time": now, "error": error, "line": text}) + "\n")
+            for line, text, error in refused:
+                row = {"time": now, "reactor": line.reactor, "seq": line.seq or None}
+                file.write(json.dumps({**row, "error": error, "line": text}) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _name(head: str, key: str) -> str:
+    return f"{head.partition(',')[0]} {key}"
+
+
+def _point(text: str) -> tuple[str, str]:
+    """Return what a line and every part of it have in common: series and time."""
+    head, _, time = split_fields(text)
+    return head, time

@@ -4,28 +4,32 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from drivers.clock import monotonic, wall
 from historian.delivery import Delivery, UnavailableError
-from historian.events import Kind
-from historian.lines import Encoder, Line, alarm_line
+from historian.outbox import Outbox, Portion
 from historian.progress import Cursor, Status, load_cursor, save_cursor, save_status
 from historian.reader import SqliteReader
 from historian.schema import StoreError
 
 _LOG = logging.getLogger(__name__)
-_FIELDS = 100_000  # in one request at most: about 2 MB
 _MAX_ROWS = 5_000
-_ALARMS = 500  # changes of alarms in one request at most
+_QUICK_S, _SLOW_S = 0.5, 2.0  # a quicker request may grow, a slower one shrinks
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
 _LONGEST_ASKED_S = 300.0  # of a server's Retry-After
+_RATE_S = 10.0
 
 
 class Forwarder:
     """Sends every row of the store to the server, in order, each one once.
+
+    After an outage the newest rows come first, and then what was missed, oldest first, between
+    them: boards show the present again at once, and catching up never makes it late.
 
     The cursor moves only when the server has acknowledged; after a crash the last rows are sent
     again, which changes nothing, since a point of the same series and time replaces itself.
@@ -51,17 +55,18 @@ class Forwarder:
         poll_s: float = 1.0,
     ) -> None:
         self._reader = reader
-        self._site = site
+        self._outbox = Outbox(reader, site)
         self._poll_s = poll_s
         self._cursor_path = cursor_path
         self.status_path = status_path or cursor_path.with_name(cursor_path.name + ".status")
         self.quarantine_path = cursor_path.with_name(cursor_path.name + ".refused")
         self._delivery = Delivery(post, self.quarantine_path)
-        self._encoders: dict[str, Encoder] = {}
         self._cursor: Cursor | None = None
         self._rows = 100  # in the next request
         self._most_rows = _MAX_ROWS
         self._wait_s = _FIRST_WAIT_S
+        self._newest_at = -float("inf")  # monotonic: when the newest rows are due again
+        self._rates: deque[tuple[float, int]] = deque()  # monotonic, samples acknowledged
         self._failed_at: float | None = None  # monotonic
         self._status_at = -float("inf")  # monotonic
         self.status = Status(pid=os.getpid())
@@ -79,20 +84,17 @@ class Forwarder:
         """Send one request at most; return how long to wait before the next, wall seconds."""
         try:
             cursor = self._own_cursor()
-            lines, ends = self._next(cursor)
-            changes = self._reader.events(cursor.events, _ALARMS, [Kind.ALARM])
-            lines += [alarm_line(self._site, event) for event in changes]
-            if lines:
-                refused = self._delivery.deliver(lines)
-                cursor.events = changes[-1]["id"] if changes else cursor.events
-                self._advance(cursor, lines, ends, refused)
-            self.status.behind_rows = self._behind(cursor)
+            portion = self._next(cursor)
+            if portion.then != cursor:
+                self._send(portion)
+            self._count_behind(portion.then)
         except (UnavailableError, StoreError, sqlite3.Error, OSError) as error:
             return self._fail(error)
         if self._failed_at is not None:
             self._recover()
-        self._tell(now=not self.status.behind_rows)
-        return 0.0 if self.status.behind_rows else self._poll_s
+        waits = portion.more or self.status.behind_rows
+        self._tell(now=not waits)
+        return 0.0 if waits else self._poll_s
 
     def _own_cursor(self) -> Cursor:
         """Return the cursor, a new one if it belongs to another store."""
@@ -102,49 +104,45 @@ class Forwarder:
                 if cursor is not None or self._cursor_path.exists():
                     _LOG.warning("%s: of another store or damaged: begins anew", self._cursor_path)
                 cursor = Cursor(store)
-            self._cursor = cursor
-            self.status.forwarded, self.status.quarantined = cursor.forwarded, cursor.quarantined
+            self._take(cursor)
+            return cursor
         return self._cursor
 
-    def _next(self, cursor: Cursor) -> tuple[list[Line], dict[str, int]]:
-        """Return the lines of the next request and the last ``seq`` of each reactor in them."""
-        lines: list[Line] = []
-        ends: dict[str, int] = {}
-        reactors = self._reader.reactors()
-        for reactor in reactors:
-            known = self._encoders.get(reactor)
-            fields = len(known.suffixes) if known else 100
-            share = min(self._rows, _FIELDS // max(fields, 1)) // len(reactors)
-            rows = self._reader.rows(reactor, cursor.rows.get(reactor, 0), max(1, share))
-            if not rows.rows:
-                continue
-            if known is None or known.suffixes != rows.suffixes:
-                known = self._encoders[reactor] = Encoder(self._site, reactor, rows.suffixes)
-            lines += known.lines(rows)
-            ends[reactor] = rows.rows[-1][0]
-        return lines, ends
+    def _take(self, cursor: Cursor) -> None:
+        self._cursor, status = cursor, self.status
+        status.forwarded, status.quarantined = cursor.forwarded, cursor.quarantined
+        status.refused = cursor.refused
 
-    def _advance(
-        self, cursor: Cursor, lines: list[Line], ends: Mapping[str, int], refused: int
-    ) -> None:
-        cursor.rows.update(ends)
-        cursor.forwarded += max(0, sum(line.samples for line in lines) - refused)
-        cursor.quarantined += refused
+    def _next(self, cursor: Cursor) -> Portion:
+        """Return what is new, or, while that is sent, a piece of what was missed."""
+        missed = any(cursor.gaps.values())
+        if not missed or monotonic() >= self._newest_at:
+            portion = self._outbox.newest(cursor, self._rows)
+            if not portion.more:
+                self._newest_at = monotonic() + self._poll_s
+            if portion.lines or not missed:
+                return portion
+        return self._outbox.missed(cursor, self._rows)
+
+    def _send(self, portion: Portion) -> None:
+        began = monotonic()
+        of_rows, others = self._delivery.deliver(portion.lines)
+        took = monotonic() - began
+        cursor = portion.then
+        cursor.forwarded += max(0, sum(line.samples for line in portion.lines) - of_rows)
+        cursor.quarantined += of_rows
+        cursor.refused += others
         save_cursor(self._cursor_path, cursor)
-        self.status.forwarded, self.status.quarantined = cursor.forwarded, cursor.quarantined
-        if refused:
+        self._take(cursor)
+        if refused := of_rows + others:
             _LOG.warning("the server refused %d fields: see %s", refused, self.quarantine_path)
         if self._delivery.too_large:
-            self._most_rows = self._rows = max(1, len(lines) // 2)
-        else:
+            self._most_rows = self._rows = max(1, len(portion.lines) // 2)
+        elif took < _QUICK_S:
             self._rows = min(self._rows * 2, self._most_rows)
+        elif took > _SLOW_S:
+            self._rows = max(1, self._rows // 2)
         self._wait_s = _FIRST_WAIT_S
-
-    def _behind(self, cursor: Cursor) -> int:
-        return sum(
-            max(0, self._reader.newest_seq(reactor) - cursor.rows.get(reactor, 0))
-            for reactor in self._reader.reactors()
-        )
 
     def _fail(self, error: Exception) -> float:
         """Tell of a fault when it starts and when it changes; return how long to wait."""
@@ -163,17 +161,20 @@ class Forwarder:
             self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
         if isinstance(error, UnavailableError) and error.retry_after_s is not None:
             wait = max(wait, min(error.retry_after_s, _LONGEST_ASKED_S))
-        self._count_behind()
+        if self._cursor is not None:
+            with suppress(StoreError, sqlite3.Error):  # the old numbers stay
+                self._count_behind(self._cursor)
         self._tell(now=True)
         return wait
 
-    def _count_behind(self) -> None:
-        if self._cursor is None:
-            return
-        try:
-            self.status.behind_rows = self._behind(self._cursor)
-        except (StoreError, sqlite3.Error):
-            return  # the old number stays
+    def _count_behind(self, cursor: Cursor) -> None:
+        self.status.behind_rows, self.status.lag_s = self._outbox.behind(cursor)
+        now = monotonic()
+        self._rates.append((now, cursor.forwarded))
+        while len(self._rates) > 2 and self._rates[1][0] < now - _RATE_S:
+            self._rates.popleft()
+        first, before = self._rates[0]
+        self.status.rate_per_s = (cursor.forwarded - before) / max(now - first, 1e-3)
 
     def _recover(self) -> None:
         since = monotonic() - (self._failed_at or 0.0)

@@ -5,26 +5,28 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from historian.event_rows import EventRow
 from historian.reader import Rows
 from historian.schema import MISSING
 
 MEASUREMENT = "fermloop"
-ALARMS = "alarm"  # the measurement of the alarms' changes
 
+_LONGEST = 1000  # characters of a text
 _TEMPLATES = 1000  # patterns of missing values and qualities remembered for each encoder
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")  # never meant in a name, and no escape is portable
-
-
-ALARM_STATES = {"normal": 0, "returned": 1, "acknowledged": 2, "unacknowledged": 3}
+_TAKEN = frozenset({"time", "site", "reactor", "batch"})  # no field may have a tag's name
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_NAME = r"(?:[^,= \\]|\\.)+"
+_VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^, "]+)'
+_FIELD = re.compile(f"({_NAME})=({_VALUE})")
+_LINE = re.compile(rf"((?:[^ \\]|\\.)+) ({_NAME}={_VALUE}(?:,{_NAME}={_VALUE})*) (-?\d+)")
 
 
 class Line(NamedTuple):
-    """One point: the samples of one row.
+    """One point: the samples of one row, or an event, a minute, ….
 
     Attributes:
         reactor: whose row it is.
-        seq: the row's number in the store.
+        seq: the row's number in the store; 0 if it is no row.
         text: line protocol without an end of line; empty if nothing was sampled.
         samples: how many samples it carries, BAD ones included.
     """
@@ -46,31 +48,25 @@ def escape(name: str) -> str:
     return plain.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
-def alarm_line(site: str, event: EventRow) -> Line:
-    """Return the change of an alarm as a point of its own measurement; empty if it is none.
+def field_key(suffix: str, *, escaped: bool = True) -> str:
+    """Return the field of a tag; a name that InfluxDB has taken gets an underscore."""
+    name = suffix + "_" if suffix in _TAKEN else suffix
+    return escape(name) if escaped else name
 
-    Numbers only: ``state`` (0 normal, 1 over and not acknowledged, 2 acknowledged, 3 active and
-    not acknowledged), ``severity`` of OPC UA and ``value`` where something was measured. The texts
-    stay in the store.
-    """
-    data = event["data"]
-    state = ALARM_STATES.get(str(data.get("state")))
-    name, reactor = str(data.get("id", "")), str(data.get("reactor") or "plant")
-    if state is None or not name:
-        return Line(reactor, 0, "", 0)
-    head = f"{ALARMS},id={escape(name)},priority={escape(str(data.get('priority')))}"
-    head += f",reactor={escape(reactor)},site={escape(site)}"
-    fields = [f"state={state}i", f"severity={data.get('severity', 0)}i"]
-    if isinstance(value := data.get("value"), int | float):
-        fields.append(f"value={float(value)!r}")
-    return Line(reactor, 0, f"{head} {','.join(fields)} {round(event['time'] * 1e6)}", 0)
+
+def quote(text: str) -> str:
+    """Return a text as the value of a field: one line, of sensible length."""
+    plain = _CONTROL.sub(" ", text).strip()[:_LONGEST].encode("utf-8", "replace").decode()
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def split_fields(text: str) -> tuple[str, list[tuple[str, str]], str]:
-    """Take a line apart: head ``fermloop,site=…``, fields ``(key, value)`` escaped, time."""
-    head, fields, time = re.split(r"(?<!\\) ", text)
-    pairs = (re.split(r"(?<!\\)=", field) for field in re.split(r"(?<!\\),", fields))
-    return head, [(key, value) for key, value in pairs], time
+    """Take a line apart: head ``fermloop,batch=…``, fields ``(key, value)`` escaped, time."""
+    found = _LINE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no line")
+    head, fields, time = found.groups()
+    return head, [(key, value) for key, value in _FIELD.findall(fields)], time
 
 
 def join_fields(head: str, fields: list[tuple[str, str]], time: str) -> str:
@@ -87,15 +83,17 @@ class Encoder:
     Args:
         site: name of the plant, the tag ``site``.
         reactor: the tag ``reactor``.
+        batch: the tag ``batch``; it is on every line, since InfluxDB 3 takes no tag that the first
+            line did not have.
         suffixes: field names, in the order of the rows' values.
     """
 
-    def __init__(self, site: str, reactor: str, suffixes: tuple[str, ...]) -> None:
+    def __init__(self, site: str, reactor: str, batch: str, suffixes: tuple[str, ...]) -> None:
         self.suffixes = suffixes
         self._reactor = reactor
-        self._head = f"{MEASUREMENT},reactor={escape(reactor)},site={escape(site)}"
-        self._head = self._head.replace("%", "%%")
-        self._keys = [escape(suffix).replace("%", "%%") for suffix in suffixes]
+        self._head = f"{MEASUREMENT},batch={escape(batch)},reactor={escape(reactor)}"
+        self._head = f"{self._head},site={escape(site)}".replace("%", "%%")
+        self._keys = [field_key(suffix).replace("%", "%%") for suffix in suffixes]
         self._full = self._template(None, (False,) * len(suffixes))
         self._templates: dict[tuple[str | None, tuple[bool, ...]], _Template] = {}
 

@@ -2,10 +2,13 @@
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic import TypeAdapter
+
+_VERSION = 2  # of the cursor's file; an older one knew no events, no minutes and no batches
 
 
 @dataclass(slots=True)
@@ -15,16 +18,29 @@ class Cursor:
     Attributes:
         store: identity of the store that the numbers belong to.
         rows: ``seq`` of the last acknowledged row, by reactor.
-        events: id of the last event whose alarm the server has.
+        gaps: stretches before it that were left for later, ``[after, up to]``, by reactor.
+        minutes: minutes with acknowledged rows that were not over yet, by reactor.
+        tags: what was last told of units and ranges, by reactor.
+        events: id of the last event that the server has.
+        head: number of the last link of the audit trail that the server has.
         forwarded: samples acknowledged since this cursor began.
         quarantined: samples that the server refused for good.
+        refused: fields of other measurements that it refused for good.
     """
 
     store: str = ""
     rows: dict[str, int] = field(default_factory=dict[str, int])
+    gaps: dict[str, list[list[int]]] = field(default_factory=dict[str, list[list[int]]])
+    minutes: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    tags: dict[str, str] = field(default_factory=dict[str, str])
     events: int = 0
+    head: int = 0
     forwarded: int = 0
     quarantined: int = 0
+    refused: int = 0
+
+
+_CURSOR = TypeAdapter(Cursor)
 
 
 @dataclass(slots=True)
@@ -36,7 +52,10 @@ class Status:
         time: when this was written, s since 1970 UTC, wall clock.
         forwarded: samples acknowledged by the server.
         quarantined: samples that the server refused for good.
+        refused: fields of events, minutes and the like that it refused for good.
         behind_rows: rows in the store that the server does not have yet.
+        lag_s: by how much the newest row that the server has is older than the store's, s.
+        rate_per_s: samples acknowledged per second, over the last ten seconds or so.
         batch_rows: rows in one request, as it has adapted.
         error: why the last request failed; empty while all is well.
         failing_since: when that began, s since 1970 UTC; ``None`` while all is well.
@@ -47,7 +66,10 @@ class Status:
     time: float = 0.0
     forwarded: int = 0
     quarantined: int = 0
+    refused: int = 0
     behind_rows: int = 0
+    lag_s: float = 0.0
+    rate_per_s: float = 0.0
     batch_rows: int = 0
     error: str = ""
     failing_since: float | None = None
@@ -61,21 +83,17 @@ def load_cursor(path: Path) -> Cursor | None:
     """
     found = _load(path)
     try:
-        rows = {str(k): int(v) for k, v in cast(Mapping[str, Any], found["rows"]).items()}
-        return Cursor(
-            str(found["store"]),
-            rows,
-            int(found.get("events", 0)),  # an older version forwarded none
-            int(found["forwarded"]),
-            int(found["quarantined"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+        if found.pop("version") != _VERSION:
+            return None
+        return _CURSOR.validate_python(found)
+    except (KeyError, ValueError):
         return None
 
 
 def save_cursor(path: Path, cursor: Cursor) -> None:
     """Replace the cursor so that a crash at any moment leaves the old or the new one."""
-    _replace(path, json.dumps(asdict(cursor)), durable=True)
+    text = json.dumps({"version": _VERSION, **asdict(cursor)})
+    _replace(path, text, durable=True)
 
 
 def load_status(path: Path) -> Status | None:

@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from historian.audit import Verdict, heads_path, read_heads, verify
 from historian.batch import Batch, BatchRecord, batches, rebuild
 from historian.event_rows import EventRow, events, of_kinds
 from historian.events import Kind
+from historian.minutes import Minute, finished
 from historian.schema import (
     MISSING,
     Column,
@@ -81,13 +82,24 @@ class SqliteReader:
             found = db.execute("SELECT name, unit, low, high FROM tag ORDER BY reactor, place")
             return {row[0]: Tag(*row) for row in found}
 
-    def newest_seq(self, reactor: str) -> int:
-        """Return the number of the newest row, 0 if there is none."""
+    def newest(self, reactor: str) -> tuple[int, float]:
+        """Return number and time (s since 1970 UTC) of the newest row; ``0, 0.0`` without rows."""
         with self._snapshot() as db:
             if not columns(db, reactor):
-                return 0
-            found = db.execute(f"SELECT max(seq) FROM {row_table(reactor)}").fetchone()
-            return int(found[0] or 0)
+                return 0, 0.0
+            found = db.execute(
+                f"SELECT seq, time FROM {row_table(reactor)} ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+            return found or (0, 0.0)
+
+    def time_of(self, reactor: str, seq: int) -> float | None:
+        """Return the time of row ``seq``, or of the last before it; ``None`` if there is none."""
+        with self._snapshot() as db:
+            if not columns(db, reactor):
+                return None
+            sql = f"SELECT time FROM {row_table(reactor)} WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+            found = db.execute(sql, (seq,)).fetchone()
+            return found[0] if found else None
 
     def last(self, reactor: str) -> dict[str, Sample]:
         """Return the samples of the newest row, by tag name."""
@@ -121,6 +133,11 @@ class SqliteReader:
                 (after_seq, limit),
             ).fetchall()
         return Rows(tuple(c.suffix for c in found), rows)
+
+    def minutes(self, reactor: str, wanted: Set[int]) -> tuple[list[Minute], set[int]]:
+        """Return the tags of those minutes that are over, and which of ``wanted`` are not."""
+        with self._snapshot() as db:
+            return finished(db, reactor, wanted)
 
     def read(self, tag: Tag, start: float, end: float) -> list[Sample]:
         """Return the samples of ``tag`` with ``start <= time <= end``, oldest first."""
@@ -213,6 +230,14 @@ class SqliteReader:
         heads = list(read_heads(path)) if path.exists() else []
         with self._snapshot() as db:
             return verify(db, heads, known, closed=closed)
+
+    def newest_head(self) -> tuple[int, float, str]:
+        """Return number, time (s since 1970 UTC) and hash of the audit trail's newest link."""
+        with self._snapshot() as db:
+            return db.execute(
+                "SELECT audit.seq, event.time, hash FROM audit JOIN event ON event.id = audit.event"
+                " ORDER BY audit.seq DESC LIMIT 1"
+            ).fetchone() or (0, 0.0, "")
 
     def state(self, key: str) -> Any:
         """Return what the controller last put under ``key``; ``None`` if nothing."""

@@ -1,5 +1,6 @@
 """The forwarder against answers that a healthy InfluxDB seldom gives, over real HTTP."""
 
+import json
 import os
 import subprocess
 import sys
@@ -84,9 +85,12 @@ def test_a_request_is_what_influxdb_2_expects(forwarder: Forwarder, endpoint: En
     assert forwarder.step() == 1.0
     assert endpoint.paths == ["/api/v2/write?org=plant&bucket=b&precision=us Token secret"]
     assert endpoint.bodies[0].splitlines()[0] == (
-        "fermloop,reactor=R1,site=demo do=0.0,ph=7.0 1790000000000000"
+        "fermloop,batch=none,reactor=R1,site=demo do=0.0,ph=7.0 1790000000000000"
     )
-    assert len(endpoint.bodies[0].splitlines()) == 8
+    assert endpoint.bodies[0].splitlines()[8:] == [
+        'tag,field=do,reactor=R1,site=demo high=100.0,low=0.0,unit="%" 1790000000000000',
+        'tag,field=ph,reactor=R1,site=demo high=14.0,low=0.0,unit="[pH]" 1790000000000000',
+    ]
 
 
 def test_the_changes_of_alarms_follow_once_in_a_measurement_of_their_own(
@@ -101,7 +105,8 @@ def test_the_changes_of_alarms_follow_once_in_a_measurement_of_their_own(
     store.flush()
     assert forwarder.step() == 1.0
     head = "alarm,id=R1.t.high,priority=high,reactor=R1,site=demo"
-    assert endpoint.bodies[0].splitlines()[8:] == [
+    told = [line for line in endpoint.bodies[0].splitlines() if line.startswith("alarm,")]
+    assert told == [
         f"{head} state=3i,severity=700i,value=38.4 1790000000000000",
         f"{head} state=2i,severity=700i,value=38.4 1790000001000000",
     ]
@@ -177,14 +182,17 @@ def test_one_refused_line_is_found_among_the_good_ones(
 ) -> None:
     nothing: dict[str, str] = {}
     no, yes = (422, '{"message":"no"}', nothing), (204, "", nothing)
-    # 8 rows: no; rows 1-4 yes; 5-8 no; 5-6 no; 5 no; its do no; its ph no; 6 yes; 7-8 yes
+    # 8 rows and 2 units: no; rows 1-5 yes; 6-8 and units no; 6-7 no; 6 no; its do no; its ph no;
+    # 7 yes; 8 and units yes
     endpoint.answers = [no, yes, no, no, no, no, no, yes, yes]
     assert forwarder.step() == 1.0
     assert endpoint.answers == []
     assert (forwarder.status.forwarded, forwarder.status.quarantined) == (14, 2)
     quarantine = forwarder.quarantine_path.read_text()
     assert quarantine.count("\n") == 1
-    assert "do=4.0,ph=7.0 1790000004000000" in quarantine
+    told = json.loads(quarantine)
+    assert (told["reactor"], told["seq"], told["error"]) == ("R1", 6, "422: no")
+    assert "do=5.0,ph=7.0 1790000005000000" in told["line"]
 
 
 def test_a_cursor_of_another_store_is_not_used(
@@ -192,7 +200,7 @@ def test_a_cursor_of_another_store_is_not_used(
 ) -> None:
     save_cursor(tmp_path / "cursor", Cursor("another", {"R1": 7}, forwarded=999))
     forwarder.step()
-    assert len(endpoint.bodies[0].splitlines()) == 8
+    assert endpoint.bodies[0].count("fermloop,") == 8
     assert forwarder.status.forwarded == 16
 
 

@@ -44,10 +44,10 @@ def test_a_reader_sees_the_store_while_it_is_written_and_after_it_is_closed(tmp_
         for i in range(3):
             store.append([Sample(DO, T0 + i, i, Quality.GOOD)])
             store.flush()
-            assert reader.newest_seq("R1") == i + 1
-    assert reader.newest_seq("R1") == 3
+            assert reader.newest("R1")[0] == i + 1
+    assert reader.newest("R1")[0] == 3
     reader.close()
-    assert reader.newest_seq("R1") == 3  # opens again, although nobody writes
+    assert reader.newest("R1")[0] == 3  # opens again, although nobody writes
     assert SqliteReader(path).store_id() == reader.store_id()
 
 

@@ -64,9 +64,9 @@ def test_one_append_is_one_row_a_reactor(store: SqliteStore, path: Path) -> None
         [(1, T0, None, 20.9), (2, T0 + 1, None, 20.8)],
     )
     assert reader.rows("R2", 1, 10).rows == [(2, T0 + 1, None, 20.8)]
-    assert reader.newest_seq("R2") == 2
+    assert reader.newest("R2")[0] == 2
     assert reader.rows("R3", 0, 10) == ((), [])
-    assert reader.newest_seq("R3") == 0
+    assert reader.newest("R3")[0] == 0
 
 
 def test_values_that_are_not_finite_are_stored_as_bad(store: SqliteStore) -> None:

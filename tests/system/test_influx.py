@@ -14,6 +14,7 @@ import pytest
 
 from drivers.clock import monotonic
 from drivers.point import Quality, Sample, Tag
+from historian.events import Event, Kind
 from historian.forwarder import Forwarder
 from historian.influx import InfluxSettings, InfluxWriter
 from historian.progress import load_cursor, load_status
@@ -157,15 +158,17 @@ def test_a_field_that_the_server_refuses_does_not_hold_up_the_rest(
         append(store, 0, 200)
         steps = catch_up(forwarder)
         assert steps < 5
-        assert forwarder.status.fields_aside == ["t7"]
+        assert forwarder.status.fields_aside == ["fermloop t7"]
         assert forwarder.status.quarantined == 200
         assert forwarder.status.forwarded == store.stored - 200
     assert arrived(server, 200)
     assert server.count("t6") == server.count("t8") == 200
     assert server.count("t7") == 1
     lines = [json.loads(line) for line in forwarder.quarantine_path.read_text().splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, 201))
     assert sorted(line["line"] for line in lines) == sorted(
-        f"fermloop,reactor=R1,site=demo t7={n + 7 / 8} {(T0 + n) * 1_000_000}" for n in range(200)
+        f"fermloop,batch=none,reactor=R1,site=demo t7={n + 7 / 8} {(T0 + n) * 1_000_000}"
+        for n in range(200)
     )
     assert "field type conflict" in lines[0]["error"]
 
@@ -186,9 +189,37 @@ def test_rows_that_the_server_will_never_take_are_quarantined_and_passed(
         assert forwarder.status.quarantined == 103 * len(TAGS)
         assert forwarder.status.forwarded == 50 * len(TAGS)
     assert server.count("t0") == 50
-    lines = forwarder.quarantine_path.read_text().splitlines()
-    assert len(lines) == 103
-    assert "beyond retention policy" in lines[0]
+    lines = [json.loads(line) for line in forwarder.quarantine_path.read_text().splitlines()]
+    assert [line["seq"] for line in lines if line["seq"]] == [*range(1, 101), *range(151, 154)]
+    assert all("beyond retention policy" in line["error"] for line in lines)
+
+
+def test_every_measurement_is_there_and_texts_are_whole(
+    store: SqliteStore, server: InfluxServer
+) -> None:
+    batch = {"batch": "R1-1", "state": "RUNNING"}
+    store.record(Event(T0, "recipe", Kind.PHASE, "R1", "batch R1-1 started", batch))
+    odd = 'R1.t0: "30" → 35 %, x=1 \\ ok'
+    for _ in range(2):
+        store.record(Event(T0 + 1, "operator:ana", Kind.AUDIT, "R1.t0", odd, {"why": "acetate"}))
+    append(store, 0, 130)
+    with Sender(store, server) as forwarder:
+        catch_up(forwarder)
+        assert (forwarder.status.quarantined, forwarder.status.refused) == (0, 0)
+    assert server.count("t0") == 130
+    (series,) = server.query('SHOW SERIES FROM "fermloop"')
+    assert series["values"] == [["fermloop,batch=R1-1,reactor=R1,site=demo"]]
+    minute = T0 - T0 % 60 + 60
+    assert server.values("t3_n", "fermloop_1m")[1] == (minute * 1_000_000, 60)
+    assert server.values("t3", "fermloop_1m")[1][1] == minute - T0 + 29.5 + 3 / 8
+    columns = '"text", "why", "kind", "batch", "reactor"'
+    (events,) = server.query(f'SELECT {columns} FROM "event" WHERE "kind" = \'audit\'')
+    assert [row[1:] for row in events["values"]] == [[odd, "acetate", "audit", "R1-1", "R1"]] * 2
+    with SqliteReader(store.path) as reader:
+        head = reader.verify().head
+    assert server.query('SELECT "hash" FROM "audit_head"')[0]["values"][-1][1] == head
+    (units,) = server.query('SELECT "unit" FROM "tag" WHERE "field" = \'t3\'')
+    assert units["values"] == [[T0 * 1_000_000, "%"]]
 
 
 @pytest.mark.parametrize(

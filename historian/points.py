@@ -1,0 +1,105 @@
+"""What is not a scan, as InfluxDB line protocol: minutes, events, alarms, audit heads, units.
+
+Every measurement has the tags ``site`` and ``reactor`` (``plant`` where it is of no reactor).
+Everything here is made of what the store holds and of nothing else, so that a point sent again
+after a crash replaces itself.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from drivers.point import Tag
+from historian.event_rows import EventRow
+from historian.lines import MEASUREMENT, Line, escape, field_key, quote
+from historian.minutes import Minute
+from historian.schema import MINUTE_S
+
+MINUTES = f"{MEASUREMENT}_1m"
+EVENTS = "event"
+ALARMS = "alarm"
+HEADS = "audit_head"
+TAGS = "tag"
+
+ALARM_STATES = {"normal": 0, "returned": 1, "acknowledged": 2, "unacknowledged": 3}
+_GOOD = 2
+_APART = 1000  # events of one moment are this many microseconds apart at most
+
+
+def minute_lines(site: str, reactor: str, batch: str, found: Sequence[Minute]) -> list[Line]:
+    """Return a line for each minute, stamped with its beginning; ``found`` is sorted by minute.
+
+    The mean has the tag's own name, as in the rows; beside it ``_min``, ``_max`` and ``_n``, the
+    number of values, and ``_q``, the worst quality, where it is not GOOD.
+    """
+    head = f"{MINUTES},batch={escape(batch)},reactor={escape(reactor)},site={escape(site)}"
+    lines: list[Line] = []
+    for minute, tags in groupby(found, lambda m: m.minute):
+        fields: list[str] = []
+        for _, suffix, n, low, high, mean, worst in tags:
+            key = field_key(suffix)
+            if n:
+                fields.append(f"{key}={mean!r},{key}_min={low!r},{key}_max={high!r},{key}_n={n}i")
+            if worst < _GOOD:
+                fields.append(f"{key}_q={worst}i")
+        text = f"{head} {','.join(fields)} {minute * MINUTE_S * 1_000_000}"
+        lines.append(Line(reactor, 0, text, 0))
+    return lines
+
+
+def event_line(site: str, reactor: str, batch: str, event: EventRow) -> Line:
+    """Return an event for annotations and lists: who, about what, and the sentence.
+
+    Its stamp is up to a millisecond late: events of one moment would replace each other, so each
+    is moved by its id modulo 1000, in microseconds.
+    """
+    head = f"{EVENTS},batch={escape(batch)},kind={escape(event['kind'])}"
+    head += f",reactor={escape(reactor)},site={escape(site)}"
+    fields = [f"id={event['id']}i"]
+    for key in ("source", "subject", "text"):
+        fields.append(f"{key}={quote(str(event[key]))}")
+    if why := event["data"].get("why"):
+        fields.append(f"why={quote(str(why))}")
+    stamp = round(event["time"] * 1e6) + event["id"] % _APART
+    return Line(reactor, 0, f"{head} {','.join(fields)} {stamp}", 0)
+
+
+def alarm_line(site: str, event: EventRow) -> Line:
+    """Return the change of an alarm as a point of its own measurement; empty if it is none.
+
+    Numbers only: ``state`` (0 normal, 1 over and not acknowledged, 2 acknowledged, 3 active and
+    not acknowledged), ``severity`` of OPC UA and ``value`` where something was measured. The texts
+    are in the measurement of the events.
+    """
+    data = event["data"]
+    state = ALARM_STATES.get(str(data.get("state")))
+    name, reactor = str(data.get("id", "")), str(data.get("reactor") or "plant")
+    if event["kind"] != "alarm" or state is None or not name:
+        return Line(reactor, 0, "", 0)
+    head = f"{ALARMS},id={escape(name)},priority={escape(str(data.get('priority')))}"
+    head += f",reactor={escape(reactor)},site={escape(site)}"
+    fields = [f"state={state}i", f"severity={data.get('severity', 0)}i"]
+    if isinstance(value := data.get("value"), int | float):
+        fields.append(f"value={float(value)!r}")
+    return Line(reactor, 0, f"{head} {','.join(fields)} {round(event['time'] * 1e6)}", 0)
+
+
+def head_line(site: str, seq: int, time: float, sha256: str) -> Line:
+    """Return a link of the audit trail, by which a store that was tampered with is found."""
+    text = f"{HEADS},reactor=plant,site={escape(site)} hash={quote(sha256)},seq={seq}i"
+    return Line("plant", 0, f"{text} {round(time * 1e6)}", 0)
+
+
+def tag_lines(site: str, reactor: str, tags: Sequence[tuple[str, Tag]], time: float) -> list[Line]:
+    """Return unit (UCUM) and range of each field; ``tags`` are suffix and tag."""
+    tail = f"reactor={escape(reactor)},site={escape(site)}"
+    stamp = round(time * 1e6)
+    return [
+        Line(
+            reactor,
+            0,
+            f"{TAGS},field={escape(field_key(suffix, escaped=False))},{tail}"
+            f" high={float(tag.high)!r},low={float(tag.low)!r},unit={quote(tag.unit)} {stamp}",
+            0,
+        )
+        for suffix, tag in tags
+    ]
