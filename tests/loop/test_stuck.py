@@ -48,10 +48,10 @@ def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
     assert rig.loop("do").actual is Mode.AUTO
 
 
-@pytest.mark.parametrize("name", ["yeast_300l", "penicillin_100m3"])
+@pytest.mark.parametrize("name", ["ecoli_5l", "yeast_300l", "penicillin_100m3"])
 def test_a_spike_inside_the_range_moves_no_actuator(name: str, tmp_path: Path) -> None:
     plant = load_plant(ROOT / f"sim/plants/{name}.toml", data_dir=tmp_path)
-    recipe = {"yeast_300l": "yeast", "penicillin_100m3": "penicillin"}[name]
+    recipe = name.partition("_")[0]
     with Rig(plant) as rig:
         rig.begin(ROOT / f"sim/recipes/{recipe}.toml")
         rig.run(300)
