@@ -7,7 +7,8 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from controller.alarm_texts import LANGUAGES, TEXTS
+from controller.alarm_texts import TEXTS
+from controller.said import Language, shown
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -60,11 +61,12 @@ class Definition:
     own: Mapping[str, str] | None = None
     unless: tuple[str, ...] = ()
 
-    def text(self, params: Mapping[str, object], language: str) -> str:
+    def text(self, params: Mapping[str, object], language: Language) -> str:
         """Return one line in ``en`` or ``zh``; ``params`` beside its own."""
         params = {**self.params, **params}
-        shown = {k: f"{v:g}" if isinstance(v, float) else v for k, v in params.items()}
-        line = TEXTS[language][self.code].format_map(shown)
+        line = TEXTS[language][self.code].format_map(
+            {key: shown(value, language) for key, value in params.items()}
+        )
         return line if self.own is None else f"{self.own[language]}: {line}"
 
 
@@ -123,14 +125,14 @@ class Alarm:
         """What is wrong, in English."""
         return self.said("en")
 
-    def said(self, language: str) -> str:
+    def said(self, language: Language) -> str:
         """Return what is wrong in ``en`` or ``zh``."""
         return self.definition.text({"value": self.value, **self.params}, language)
 
     def as_json(self) -> dict[str, Any]:
         """Return all that people are shown; times in s since 1970 UTC, or ``None``."""
         c = self.definition
-        english, chinese = map(self.said, LANGUAGES)
+        english, chinese = self.said("en"), self.said("zh")
         return {
             "id": c.id,
             "subject": c.source,

@@ -1,7 +1,7 @@
 """The texts of alarms, one catalogue a language; a test holds their keys and names together.
 
-The names in braces are the parameters of a condition. What a device or an interlock says itself
-(``{error}``, ``{why}``) is English in both.
+The names in braces are the parameters of a condition. What a device says itself (``{error}``)
+is English in both.
 """
 
 LANGUAGES = ("en", "zh")

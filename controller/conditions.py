@@ -1,12 +1,14 @@
 """When an interlock trips: measurements outside their windows, one or several of them.
 
-Pure. It imports nothing of ours but ``drivers.point``.
+Pure. It imports nothing of ours but ``drivers.point`` and what people are told.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
+from controller.said import Said, said
 from drivers.point import BAD, GOOD, Sample, Tag
 
 
@@ -42,11 +44,14 @@ class Window:
         return math.inf if self.above is None else self.above
 
     @property
-    def text(self) -> str:
+    def text(self) -> Said:
         """What is outside, for people: ``R1.do below 12 %``."""
-        limits = (("below", self.below), ("above", self.above))
-        window = " or ".join(f"{word} {at:g}" for word, at in limits if at is not None)
-        return f"{self.tag.name} {window}{shown(self.tag.unit)}"
+        tag, unit = self.tag.name, shown(self.tag.unit)
+        if self.above is None:
+            return said("below", tag=tag, low=self.low, unit=unit)
+        if self.below is None:
+            return said("above", tag=tag, high=self.high, unit=unit)
+        return said("outside", tag=tag, low=self.low, high=self.high, unit=unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,12 @@ class Condition:
             raise ValueError("a condition needs at least one measurement")
 
     @property
-    def text(self) -> str:
+    def text(self) -> Said:
         """When it holds, for people: ``R1.air_flow below 1 L/min and R1.air above 1 L/min``."""
-        return (" and " if self.every else " or ").join(w.text for w in self.windows)
+        first, *others = [w.text for w in self.windows]
+        if self.every:
+            return reduce(lambda line, other: said("and", line=line, other=other), others, first)
+        return reduce(lambda line, other: said("or", line=line, other=other), others, first)
 
     def holds(self, samples: Mapping[str, Sample]) -> tuple[bool | None, bool]:
         """Return whether it holds (``None``: nobody can know) and whether GOOD readings say so.

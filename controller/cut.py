@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from controller.loop import Loop
 from controller.loop_settings import CutSettings
+from controller.said import said
 from drivers.point import Sample
 
 
@@ -23,7 +24,7 @@ class Cut:
         why: the last step left less than was wanted.
     """
 
-    __slots__ = ("_blocked_s", "_cap", "_settings", "loop", "why")
+    __slots__ = ("_back", "_blocked_s", "_cap", "_cut", "_no_rise", "_settings", "loop", "why")
 
     def __init__(self, settings: CutSettings, loop: Loop) -> None:
         self.loop = loop
@@ -31,6 +32,9 @@ class Cut:
         self._blocked_s = 0.0
         self._cap = math.inf  # in the feed's unit; inf: nothing is cut
         self.why = ""
+        self._cut = said("cut", loop=loop.name)
+        self._no_rise = said("no_rise", loop=loop.name, limit=settings.no_rise_below)
+        self._back = said("back_slowly", loop=loop.name)
 
     def overruled(self, fed: float) -> None:
         """Take note that something above has the feed at ``fed``: it comes back slowly."""
@@ -39,11 +43,11 @@ class Cut:
     def step(self, wanted: float, fed: float, samples: Mapping[str, Sample], dt: float) -> float:
         """Return what may be fed of ``wanted`` beside what is ``fed`` now, both in its unit."""
         s = self._settings
-        self.why = f"cut: {self.loop.name} can do no more"
+        self.why = self._cut
         if s.no_rise_below is not None and wanted > fed:
             sample = samples.get(self.loop.settings.measured or "")
             if sample is None or not sample.value >= s.no_rise_below:
-                self.why = f"no rise: {self.loop.name} below {s.no_rise_below:g}"
+                self.why = self._no_rise
                 self._cap = min(self._cap, fed)
                 return self._cap
         if self.loop.blocked > 0:
@@ -54,7 +58,7 @@ class Cut:
             self._blocked_s = 0.0
             if math.isfinite(self._cap):
                 self._cap += wanted * s.back_per_min * dt / 60.0
-                self.why = f"back slowly, for {self.loop.name}"
+                self.why = self._back
             if self._cap >= wanted:
                 self._cap = math.inf
         return min(wanted, self._cap)

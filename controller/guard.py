@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from controller.dose import HOUR_S, ML_PER_S, Dose
 from controller.interlock import InterlockEvent
 from controller.interlocks import Interlocks
+from controller.said import said
 from drivers.point import BAD, Sample, Tag, quick
 
 CREDIT_S = 5.0  # a longer pause does not allow a larger step
@@ -107,11 +108,11 @@ class _Seat:
         if rule.max_ml_per_h is not None:
             self.dose = Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
         self.texts = {
-            Limited.NOT_FINITE: "asked for no number; safe value",
-            Limited.RANGE: f"range {tag.low:g} to {tag.high:g} {tag.unit}",
-            Limited.RATE: f"at most {self.rate:g} {tag.unit} per s",
-            Limited.INTERLOCK: "interlocks were not evaluated; safe value",
-            Limited.DOSE: f"at most {rule.max_ml_per_h or 0:g} mL in an hour",
+            Limited.NOT_FINITE: said("not_finite"),
+            Limited.RANGE: said("range", low=tag.low, high=tag.high, unit=tag.unit),
+            Limited.RATE: said("rate", rate=self.rate, unit=tag.unit),
+            Limited.INTERLOCK: said("not_evaluated"),
+            Limited.DOSE: said("dose", ml=rule.max_ml_per_h or 0),
         }
 
 
@@ -225,10 +226,10 @@ class Guard:
         for other in seat.excludes:
             tag = other.rule.tag.name
             if other.last > other.rest or other.open:
-                return f"{tag} is open"
+                return said("is_open", tag=tag)
             demand = self.interlocks.demands.get(tag)
             if demand is not None and demand.low > other.rest:
-                return f"{tag} must open"
+                return said("must_open", tag=tag)
         return ""
 
     def _known(self, where: str, name: str) -> _Seat:

@@ -4,11 +4,12 @@ Pure. It imports nothing of ours but the conditions.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from controller.conditions import Condition
+from controller.said import Said, said
 
 Demands = Mapping[str, float]
 
@@ -60,17 +61,19 @@ class Interlock:
             )
 
     @property
-    def text(self) -> str:
+    def text(self) -> Said:
         """What it does, for people: ``R1.do below 12 % for 20 s: R1.feed = 0``."""
-        held = f" for {self.for_s:g} s" if self.for_s else ""
-        return f"{self.condition.text}{held}: {self.does}"
+        when = self.condition.text
+        if self.for_s:
+            when = said("lasting", what=when, s=self.for_s)
+        return said("interlock", when=when, does=self.does)
 
     @property
-    def does(self) -> str:
-        """What it demands, for people: ``R1.feed = 0, R1.stirrer ≤ 60``."""
+    def does(self) -> Sequence[str]:
+        """What it demands, for people: ``R1.feed = 0`` and ``R1.stirrer ≤ 60``."""
         signs = (("=", self.force), ("≤", self.at_most), ("≥", self.at_least))
-        said = [f"{n} {sign} {v:g}" for sign, each in signs for n, v in each.items()]
-        return ", ".join(said + [f"{name} does not start" for name in self.no_start])
+        demands = [f"{n} {sign} {v:g}" for sign, each in signs for n, v in each.items()]
+        return demands + [said("does_not_start", name=name) for name in self.no_start]
 
     @property
     def limits(self) -> list[tuple[str, float, float]]:

@@ -83,8 +83,10 @@ class _Watch:
         lock = self.lock
         self.tripped, self.why = True, lock.text
         if silent:
-            how_long = f" for {lock.bad_s:g} s" if math.isfinite(self.bad_since) else ""
-            self.why = f"{lock.condition.bad(samples)} BAD{how_long}: {lock.does}"
+            when = said("bad", tags=lock.condition.bad(samples))
+            if math.isfinite(self.bad_since):
+                when = said("lasting", what=when, s=lock.bad_s)
+            self.why = said("interlock", when=when, does=lock.does)
 
     def clears(self, now: float) -> bool:
         """Whether the window has been kept for long enough."""

@@ -28,6 +28,7 @@ from controller.loop import (
 from controller.loop_settings import LoopSettings
 from controller.pid import Pid, Tuning
 from controller.pulses import Pulses
+from controller.said import said, word
 from controller.split import Output
 from controller.station import Station
 from drivers.point import BAD, Sample, Tag
@@ -190,7 +191,7 @@ class PidLoop(Loop):
             self.actual, self._fallen = mode, False
             self.pid.track(self.setpoint, pv, self.output - self._feedforward)
         late = self.target is not mode
-        self.reason = (self.why or f"nothing leads it in {self.target.name}") if late else ""
+        self.reason = (self.why or said("no_leader", mode=word(self.target.name))) if late else ""
         wanted = self.pid.update(self.setpoint, pv, dt) + self._feedforward
         low, high = self._reach(dt)
         output = min(max(wanted, low), high)
@@ -216,12 +217,12 @@ class PidLoop(Loop):
         """Leave AUTO at once; dosing stops in this scan, the rest holds for a while."""
         self.pid.pause()
         if self.trial is not None:
-            self.trial.abort(f"{self.measured.name} is BAD")
+            self.trial.abort(said("is_bad", tag=self.measured.name))
             self.trial = None
         if math.isnan(self._bad_since):
             self._bad_since = now
         self.actual = OFF if self.target is OFF else MANUAL
-        self.reason = f"{self.measured.name} is BAD" if self.target > MANUAL else ""
+        self.reason = said("is_bad", tag=self.measured.name) if self.target > MANUAL else ""
         hold = self.settings.on_bad_hold_s
         late = hold is not None and now - self._bad_since > hold
         if self.target is not MANUAL and (self.settings.dosing or late):
@@ -300,7 +301,7 @@ class PidLoop(Loop):
         self.pid.track(self.setpoint, pv, self.output - self._feedforward)
         if self.actual in WORKING:
             self.actual = IMAN
-        self.reason = f"tracking: {slave.name} {_why(slave)}"
+        self.reason = said("tracking", slave=slave.name, why=_why(slave))
 
     def settle(self) -> None:
         """Take what the slaves made of the output in this scan: no integral runs ahead of them."""
@@ -433,5 +434,5 @@ def kept_tuning(state: Mapping[str, Any]) -> tuple[Tuning, Tuning] | None:
 def _why(slave: Loop) -> str:
     """Return why a slave does not listen."""
     if slave.target is not CASCADE:
-        return f"is in {slave.target.name}"
+        return said("is_in", mode=word(slave.target.name))
     return slave.reason

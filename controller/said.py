@@ -70,20 +70,26 @@ def answer(error: Exception) -> dict[str, str]:
     return {"error": told(error, "en"), "error_zh": told(error, "zh")}
 
 
-def in_chinese(line: str) -> dict[str, str]:
-    """Return ``text_zh`` for a line that can be told in Chinese, else nothing."""
-    return {"text_zh": line.told("zh")} if isinstance(line, Said) else {}
+def in_chinese(line: str, key: str = "text") -> dict[str, str]:
+    """Return ``text_zh`` for a line that can be told in Chinese, else nothing.
+
+    Args:
+        line: what is told.
+        key: another name than ``text``.
+    """
+    return {f"{key}_zh": line.told("zh")} if isinstance(line, Said) else {}
 
 
 def _filled(code: str, values: Mapping[str, object], language: Language) -> str:
-    shown = {key: _shown(value, language) for key, value in values.items()}
-    return TEXTS[code][0 if language == "en" else 1].format_map(shown)
+    words = {key: shown(value, language) for key, value in values.items()}
+    return TEXTS[code][0 if language == "en" else 1].format_map(words)
 
 
-def _shown(value: object, language: Language) -> object:
+def shown(value: object, language: Language) -> object:
+    """Return a value of a line as it is told in ``en`` or ``zh``."""
     if isinstance(value, Said):
         return value.told(language)
     if isinstance(value, list | tuple):
         several = cast("list[object]", value)
-        return (", " if language == "en" else "、").join(str(_shown(v, language)) for v in several)
+        return (", " if language == "en" else "、").join(str(shown(v, language)) for v in several)
     return f"{value:g}" if isinstance(value, float) else value

@@ -6,6 +6,7 @@ from typing import Any
 from controller.interlock import Status
 from controller.loops import Loop, PidLoop
 from controller.reactor import Reactor
+from controller.said import in_chinese
 from controller.tags import ESTIMATES
 from drivers.point import Quality, Sample
 
@@ -39,6 +40,7 @@ def _interlock(status: Status, now: float) -> dict[str, Any]:
         "tripped": status.tripped,
         "order": status.order,
         "text": status.text,
+        **in_chinese(status.text),
         "latched": status.latched,
         "bypass_max_min": status.bypass_max_s / 60.0,
         "bypass": None
@@ -105,6 +107,7 @@ def _loop(loop: Loop, samples: Mapping[str, Sample]) -> dict[str, Any]:
         "actual": loop.actual.name,
         "modes": [m.name for m in loop.modes],
         "reason": loop.reason,
+        **in_chinese(loop.reason, "reason"),
         "measured": loop.settings.measured,
         "local": loop.local,
         "hand": loop.hand,

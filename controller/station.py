@@ -6,6 +6,7 @@ from controller.curve import Curve
 from controller.cut import Cut
 from controller.loop import AUTO, CASCADE, MANUAL, OFF, OPTIMISER, Loop, Mode, Passed, first_bad
 from controller.loop_settings import LoopSettings
+from controller.said import said, word
 from drivers.point import BAD, Sample, Tag
 
 
@@ -103,7 +104,7 @@ class Station(Loop):
         if not (lost or hold):
             return None
         self.actual = AUTO
-        self.reason = f"fall-back: {lost} is BAD" if lost else f"fall-back: {hold}"
+        self.reason = said("fallback", why=said("is_bad", tag=lost) if lost else hold)
         asked = self.local if self.target is AUTO or self.remote is None else self.remote
         self.setpoint = min(self.settings.fallback, max(asked, 0.0))
         return self.setpoint
@@ -113,7 +114,7 @@ class Station(Loop):
         actual, self.reason = AUTO, ""
         if self.target is not AUTO:
             if self.remote is None:  # the master is gone: stay at the last good setpoint
-                self.reason = f"nothing leads it in {self.target.name}"
+                self.reason = said("no_leader", mode=word(self.target.name))
             else:
                 s = self.settings
                 self.local = min(max(self.remote, s.setpoint_low), s.setpoint_high)
@@ -126,7 +127,7 @@ class Station(Loop):
             1 if self.setpoint >= most else -(self.setpoint <= self.settings.setpoint_low)
         )
         if self.setpoint > most and self._high is not None:
-            self.reason = f"at most {most:g} {self.unit} at {self._high[0]}"
+            self.reason = said("at_most", most=most, unit=self.unit, tag=self._high[0])
             return most
         return self.setpoint
 

@@ -11,6 +11,7 @@ from controller.interlock import Interlock, Status
 from controller.interlocks import Interlocks
 from controller.reactor import Reactor
 from controller.recipe import State
+from controller.said import said
 from drivers.point import Sample
 from historian.events import Event, Kind
 
@@ -164,8 +165,8 @@ class SystemAlarms:
                 elif not blind:
                     self._blind.add(name)
                     self._note(name, "tripped", now_so, now)
-            bypassed = "" if now_so.bypass is None else " (bypassed: not done)"
-            params = {"why": now_so.text + bypassed, "order": now_so.order}
+            why = now_so.text if now_so.bypass is None else said("not_done", why=now_so.text)
+            params = {"why": why, "order": now_so.order}
             self._alarms.judge(alarm, on, now, math.nan, params)
 
     def _note(self, name: str, what: str, status: Status, now: float) -> None:

@@ -100,7 +100,7 @@ def _interlock(lock: Interlock) -> dict[str, str]:
         "condition": lock.condition.text,
         "for_s": f"{lock.for_s:g} s",
         "clear_s": f"{lock.clear_s:g} s",
-        "does": lock.does,
+        "does": ", ".join(lock.does),
         "on_bad": held,
         "latch": "until reset" if lock.latch else "",
         "bypass": f"≤ {most:g} min" if most else "never",

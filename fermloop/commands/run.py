@@ -20,7 +20,7 @@ from fermloop.commands.watch import Watch
 from fermloop.failure import USAGE, FailureError
 
 BEAT_S = 3.0  # wall; a controller silent for longer, or for 2.5 scans, is frozen
-BACKOFF_S = 2.0  # wall; however often the controller dies, it scans again within 5 s
+BACKOFF_S = 1.0  # wall; however often the controller dies, it scans again within 5 s
 GRACE_S = 10.0  # wall s from SIGTERM to SIGKILL of the controller, and two time-outs of a device
 PLAIN_S = 600.0  # wall s between two lines of state where nobody sits at a terminal
 

@@ -130,7 +130,7 @@ def test_it_steps_down_or_keeps_a_least_and_leaves_the_rest_to_the_loop() -> Non
     step_down = Interlock(
         "R1.low_do", Condition((NO_AIR,)), at_most={"R1.feed": 50.0}, at_least={"R1.stirrer": 400.0}
     )
-    assert step_down.does == "R1.feed ≤ 50, R1.stirrer ≥ 400"
+    assert step_down.does == ["R1.feed ≤ 50", "R1.stirrer ≥ 400"]
     one = guard(step_down)
     one.begin(0.0, seen(air_flow=0.0))
     assert one.check(FEED, 80.0, 0.0) == (50.0, step_down.text, Limited.INTERLOCK)

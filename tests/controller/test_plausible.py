@@ -106,7 +106,7 @@ def test_the_shipped_plants_say_the_noise_of_what_their_loops_use(name: str) -> 
     ("old", "new", "told"),
     [
         ("scale = 0.01, noise = 0.02", "scale = 0.1, noise = 0.02", "at least 0.05, half a count"),
-        ("scale = 0.01, noise = 0.02", "scale = 0.01, step = 1", "5 times noise or more"),
+        ("scale = 0.01, noise = 0.02", "scale = 0.01", "5 times noise or more"),
         ('safe = 300', 'safe = 300, noise = 1', "noise: goes only with a measurement"),
     ],
 )  # fmt: skip

@@ -48,6 +48,8 @@ def test_without_do_the_feed_stops_and_air_and_agitation_hold(steady: Rig) -> No
         assert after["R1.stirrer"] == pytest.approx(before["R1.stirrer"], abs=1)
         assert after["R1.air"] == pytest.approx(before["R1.air"], abs=0.01)
     assert steady.loop("agitation").reason == "nothing leads it in CASCADE"
+    shown = steady.state()["reactors"]["R1"]["loops"]["agitation"]
+    assert shown["reason_zh"] == "串级方式下没有上位给定"
     del steady.faults.shows["R1.do"]
     steady.run(1)
     assert steady.held()["R1.stirrer"] == pytest.approx(before["R1.stirrer"], abs=15)
@@ -85,7 +87,8 @@ def test_a_bad_tachometer_stops_the_feed_and_after_its_grace_the_heater(steady: 
     steady.run(35)
     lock = steady.state()["reactors"]["R1"]["interlocks"]["no_agitation"]
     assert lock["tripped"]
-    assert lock["text"].startswith("R1.agitation BAD for 30 s")
+    assert lock["text"].startswith("R1.agitation BAD for 30 s: R1.")
+    assert lock["text_zh"].startswith("R1.agitation 坏值，持续 30 s：R1.")
     assert steady.held()["R1.heater"] == 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from controller.said import Language, said
+from controller.said import Language, in_chinese, said
 from tests.dashboards.far_end import FarEnd, alarm, state
 from tests.system.pages import NOW, type_in, watch
 
@@ -216,14 +216,17 @@ def test_an_interlock_is_bypassed_by_an_engineer_for_a_time_and_that_stays_on_th
         later["reactors"]["R1"]["interlocks"]["low_do"]["bypass"] = bypass
         # that of another vessel is on the screen too
         later["reactors"]["R2"] = state(NOW)["reactors"]["R1"]
+        window = said("outside", tag="R2.ph", low=6.4, high=7.4, unit="")
+        why = said("interlock", when=window, does=["R2.feed = 0"])
         later["reactors"]["R2"]["interlocks"]["ph_window"] |= {
-            "tripped": True, "latched": True, "bypass": bypass,
+            "tripped": True, "latched": True, "bypass": bypass, "text": why, **in_chinese(why),
         }  # fmt: skip
         far_end.state = later
         strip = page.locator("#attention .trouble.interlock")
         expect(strip).to_have_count(2)
         expect(strip.first).to_contain_text(words["bypassed"])
         expect(strip.last).to_contain_text("R2 ")
+        expect(strip.last).to_contain_text(why.told(LANGUAGE[locale]))
         page.get_by_role("button", name="R2").click()
         page.locator("#interlocks").get_by_role("button", name=words["reset"]).click()
         page.keyboard.press("Escape")

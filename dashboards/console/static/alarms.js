@@ -3,7 +3,7 @@
 import { alarmActions } from "./act.js";
 import { el, retell, show } from "./dom.js";
 import { who } from "./session.js";
-import { age, dateTime, language, t, word } from "./text.js";
+import { age, dateTime, inWords, language, t, word } from "./text.js";
 
 const SHOWN = 40;
 const DIGIT = { critical: "1", high: "2", medium: "3", low: "4" };
@@ -12,9 +12,6 @@ const DIGIT = { critical: "1", high: "2", medium: "3", low: "4" };
 export function priorityMark(priority) {
   return el("span", { class: `priority ${priority}`, "aria-hidden": "true" }, DIGIT[priority] ?? "");
 }
-
-/** What an alarm says, in the language of the page. */
-export const said = (a) => (language() === "zh" && a.text_zh ? a.text_zh : a.text);
 
 const WAITING = ["unacknowledged", "returned"];
 
@@ -32,7 +29,7 @@ function row(a) {
       a.first_out ? el("span", { class: "first" }, t("alarms.first_out")) : null,
       el("small", { title: dateTime(a.time), "data-moment": a.time }),
     ),
-    el("div", {}, el("b", {}, a.subject), " ", said(a), a.count > 1 ? ` ${t("alarms.count", { n: a.count })}` : ""),
+    el("div", {}, el("b", {}, a.subject), " ", inWords(a), a.count > 1 ? ` ${t("alarms.count", { n: a.count })}` : ""),
     a.who ? el("small", {}, t("alarms.seen_by", { who: a.who }), a.comment ? ` ${a.comment}` : "") : null,
     waits ? el("div", { class: "acts" }, el("code", {}, a.id), ...alarmActions(a.id)) : null,
   );

@@ -2,10 +2,9 @@
 
 import { loopActions } from "./act.js";
 import { detail } from "./detail.js";
-import { said as saidOf } from "./alarms.js";
 import { el, say, shape, show } from "./dom.js";
 import { who } from "./session.js";
-import { age, number, quantity, t, unitOf, word } from "./text.js";
+import { age, inWords, number, quantity, t, unitOf, word } from "./text.js";
 
 const ORDER = ["temperature", "ph", "do", "agitation", "air", "feed"]; // these are large
 const plates = new Map(); // loop → its nodes
@@ -112,7 +111,8 @@ function bars(n, key, loop, pv) {
 }
 
 function modes(n, loop) {
-  const { actual, target, reason } = loop;
+  const { actual, target } = loop;
+  const reason = inWords(loop, "reason");
   say(n.mode, word("mode", actual));
   n.mode.className = `mode ${actual}`;
   n.mode.setAttribute("aria-label", `${t("loops.mode_label")}: ${word("mode", actual)}`);
@@ -121,7 +121,7 @@ function modes(n, loop) {
   show(n.why, [actual, target, reason, document.documentElement.lang], () => [
     differs ? shape("warn") : null,
     differs ? el("b", {}, t("loops.target", { mode: word("mode", target) })) : null,
-    reason ? el("span", { lang: "en" }, reason) : null,
+    reason ? el("span", {}, reason) : null,
   ]);
 }
 
@@ -147,7 +147,7 @@ function update(n, id, name, loop, reactor, now, alarms) {
   bars(n, key, loop, value);
   modes(n, loop);
   const own = alarms.filter((a) => a.active && (a.subject === key || a.subject === loop.measured));
-  show(n.alarms, [own.map((a) => a.text), document.documentElement.lang], () => own.map((a) => el("small", {}, shape("alarm"), saidOf(a))));
+  show(n.alarms, [own.map((a) => a.text), document.documentElement.lang], () => own.map((a) => el("small", {}, shape("alarm"), inWords(a))));
   // the buttons keep their focus while only values move: their dialogs take these when they open
   n.loop = loop;
   show(n.acts, [who()?.role, loop.target, loop.modes, loop.critical, document.documentElement.lang], () => loopActions(id, name, () => n.loop));

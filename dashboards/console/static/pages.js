@@ -2,8 +2,8 @@
 
 import { ask } from "./ask.js";
 import { el, shape } from "./dom.js";
-import { button, inWords, look, may, who } from "./session.js";
-import { dateTime, language, t, word } from "./text.js";
+import { button, look, may, who } from "./session.js";
+import { dateTime, inWords, language, t, word } from "./text.js";
 
 const SHOWN = 200;
 const PAGES = { process: "viewer", audit: "operator", users: "engineer" };
@@ -53,7 +53,7 @@ function act(a) {
     { class: refused ? "refused" : "" },
     el("td", {}, dateTime(a.time)),
     el("td", {}, el("b", {}, name || word("source", source)), data.role ? ` ${word("role", data.role)}` : ""),
-    el("td", {}, inWords(a, "text"), refused ? el("small", {}, shape("warn"), refused) : null),
+    el("td", {}, inWords(a), refused ? el("small", {}, shape("warn"), refused) : null),
     el("td", {}, data.why ?? ""),
   );
 }

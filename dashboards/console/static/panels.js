@@ -1,11 +1,11 @@
 // Header, batch strip and the panels beside the trends.
 
 import { interlockActions, optimiserActions, recipeActions } from "./act.js";
-import { priorityMark, said } from "./alarms.js";
+import { priorityMark } from "./alarms.js";
 import { el, retell, say, shape, show } from "./dom.js";
 import { who } from "./session.js";
 import { faded, qualityText } from "./faceplates.js";
-import { age, count, dateTime, language, number, quantity, t, unitOf, word } from "./text.js";
+import { age, count, dateTime, inWords, language, number, quantity, t, unitOf, word } from "./text.js";
 
 const node = (id) => document.getElementById(id);
 const title = (key, ...more) => el("h2", {}, t(key), ...more);
@@ -95,13 +95,13 @@ function troubles(state, reactor) {
   const several = Object.keys(state.reactors).length > 1;
   for (const [id, other] of Object.entries(state.reactors))
     for (const [name, i] of Object.entries(other.interlocks ?? {}))
-      if (i.bypass) found.push(["interlock", t("attention.bypass"), (several ? `${id} ` : "") + word("interlock", name), bypassed(i.bypass, state.time) + (i.tripped ? `: ${i.text}` : "")]);
+      if (i.bypass) found.push(["interlock", t("attention.bypass"), (several ? `${id} ` : "") + word("interlock", name), bypassed(i.bypass, state.time) + (i.tripped ? `: ${inWords(i)}` : "")]);
   for (const [name, i] of Object.entries(reactor.interlocks ?? {}))
-    if (i.tripped && !i.bypass) found.push(["interlock", t("attention.interlock"), word("interlock", name), i.text]);
+    if (i.tripped && !i.bypass) found.push(["interlock", t("attention.interlock"), word("interlock", name), inWords(i)]);
   for (const name of reactor.local ?? []) found.push(["held", t("attention.local"), word("tag", name.split(".")[1]), ""]);
   // an alarm that a person has acknowledged stands in its panel; what is said here already is not said twice
   for (const a of state.alarms ?? [])
-    if (a.state === "unacknowledged" && !SAID.includes(a.code)) found.push([`alarm ${a.priority}`, word("alarm_priority", a.priority), a.subject, said(a)]);
+    if (a.state === "unacknowledged" && !SAID.includes(a.code)) found.push([`alarm ${a.priority}`, word("alarm_priority", a.priority), a.subject, inWords(a)]);
   const b = reactor.batch ?? {};
   if (b.state === "HELD") found.push(["held", t("attention.held"), b.id, b.message]);
   if (b.state === "ABORTED") found.push(["held", t("attention.aborted"), b.id, b.message]);
@@ -115,7 +115,7 @@ export function attention(state, reactor) {
   node("attention").hidden = found.length === 0;
   show(node("attention"), found, () =>
     found.map(([kind, what, subject, text]) =>
-      el("div", { class: `trouble ${kind}` }, kind.startsWith("alarm ") ? priorityMark(kind.slice(6)) : shape(kind), el("strong", {}, what), el("b", {}, subject), text ? el("span", { lang: "en" }, text) : null),
+      el("div", { class: `trouble ${kind}` }, kind.startsWith("alarm ") ? priorityMark(kind.slice(6)) : shape(kind), el("strong", {}, what), el("b", {}, subject), text ? el("span", {}, text) : null),
     ),
   );
   return found.length;
@@ -142,10 +142,10 @@ export function interlocks(all, id, now) {
     ...list.map(([name, i]) =>
       el(
         "div",
-        { class: i.tripped || i.bypass ? "lock tripped" : "lock", title: i.text },
+        { class: i.tripped || i.bypass ? "lock tripped" : "lock", title: inWords(i) },
         el("div", { class: "row" }, el("b", {}, word("interlock", name)), el("span", {}, shape(i.tripped || i.bypass ? "interlock" : "GOOD"), t(standing_of(i)))),
         i.bypass ? el("small", {}, el("span", { "data-moment": i.bypass.until, "data-more": JSON.stringify(i.bypass) })) : null,
-        el("small", { lang: "en" }, i.text),
+        el("small", {}, inWords(i)),
         el("div", { class: "acts" }, ...interlockActions(id, name, i)),
       ),
     ),

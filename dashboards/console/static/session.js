@@ -1,7 +1,7 @@
 // Who is logged in: the log-in form, what is sent in his name, and what is answered.
 
 import { el, say } from "./dom.js";
-import { language, t } from "./text.js";
+import { inWords, language, t } from "./text.js";
 
 const RANK = { viewer: 1, operator: 2, engineer: 3 };
 let user = null; // { name, role, csrf, fresh, language }
@@ -25,9 +25,6 @@ export async function post(path, body) {
   if (!reply.ok) return { error: inWords(said, "error") ?? String(reply.status), status: reply.status };
   return { ...said, text: inWords(said, "text") };
 }
-
-/** A line of an answer in the language of the page. */
-export const inWords = (said, key) => (language() === "zh" && said[`${key}_zh`]) || said[key];
 
 /** Ask for something; throws what the refusal says. */
 export async function look(path) {

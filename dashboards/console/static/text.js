@@ -9,6 +9,9 @@ export function language() {
   return chosen;
 }
 
+/** A line of the controller in the language of the page; what has none is shown in English. */
+export const inWords = (said, key = "text") => (language() === "zh" && said[`${key}_zh`]) || said[key];
+
 /** Whether the reader has chosen a language on this machine. */
 export const spoken = () => remembered() !== null;
 
