@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from drivers.clock import Clock, SystemClock
     from drivers.driver import DeviceError, Driver, Identity, Setup
     from drivers.point import Quality, RangeError, Sample, Tag, sample
+    from historian.batch import Batch, BatchRecord
     from historian.events import Event, Kind
+    from historian.history import Aligned, History
     from historian.store import Historian
     from models.model import Model, Variable
 
 _HOME = {
+    "Aligned": "historian.history",
+    "Batch": "historian.batch",
+    "BatchRecord": "historian.batch",
     "Clock": "drivers.clock",
     "ConfigError": "controller.config",
     "DeviceError": "drivers.driver",
     "Driver": "drivers.driver",
     "Event": "historian.events",
     "Historian": "historian.store",
+    "History": "historian.history",
     "Identity": "drivers.driver",
     "Kind": "historian.events",
     "Model": "models.model",
@@ -42,12 +48,16 @@ _HOME = {
     "sample": "drivers.point",
 }
 __all__ = [
+    "Aligned",
+    "Batch",
+    "BatchRecord",
     "Clock",
     "ConfigError",
     "DeviceError",
     "Driver",
     "Event",
     "Historian",
+    "History",
     "Identity",
     "Kind",
     "Model",

@@ -24,7 +24,7 @@ from historian.schema import (
     quoted,
     row_table,
 )
-from historian.trends import Series, series
+from historian.trends import Axis, Series, axis, series
 
 
 class Rows(NamedTuple):
@@ -157,7 +157,8 @@ class SqliteReader:
         """Return least, greatest and mean value of each tag in each bucket of time.
 
         Buckets lie on whole multiples of their width, so a trend does not flicker as it moves on;
-        there are at most ``buckets + 1``. Wider than 30 s they are whole minutes, made of rollups.
+        there are at most ``buckets + 1``. Wider than 30 s they are whole minutes or hours, made of
+        rollups.
         A bucket in which nothing good was measured is a gap; a tag sampled more slowly than the
         rows is held for at most a minute. An unknown tag is one long gap.
 
@@ -171,7 +172,12 @@ class SqliteReader:
             ValueError: ``start`` is not before ``end`` or ``buckets`` is below 1.
         """
         with self._snapshot() as db:
-            return series(db, names, start, end, buckets)
+            return series(db, names, axis(start, end, buckets))
+
+    def series_along(self, names: Iterable[str], along: Axis) -> Series:
+        """Return ``series`` on an axis of one's own, such as the age of a batch."""
+        with self._snapshot() as db:
+            return series(db, names, along)
 
     def events(
         self, after_id: int = 0, limit: int = 1000, kinds: Sequence[Kind] | None = None

@@ -1,4 +1,4 @@
-"""Scans become wide rows, rows become minutes: the SQL of the store's one writer.
+"""Scans become wide rows: the SQL of the store's one writer.
 
 Everything here runs on the writer's thread, inside its transaction.
 """
@@ -10,8 +10,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from drivers.point import Quality, Tag
+from historian.rollups import late_minutes, minute_of, roll
 from historian.schema import (
-    MINUTE_S,
     MISSING,
     Column,
     columns,
@@ -25,7 +25,6 @@ from historian.schema import (
 _GOOD = int(Quality.GOOD)
 _LAYOUTS = 1000  # tag tuples remembered; more means that a caller makes new Tags every scan
 _QUALITIES = 1000  # patterns of quality remembered for each layout
-_ROLL_COLUMNS = 400  # tags rolled by one statement; a result has 4 columns each, at most 2000
 
 
 class Scan(NamedTuple):
@@ -83,8 +82,7 @@ class _Layout:
 class RowWriter:
     """Inserts scans and keeps the rollups: after ``write`` and a commit both agree.
 
-    Rollups are made again from the rows whenever a new minute begins, for every minute touched
-    since, so a clock that steps back or a restart in the middle of a minute cannot make them wrong.
+    Rollups are made again whenever a new minute begins, for every minute touched since.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -115,10 +113,10 @@ class RowWriter:
         for table, run in runs.items():
             for sql, parameters in run:
                 self._db.executemany(sql, parameters)
-                table.dirty.update({_minute(row[0]) for row in parameters})
-            newest = _minute(run[-1][1][-1][0])
+                table.dirty.update({minute_of(row[0]) for row in parameters})
+            newest = minute_of(run[-1][1][-1][0])
             if newest != table.minute:
-                self._roll(table)
+                self._roll(table, newest)
                 table.minute = newest
 
     def _layout(self, tags: tuple[Tag, ...]) -> list[_Layout]:
@@ -168,12 +166,7 @@ class RowWriter:
                     cols.append(free_column(split_name(name)[1], cols))
                 make_table(self._db, reactor, cols)
             table = _Table(reactor, {c.name: c for c in known}, made=not known)
-            late = self._db.execute(
-                f"SELECT DISTINCT CAST(time AS INTEGER) / {MINUTE_S} FROM {row_table(reactor)}"
-                " WHERE seq > (SELECT rolled FROM reactor WHERE name = ?)",
-                (reactor,),
-            )
-            table.dirty = {row[0] for row in late}
+            table.dirty = late_minutes(self._db, reactor)
             self._tables[reactor] = table
         return table
 
@@ -204,40 +197,10 @@ class RowWriter:
         table.columns[tag.name] = column
         return column
 
-    def _roll(self, table: _Table) -> None:
+    def _roll(self, table: _Table, newest: int) -> None:
         """Make the rollups of every dirty minute again, the newest and unfinished one too."""
-        everything = list(table.columns.values())
-        for minute in sorted(table.dirty):
-            for first in range(0, len(everything), _ROLL_COLUMNS):
-                self._roll_minute(table, minute, everything[first : first + _ROLL_COLUMNS])
-        self._db.execute(
-            "UPDATE reactor SET rolled ="
-            f" (SELECT coalesce(max(seq), 0) FROM {row_table(table.reactor)}) WHERE name = ?",
-            (table.reactor,),
-        )
+        roll(self._db, table.reactor, list(table.columns.values()), table.dirty, newest)
         table.dirty.clear()
-
-    def _roll_minute(self, table: _Table, minute: int, some: list[Column]) -> None:
-        aggregates = ", ".join(
-            f"count({c}), min({c}), max({c}), avg({c})" for c in (quoted(s.col) for s in some)
-        )
-        found = self._db.execute(
-            f"SELECT {aggregates} FROM {row_table(table.reactor)} WHERE time >= ? AND time < ?",
-            (minute * MINUTE_S, (minute + 1) * MINUTE_S),
-        ).fetchone()
-        self._db.executemany(
-            "INSERT OR REPLACE INTO rollup (tag, minute, n, low, high, mean)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (column.id, minute, *found[4 * i : 4 * i + 4])
-                for i, column in enumerate(some)
-                if found[4 * i]
-            ],
-        )
-
-
-def _minute(time: float) -> int:
-    return int(time // MINUTE_S)  # exact, unlike the quotient just below a whole minute
 
 
 def _picker(indices: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 APPLICATION_ID = int.from_bytes(b"ferm", "big")
 MINUTE_S = 60  # width of a rollup
+HOUR_MIN = 60  # minutes in the wider one
 MISSING = "-"  # quality digit of a tag that the row does not have
 
 _MIGRATIONS = Path(__file__).with_name("migrations")

@@ -63,7 +63,8 @@ def test_series_gives_least_greatest_and_mean(tmp_path: Path, buckets: int, widt
     assert len(series.times) == 3600 / width
     trend = series.tags["R1.do"]
     for i, time in enumerate(series.times):
-        inside = [j % 60 for j in range(3600) if abs(T0 + j + 0.01 - time) < width / 2]
+        begin = round(time - width / 2 - T0)
+        inside = [j % 60 for j in range(begin, begin + round(width))]
         assert trend.low[i] == min(inside)
         assert trend.high[i] == max(inside)
         assert trend.mean[i] == pytest.approx(sum(inside) / len(inside))
