@@ -7,7 +7,7 @@ table of its own that could come to say something else.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -17,6 +17,7 @@ from historian.event_rows import EventRow, events
 from historian.events import Kind
 
 HOUR_S = 3600.0
+PHASE = Kind.PHASE.value
 UNDER_WAY = frozenset({"RUNNING", "HELD"})
 UNFINISHED = "UNFINISHED"  # another batch began, and nobody had told how this one ended
 _NAMED = 10  # batches that the message about an unknown one names
@@ -280,36 +281,39 @@ class BatchRecord:
         return tuple(e for e in self.events if e["kind"] == kind)
 
 
-def batches(db: sqlite3.Connection, reactor: str = "") -> list[Batch]:
-    """Return every batch of a reactor, or of all where it is empty, oldest first."""
-    told = events(
-        db,
-        "WHERE kind = ? AND (? = '' OR subject = ?) ORDER BY id",
-        (Kind.PHASE.value, reactor, reactor),
-    )
-    found: list[Batch] = []
-    newest: dict[str, int] = {}  # place of a reactor's newest batch in ``found``
-    for event in told:
-        at = newest.get(event["subject"])
-        if "batch" in event["data"]:
-            if at is not None and found[at].ended is None:
-                found[at] = replace(
-                    found[at], state=UNFINISHED, ended=event["time"], last=event["id"] - 1
-                )
-            newest[event["subject"]] = len(found)
-            found.append(_begun(event))
-        elif at is not None and found[at].ended is None:
-            found[at] = _gone_on(found[at], event)
-    return found
+class BatchList:
+    """Every batch of a store, oldest first: asked again, it reads only the events that came since.
+
+    Attributes:
+        batches: as of the last ``update``.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self._newest: dict[str, int] = {}  # place of a reactor's newest batch
+        self._read = 0  # id of the newest event
+
+    def update(self, db: sqlite3.Connection) -> None:
+        """Take what has been told since; ``db`` is in a read transaction."""
+        for event in events(db, "WHERE kind = ? AND id > ? ORDER BY id", (PHASE, self._read)):
+            self._read = event["id"]
+            at = self._newest.get(event["subject"])
+            under_way = at is not None and self.batches[at].ended is None
+            if "batch" in event["data"]:
+                if at is not None and under_way:
+                    self.batches[at] = _unfinished(self.batches[at], event)
+                self._newest[event["subject"]] = len(self.batches)
+                self.batches.append(_begun(event))
+            elif at is not None and under_way:
+                self.batches[at] = _gone_on(self.batches[at], event)
 
 
-def rebuild(db: sqlite3.Connection, id_: str) -> BatchRecord:
-    """Return the record of a batch.
+def rebuild(db: sqlite3.Connection, known: Sequence[Batch], id_: str) -> BatchRecord:
+    """Return the record of one of the batches ``known``, all that there are.
 
     Raises:
         LookupError: there is no such batch.
     """
-    known = batches(db)
     same = [batch for batch in known if batch.id == id_]
     if not same:
         names = ", ".join(batch.id for batch in known[-_NAMED:]) or "none"
@@ -344,6 +348,11 @@ def _begun(event: EventRow) -> Batch:
         first=event["id"],
         last=event["id"],
     )
+
+
+def _unfinished(batch: Batch, following: EventRow) -> Batch:
+    """Return a batch whose end nobody told before the next one began."""
+    return replace(batch, state=UNFINISHED, ended=following["time"], last=following["id"] - 1)
 
 
 def _gone_on(batch: Batch, event: EventRow) -> Batch:

@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Set
 from typing import NamedTuple
 
-from historian.schema import MINUTE_S, MISSING, columns, row_table
+from drivers.point import Quality
+from historian.schema import MINUTE_S, row_table
 
-_GOOD = "2"
+_GOOD = int(Quality.GOOD)
 
 
 class Minute(NamedTuple):
@@ -31,11 +32,6 @@ class Minute(NamedTuple):
     worst: int
 
 
-def minute_of(time: float) -> int:
-    """Return the minute of a time, both since 1970 UTC."""
-    return int(time // MINUTE_S)  # exact, unlike the quotient just below a whole minute
-
-
 def finished(
     db: sqlite3.Connection, reactor: str, wanted: Set[int]
 ) -> tuple[list[Minute], set[int]]:
@@ -52,46 +48,18 @@ def finished(
             (reactor,),
         )
     }
-    over = sorted(wanted - unfinished)
     found: list[Minute] = []
-    known = columns(db, reactor)
-    for first, last in _runs(over):
-        worst = _worst(db, table, first, last)
-        rolled = {
-            (row[0], row[1]): row[2:]
+    for first, last in _runs(sorted(wanted - unfinished)):
+        found += [
+            Minute(*row)
             for row in db.execute(
-                "SELECT minute, tag, n, low, high, mean FROM rollup WHERE minute >= ?"
-                " AND minute <= ? AND tag IN (SELECT id FROM tag WHERE reactor = ?)",
-                (first, last, reactor),
+                "SELECT minute, suffix, n, r.low, r.high, mean, coalesce(worst, ?)"
+                " FROM tag t JOIN rollup r ON r.tag = t.id"
+                " WHERE reactor = ? AND minute >= ? AND minute <= ? ORDER BY minute, place",
+                (_GOOD, reactor, first, last),
             )
-        }
-        for minute in range(first, last + 1):
-            digits = worst.get(minute, "")
-            for column in known:
-                quality = digits[column.place : column.place + 1] or _GOOD
-                numbers = rolled.get((minute, column.id))
-                if numbers is not None:
-                    n, low, high, mean = numbers
-                    found.append(Minute(minute, column.suffix, n, low, high, mean, int(quality)))
-                elif quality < _GOOD:
-                    found.append(Minute(minute, column.suffix, 0, 0.0, 0.0, 0.0, int(quality)))
+        ]
     return found, set(wanted & unfinished)
-
-
-def _worst(db: sqlite3.Connection, table: str, first: int, last: int) -> dict[int, str]:
-    """Return the worst digit at each place of the quality text, by minute."""
-    worst: dict[int, str] = {}
-    for minute, quality in db.execute(
-        f"SELECT DISTINCT CAST(time AS INTEGER) / {MINUTE_S}, quality FROM {table}"
-        " WHERE time >= ? AND time < ? AND quality IS NOT NULL",
-        (first * MINUTE_S, (last + 1) * MINUTE_S),
-    ):
-        seen: str = quality.replace(MISSING, _GOOD)
-        before = worst.get(minute, "")
-        size = max(len(seen), len(before))
-        pairs = zip(seen.ljust(size, _GOOD), before.ljust(size, _GOOD), strict=True)
-        worst[minute] = "".join(map(min, pairs))
-    return worst
 
 
 def _runs(minutes: list[int]) -> list[tuple[int, int]]:

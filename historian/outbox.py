@@ -8,10 +8,10 @@ from typing import Any
 from historian.event_rows import EventRow
 from historian.events import Kind
 from historian.lines import Encoder, Line
-from historian.minutes import minute_of
 from historian.points import alarm_line, event_line, head_line, minute_lines, tag_lines
 from historian.progress import Cursor
 from historian.reader import Rows, SqliteReader
+from historian.rollups import minute_of
 from historian.schema import split_name
 from historian.spans import Spans
 

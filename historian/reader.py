@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from drivers.point import Quality, Sample, Tag
 from historian.audit import Verdict, heads_path, read_heads, verify
-from historian.batch import Batch, BatchRecord, batches, rebuild
+from historian.batch import Batch, BatchList, BatchRecord, rebuild
 from historian.event_rows import EventRow, events, of_kinds
 from historian.events import Kind
 from historian.minutes import Minute, finished
@@ -52,6 +52,7 @@ class SqliteReader:
         self.path = Path(path)
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._batches = BatchList()
 
     def close(self) -> None:
         """Close the file; the reader may be used again."""
@@ -59,6 +60,7 @@ class SqliteReader:
             if self._db is not None:
                 self._db.close()
                 self._db = None
+                self._batches = BatchList()
 
     def __enter__(self) -> "SqliteReader":
         return self
@@ -213,8 +215,7 @@ class SqliteReader:
 
     def batches(self, reactor: str = "") -> list[Batch]:
         """Return every batch of a reactor, or of all, oldest first."""
-        with self._snapshot() as db:
-            return batches(db, reactor)
+        return [b for b in self._known_batches() if reactor in ("", b.reactor)]
 
     def batch(self, id_: str) -> BatchRecord:
         """Return the record of a batch, rebuilt from what is in the store.
@@ -222,8 +223,14 @@ class SqliteReader:
         Raises:
             LookupError: there is no such batch; the message names the newest ones.
         """
+        known = self._known_batches()
         with self._snapshot() as db:
-            return rebuild(db, id_)
+            return rebuild(db, known, id_)
+
+    def _known_batches(self) -> list[Batch]:
+        with self._snapshot() as db:
+            self._batches.update(db)
+            return list(self._batches.batches)
 
     def verify(self, known: str = "", *, closed: bool = False) -> Verdict:
         """Check the audit trail against itself and every exported head; see ``historian.audit``.
