@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
-APT_TEST := influxdb nginx-light chromium libmodbus5
+APT_TEST := influxdb victoria-metrics nginx-light chromium libmodbus5
 APT_BENCH := stress-ng
 
 .PHONY: demo install test test-long accept nights interlock-tables bench-realtime lint lock clean system-tests \

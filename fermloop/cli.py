@@ -11,6 +11,7 @@ from fermloop import (
     certificates,
     devices,
     files,
+    forwarding,
     interlocks,
     operators,
     people,
@@ -132,6 +133,12 @@ app.add_typer(
     audits.app,
     name="audit",
     short_help="Who changed what, when and why; and whether that is untouched.",
+    rich_help_panel=WITHOUT,
+)
+app.add_typer(
+    forwarding.app,
+    name="influx",
+    short_help="Make, check and fill InfluxDB.",
     rich_help_panel=WITHOUT,
 )
 

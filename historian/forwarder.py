@@ -66,6 +66,7 @@ class Forwarder:
         self._most_rows = _MAX_ROWS
         self._wait_s = _FIRST_WAIT_S
         self._newest_at = -float("inf")  # monotonic: when the newest rows are due again
+        self._owed = False  # a request for what was missed, since the newest had theirs
         self._rates: deque[tuple[float, int]] = deque()  # monotonic, samples acknowledged
         self._failed_at: float | None = None  # monotonic
         self._status_at = -float("inf")  # monotonic
@@ -114,14 +115,16 @@ class Forwarder:
         status.refused = cursor.refused
 
     def _next(self, cursor: Cursor) -> Portion:
-        """Return what is new, or, while that is sent, a piece of what was missed."""
+        """Return what is new and, in turn with it, what was missed: neither starves the other."""
         missed = any(cursor.gaps.values())
-        if not missed or monotonic() >= self._newest_at:
+        if not missed or (monotonic() >= self._newest_at and not self._owed):
             portion = self._outbox.newest(cursor, self._rows)
             if not portion.more:
                 self._newest_at = monotonic() + self._poll_s
             if portion.lines or not missed:
+                self._owed = True
                 return portion
+        self._owed = False
         return self._outbox.missed(cursor, self._rows)
 
     def _send(self, portion: Portion) -> None:

@@ -110,7 +110,7 @@ class InfluxWriter:
 
     def _meaning(self, error: Any) -> UnavailableError | RefusedError:
         s = self._settings
-        status, text = int(error.status or 0), _message(error.message)
+        status, text = int(error.status or 0), message(error.message)
         if status in (400, 413, 422):
             return RefusedError(f"{status}: {text}", too_large=status == 413)
         if status in (401, 403):
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _message(found: Any) -> str:
+def message(found: Any) -> str:
     """Return what the server said: 2.x JSON ``message``, 1.x JSON ``error``, or plain text."""
     text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
     try:

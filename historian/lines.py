@@ -54,6 +54,11 @@ def field_key(suffix: str, *, escaped: bool = True) -> str:
     return escape(name) if escaped else name
 
 
+def unescape(key: str) -> str:
+    """Return the name that ``escape`` made a key of."""
+    return re.sub(r"\\([,= ])", r"\1", key)
+
+
 def quote(text: str) -> str:
     """Return a text as the value of a field: one line, of sensible length."""
     plain = _CONTROL.sub(" ", text).strip()[:_LONGEST].encode("utf-8", "replace").decode()

@@ -67,11 +67,19 @@ class Outbox:
         for reactor, some in found.items():
             if some.rows:
                 then.rows[reactor] = some.rows[-1][0]
-            lines += self._rows(reactor, some) + self._minutes(then, reactor, some)
+            lines += self._rows(reactor, some) + self._minutes(then, reactor, some, hold=True)
             lines += self._tags(then, reactor, some)
+        told = self.told(then)
+        return Portion(lines + told.lines, told.then, told.more)
+
+    def told(self, cursor: Cursor) -> Portion:
+        """Return the oldest events that the server lacks."""
         events = self._reader.events(cursor.events, _EVENTS)
-        if events:
-            lines += self._events(then, events, reactors)
+        if not events:
+            return Portion([], cursor)
+        self._learn()
+        then = _copy(cursor)
+        lines = self._events(then, events, self._reader.reactors())
         return Portion(lines, then, len(events) == _EVENTS)
 
     def missed(self, cursor: Cursor, rows: int) -> Portion:
@@ -85,7 +93,8 @@ class Outbox:
         reached = some.rows[-1][0] if some.rows else last
         then.gaps[reactor][:1] = [[reached, last]] if reached < last else []
         lines = self._rows(reactor, some)
-        return Portion(lines + self._minutes(then, reactor, some), then)
+        hold = reached < last
+        return Portion(lines + self._minutes(then, reactor, some, hold=hold), then)
 
     def behind(self, cursor: Cursor) -> tuple[int, float]:
         """Return how many rows the server lacks, and how old its newest is beside ours, in s."""
@@ -128,14 +137,20 @@ class Outbox:
             self._encoders[reactor, batch] = known
         return known
 
-    def _minutes(self, then: Cursor, reactor: str, some: Rows) -> list[Line]:
-        """Return the minutes that are over; the others stay in the cursor."""
+    def _minutes(self, then: Cursor, reactor: str, some: Rows, *, hold: bool) -> list[Line]:
+        """Return the minutes that are over; the others stay in the cursor.
+
+        That of the last row is held where more rows follow, which are likely to be of it too.
+        """
         touched = {minute_of(row[1]) for row in some.rows} | set(then.minutes.get(reactor, ()))
-        if touched <= {minute_of(self._reader.newest(reactor)[1])}:
-            then.minutes[reactor] = list(touched)
+        newest = {minute_of(self._reader.newest(reactor)[1])}
+        if hold and some.rows:
+            newest.add(minute_of(some.rows[-1][1]))
+        if touched <= newest:
+            then.minutes[reactor] = sorted(touched)
             return []
-        found, left = self._reader.minutes(reactor, touched)
-        then.minutes[reactor] = sorted(left)
+        found, left = self._reader.minutes(reactor, touched - newest)
+        then.minutes[reactor] = sorted(left | (touched & newest))
         return [
             line
             for batch, minutes in self._spans.of_minutes(reactor, found)

@@ -5,7 +5,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +67,10 @@ class SqliteReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def snapshot(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Give a connection in a read transaction: columns and rows of one moment."""
+        return self._snapshot()
 
     def store_id(self) -> str:
         """Return the identity of this store: another one when the file was made anew."""

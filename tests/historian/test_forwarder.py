@@ -1,5 +1,6 @@
 """The forwarder against answers that a healthy InfluxDB seldom gives, over real HTTP."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -31,6 +32,7 @@ class Endpoint(HTTPServer):
         self.answers: list[tuple[int, str, dict[str, str]]] = []
         self.bodies: list[str] = []
         self.paths: list[str] = []
+        self.slow_s = 0.0  # how long an answer takes
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -39,6 +41,7 @@ class _Answer(BaseHTTPRequestHandler):
         endpoint = self.server
         assert isinstance(endpoint, Endpoint)
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        threading.Event().wait(endpoint.slow_s)
         endpoint.bodies.append(body.decode())
         endpoint.paths.append(self.path + " " + self.headers["Authorization"])
         status, text, headers = endpoint.answers.pop(0) if endpoint.answers else (204, "", {})
@@ -147,6 +150,40 @@ def test_any_other_answer_than_success_moves_nothing(
     assert told is not None
     assert (told.behind_rows, told.forwarded, told.error) == (0, 16, "")
     assert told.failing_since is None
+
+
+def test_a_slow_server_gets_the_newest_and_the_missed_in_turn(
+    tmp_path: Path, endpoint: Endpoint
+) -> None:
+    endpoint.slow_s = 0.02  # a request takes longer than the newest rows are apart
+    writer = InfluxWriter(InfluxSettings(endpoint.url, "plant", "b", "secret"))
+    with SqliteStore(tmp_path / "slow.sqlite") as store, SqliteReader(store.path) as reader:
+
+        def scan(n: int) -> None:
+            store.append([Sample(DO, T0 + n, n, Quality.GOOD)])
+
+        for n in range(3000):
+            scan(n)
+        store.flush()
+        forwarder = Forwarder(reader, writer.post, tmp_path / "c", site="demo", poll_s=0.0)
+        newest: list[bool] = []
+        rows, behind = 3000, 3000
+        while behind:
+            before = behind
+            scan(rows)
+            store.flush()
+            rows += 1
+            assert forwarder.step() == 0.0 or not forwarder.status.behind_rows
+            behind = forwarder.status.behind_rows
+            newest.append(f"do={float(rows - 1)!r} " in endpoint.bodies[-1])
+            assert newest[-1] or behind < before  # what was missed becomes less
+            assert newest[-1] or forwarder.status.lag_s == 1.0  # the row that came with it
+        assert newest[0]
+        assert all(a is not b for a, b in itertools.pairwise(newest))
+        sent = [line for body in endpoint.bodies for line in body.splitlines() if " do=" in line]
+        rows_sent = [line for line in sent if line.startswith("fermloop,")]
+        assert len(rows_sent) == len(set(rows_sent)) == rows
+    writer.close()
 
 
 def test_waits_grow_to_a_minute_and_begin_anew_after_success(

@@ -50,6 +50,7 @@ http {{
       rewrite ^ /write?db=$arg_bucket&precision=$unit&u=$user&p=$word? break;
       proxy_pass http://influx;
     }}
+    location / {{ proxy_pass http://influx; }}
   }}
 }}
 """
