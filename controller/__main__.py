@@ -80,7 +80,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
     def store_alarm(text: str, on: bool) -> None:  # from the writer's thread too
         loop.call_soon_threadsafe(controller.store_alarm, text, on)
 
-    store = SqliteStore(plant.store, on_alarm=store_alarm)
+    gap_s = max(10.0, 5.0 * plant.settings.scan_s)
+    store = SqliteStore(plant.store, gap_s=gap_s, on_alarm=store_alarm)
     if not scan_first():
         _log.info("no real-time priority here: on a busy machine a scan may be late")
     heartbeat = Heartbeat()

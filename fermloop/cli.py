@@ -13,6 +13,7 @@ from fermloop import (
     files,
     forwarding,
     interlocks,
+    keeping,
     operators,
     people,
     simulators,
@@ -109,7 +110,7 @@ def run(
     command.run(plant, recipe, optimiser)
 
 
-for part in (simulators, batches, files, devices, operators, tuners):
+for part in (simulators, batches, files, devices, operators, tuners, keeping):
     app.add_typer(part.app)
 app.add_typer(
     interlocks.app,

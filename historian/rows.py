@@ -10,6 +10,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from drivers.point import Quality, Tag
+from historian.events import Event
+from historian.gaps import GapWatch
 from historian.rollups import late_minutes, minute_of, roll
 from historian.schema import (
     MISSING,
@@ -83,10 +85,15 @@ class RowWriter:
     """Inserts scans and keeps the rollups: after ``write`` and a commit both agree.
 
     Rollups are made again whenever a new minute begins, for every minute touched since.
+
+    Args:
+        db: the writer's connection.
+        gaps: looks at the times of the rows.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, gaps: GapWatch) -> None:
         self._db = db
+        self._gaps = gaps
         self._tables: dict[str, _Table] = {}
         self._layouts: dict[tuple[int, ...], tuple[tuple[Tag, ...], list[_Layout]]] = {}
 
@@ -94,9 +101,13 @@ class RowWriter:
         """Read tables and columns again: a rollback has undone what this object knows."""
         self._tables.clear()
         self._layouts.clear()
+        self._gaps.rollback()
 
-    def write(self, scans: Iterable[Scan]) -> None:
+    def write(self, scans: Iterable[Scan]) -> list[Event]:
         """Insert the scans in their order and bring the rollups up to date.
+
+        Returns:
+            What is to be told of them: gaps between them.
 
         Raises:
             sqlite3.Error: something failed; roll back, then call ``forget``.
@@ -110,14 +121,19 @@ class RowWriter:
                 if not run or run[-1][0] != layout.insert:
                     run.append((layout.insert, []))
                 run[-1][1].append((time, quality, *picked))
+        told: list[Event] = []
         for table, run in runs.items():
+            self._gaps.begin(table.reactor)
             for sql, parameters in run:
+                times = [row[0] for row in parameters]
                 self._db.executemany(sql, parameters)
-                table.dirty.update({minute_of(row[0]) for row in parameters})
+                table.dirty.update(set(map(minute_of, times)))
+                told += self._gaps.look(table.reactor, times)
             newest = minute_of(run[-1][1][-1][0])
             if newest != table.minute:
                 self._roll(table, newest)
                 table.minute = newest
+        return told
 
     def _layout(self, tags: tuple[Tag, ...]) -> list[_Layout]:
         # By identity: hashing sixty dataclasses costs more than inserting them. The tags are

@@ -119,7 +119,7 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
         StoreError: another process writes to it, or it is not a store of this version or older.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _lock(path)
+    lock = lock_writer(path)
     db: sqlite3.Connection | None = None
     try:
         db = sqlite3.connect(
@@ -145,8 +145,8 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
     return db, lock
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """Open the store read-only beside its writer.
+def open_reader(path: Path, *, older: bool = False) -> sqlite3.Connection:
+    """Open the store read-only beside its writer; with ``older`` one of an older program too.
 
     Raises:
         StoreError: it is not there yet, or not a store of this version.
@@ -171,7 +171,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if version == 0:  # its writer is making it just now
         db.close()
         raise StoreError(f"{path}: no store here yet")
-    if version != len(_scripts()):
+    if version > len(_scripts()) or (version < len(_scripts()) and not older):
         db.close()
         raise StoreError(
             f"{path}: schema {version}, this program reads {len(_scripts())};"
@@ -212,7 +212,12 @@ def _pragma(db: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _lock(path: Path) -> IO[bytes]:
+def lock_writer(path: Path) -> IO[bytes]:
+    """Return the lock file of a store: whoever holds it open is its writer.
+
+    Raises:
+        StoreError: another process is.
+    """
     lock = path.with_name(path.name + ".lock").open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,38 +5,24 @@ import math
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
 from drivers.clock import wall
 from drivers.point import Quality, Sample, Tag
-from historian.audit import Chain, EventColumns, heads_path
+from historian.commits import WRITER, Commits, Group, as_json
 from historian.events import Event, Kind
 from historian.reader import SqliteReader
-from historian.rows import RowWriter, Scan
-from historian.schema import StoreError, open_writer
+from historian.rows import Scan
+from historian.schema import StoreError
 
 __all__ = ["SqliteReader", "SqliteStore", "StoreError"]
 
 _GOOD = Quality.GOOD
-_INSERT_EVENT = (
-    "INSERT INTO event (time, source, kind, subject, text, data) VALUES (?, ?, ?, ?, ?, ?)"
-)
-
 # Primary result codes of SQLite that may pass: the disk, a lock, memory. Such a group is kept and
 # tried again; any other refusal would come back for ever, so its row is dropped and recorded.
 _MAY_PASS = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 23, 26})
-
-
-@dataclass(slots=True)
-class _Group:
-    """What goes into one commit."""
-
-    states: dict[str, str]
-    events: list[Event]
-    scans: list[Scan]
 
 
 class SqliteStore:
@@ -50,6 +36,7 @@ class SqliteStore:
         queue_rows: rows that may wait for the disk; the next one is lost, counted and recorded.
         commit_s: longest time between commits, wall seconds.
         max_rows_per_commit: rows in one transaction; as many waiting wake the writer early.
+        gap_s: two rows of a reactor further apart are a gap, which is told with its reason.
         wait_when_full: virtual time, where nobody is late: a full queue waits for the disk
             instead of losing the row.
         on_alarm: called with a sentence and True when samples begin to be lost or cannot be
@@ -66,6 +53,7 @@ class SqliteStore:
         queue_rows: int = 10_000,
         commit_s: float = 1.0,
         max_rows_per_commit: int = 1_000,
+        gap_s: float = 10.0,
         wait_when_full: bool = False,
         on_alarm: Callable[[str, bool], None] | None = None,
     ) -> None:
@@ -75,9 +63,7 @@ class SqliteStore:
         self._group_rows = min(max_rows_per_commit, queue_rows)
         self._wait_when_full = wait_when_full
         self._on_alarm = on_alarm or _nobody_listens
-        self._db, self._lock_file = open_writer(self.path)
-        self._rows = RowWriter(self._db)
-        self._chain = Chain(self._db, heads_path(self.path))
+        self._commits = Commits(self.path, gap_s)
         self._reader: SqliteReader | None = None
 
         self.stored = 0  # samples committed
@@ -89,7 +75,7 @@ class SqliteStore:
         self._lock = threading.Lock()  # for the two below
         self._events: list[Event] = []
         self._states: dict[str, str] = {}
-        self._group: _Group | None = None  # taken and not yet committed
+        self._group: Group | None = None  # taken and not yet committed
         self._failing = ""  # why the last commit failed
         self._wake = threading.Event()
         self._turn = threading.Condition()  # a group was committed, or the writer ended
@@ -97,9 +83,10 @@ class SqliteStore:
         self._flushed = 0
         self._closing = False
         self._ended = False
-        if self._chain.broken:
-            self.record(Event(wall(), "system", Kind.AUDIT, "audit", self._chain.broken))
-            self._on_alarm(self._chain.broken, True)
+        self.put_state(WRITER, {"closed": False})
+        if self._commits.broken:
+            self.record(Event(wall(), "system", Kind.AUDIT, "audit", self._commits.broken))
+            self._on_alarm(self._commits.broken, True)
         self._thread = threading.Thread(target=self._run, name="historian", daemon=True)
         self._thread.start()
 
@@ -150,7 +137,7 @@ class SqliteStore:
 
     def put_state(self, key: str, obj: object) -> None:
         """Keep ``obj``, JSON-serialisable, under ``key``; committed with the next group."""
-        text = _json(obj)
+        text = as_json(obj)
         with self._lock:
             self._states[key] = text
 
@@ -189,13 +176,13 @@ class SqliteStore:
             return
         if self._gap is not None:
             self._end_gap(self._gap, "", self._gap[0])
+        self.put_state(WRITER, {"closed": True})
         self._closing = True
         self._wake.set()
         self._thread.join()
         if self._reader is not None:
             self._reader.close()
-        self._db.close()
-        self._lock_file.close()
+        self._commits.close()
 
     def __enter__(self) -> "SqliteStore":
         return self
@@ -277,16 +264,16 @@ class SqliteStore:
             if len(self._queue) < (1 if everything else self._group_rows):
                 return True
 
-    def _take(self) -> _Group:
+    def _take(self) -> Group:
         with self._lock:
             states, self._states = self._states, {}
             events, self._events = self._events, []
         count = min(len(self._queue), self._group_rows)
-        return _Group(states, events, [self._queue.popleft() for _ in range(count)])
+        return Group(states, events, [self._queue.popleft() for _ in range(count)])
 
-    def _commit(self, group: _Group) -> bool:
+    def _commit(self, group: Group) -> bool:
         try:
-            self._transaction(group)
+            self._commits.write(group)
         except (sqlite3.Error, ArithmeticError, TypeError, ValueError) as error:
             if _may_pass(error) or not group.scans:
                 self._fail(error)
@@ -295,12 +282,12 @@ class SqliteStore:
         self._succeed(group)
         return True
 
-    def _commit_one_by_one(self, group: _Group, error: Exception) -> bool:
+    def _commit_one_by_one(self, group: Group, error: Exception) -> bool:
         """Commit a group with a row that SQLite will never take: without that row."""
         if len(group.scans) > 1:
             scans, group.scans = group.scans, []
             while scans:
-                if not self._commit(_Group({}, [], scans[:1])):
+                if not self._commit(Group({}, [], scans[:1])):
                     group.scans = scans
                     return False
                 del scans[0]
@@ -314,27 +301,7 @@ class SqliteStore:
         group.scans = []
         return self._commit(group)
 
-    def _transaction(self, group: _Group) -> None:
-        db = self._db
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", group.states.items())
-            for event in group.events:
-                row = _event_row(event)
-                added = db.execute(_INSERT_EVENT, row).lastrowid
-                if event.kind is Kind.AUDIT and added is not None:
-                    self._chain.add(added, row)
-            self._rows.write(group.scans)
-            db.execute("COMMIT")
-        except BaseException:
-            self._rows.forget()
-            self._chain.rollback()
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-        self._chain.commit()
-
-    def _succeed(self, group: _Group) -> None:
+    def _succeed(self, group: Group) -> None:
         self.stored += sum(len(scan.tags) for scan in group.scans)
         if self._failing:
             self._failing = ""
@@ -365,31 +332,3 @@ def _clean(
     )
     codes = [0 if v is None else q for v, q in zip(kept, qualities, strict=True)]
     return kept, bytes(codes)
-
-
-def _event_row(event: Event) -> EventColumns:
-    texts = (event.source, event.kind.value, event.subject, event.text)
-    source, kind, subject, text = (t.encode("utf-8", "replace").decode() for t in texts)
-    time = event.time if math.isfinite(event.time) else 0.0
-    return time, source, kind, subject, text, _json(event.data)
-
-
-def _json(obj: object) -> str:
-    try:
-        return json.dumps(obj, default=_plain, allow_nan=False)
-    except ValueError:  # JSON has no NaN
-        return json.dumps(_finite(obj), default=str, allow_nan=False)
-
-
-def _plain(obj: object) -> object:
-    return dict(cast(Mapping[str, object], obj)) if isinstance(obj, Mapping) else str(obj)
-
-
-def _finite(obj: object) -> object:
-    if isinstance(obj, float):
-        return obj if math.isfinite(obj) else None
-    if isinstance(obj, Mapping):
-        return {str(k): _finite(v) for k, v in cast(Mapping[object, object], obj).items()}
-    if isinstance(obj, list | tuple):
-        return [_finite(v) for v in cast(Iterable[object], obj)]
-    return obj

@@ -1,0 +1,62 @@
+"""``fermloop backup``, ``restore`` and ``store``, which keep what happened: their arguments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fermloop.options import WITHOUT, Json, StoreFile, Which
+
+app = typer.Typer()
+
+
+@app.command(
+    short_help="Back the store up while the plant runs, and check it.", rich_help_panel=WITHOUT
+)
+def backup(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the backup, a folder itself, goes.")
+    ],
+    plant: Which = None,
+    store: StoreFile = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Make none: check FOLDER, a backup, instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a backup of a plant's store as of one moment; the plant goes on meanwhile.
+
+    It is checked before it counts: every file by its checksum, the store by SQLite's own check,
+    the audit trail by its hash chain. Exit code 1: no backup was made, or it is not good.
+
+    Example: fermloop backup /mnt/nas/R1 --plant plant.toml
+    """
+    from fermloop.commands import backup as command
+
+    if check:
+        command.verify(folder, as_json)
+    else:
+        command.make(folder, plant, store, as_json)
+
+
+@app.command(short_help="Put a backup in the place of a store.", rich_help_panel=WITHOUT)
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="BACKUP", help="A folder of fermloop backup.")],
+    plant: Which = None,
+    store: StoreFile = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FOLDER", help="Into a new folder; the plant may run."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a backup and put it in the place of the plant's store, which stays beside it.
+
+    The plant must not run, unless it goes --to another folder. What is wrong with a backup is
+    said, and then nothing is changed.
+
+    Example: fermloop restore /mnt/nas/R1/backup-20260101-000000Z --plant plant.toml
+    """
+    from fermloop.commands import backup as command
+
+    command.bring_back(folder, plant, store, to, as_json)
