@@ -10,6 +10,7 @@ from fermloop import (
     batches,
     certificates,
     devices,
+    exchange,
     files,
     forwarding,
     interlocks,
@@ -110,7 +111,7 @@ def run(
     command.run(plant, recipe, optimiser)
 
 
-for part in (simulators, batches, files, devices, operators, tuners, keeping):
+for part in (simulators, batches, exchange, files, devices, operators, tuners, keeping):
     app.add_typer(part.app)
 app.add_typer(
     interlocks.app,

@@ -123,6 +123,7 @@ def test_every_dependency_s_licence_is_known_to_us() -> None:
         "simple-pid",
         "typer",
         "uvicorn",
+        "xlsxwriter",  # BSD-2-Clause
     }
 
 

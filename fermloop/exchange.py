@@ -1,0 +1,51 @@
+"""``fermloop export``: its arguments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fermloop.options import WITHOUT, StoreFile, Which
+
+app = typer.Typer()
+
+BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Its id: R1-20260101-0000.")]
+
+
+def form(text: str) -> str:
+    """Return a format that there is."""
+    from historian.export import FORMATS
+
+    if text not in FORMATS:
+        raise typer.BadParameter(f"{text} is not allowed; {', '.join(FORMATS)} are")
+    return text
+
+
+@app.command(short_help="A batch as CSV, Parquet or XLSX.", rich_help_panel=WITHOUT)
+def export(
+    batch: BatchId,
+    format: Annotated[
+        str, typer.Option("--format", parser=form, metavar="FORMAT", help="csv, parquet or xlsx.")
+    ] = "csv",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="BATCH.FORMAT if not given.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Only this one, R1.do; may be repeated."),
+    ] = None,
+    plant: Which = None,
+    store: StoreFile = None,
+) -> None:
+    """Write the samples of a batch as a table, one row a scan, also while it runs.
+
+    Columns: local time, age of the batch in h, s since 1970 UTC, and for each tag its value, with
+    the unit in the header, and beside it its quality where it is not GOOD: BAD has no value. XLSX
+    has sheets with the events and the laboratory's results too. The file is written whole or not
+    at all; one that is there is not replaced.
+
+    Example: fermloop export R1-20260101-0000 --format xlsx --plant plant.toml
+    """
+    from fermloop.commands import export as command
+
+    command.run(batch, format, out, tags or [], plant, store)
