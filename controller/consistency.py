@@ -165,6 +165,12 @@ def _reactor(
         units = MEANINGS[meaning][: None if reactor.model is None else 1]
         if not wrong and tags[tag].unit not in units:
             yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {' or '.join(units)}"
+    for consumer, tag in reactor.report.power.items():
+        where = f"{key}.report.power.{consumer}"
+        wrong = list(unknown(where, tag))
+        yield from wrong
+        if not wrong and tag in tags and tags[tag].unit not in ("W", "kW"):
+            yield f"{where}: {tag} in {tags[tag].unit} is not allowed; W or kW"
     for loop_name, loop in reactor.loop.items():
         yield from wrong_loop(f"{key}.loop.{loop_name}", loop, reactor, tags, driven, unknown)
     yield from wrong_protection(key, reactor, tags, plant.bypass_max_min, unknown)

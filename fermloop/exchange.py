@@ -1,4 +1,4 @@
-"""``fermloop export``: its arguments."""
+"""``fermloop export`` and ``report``: their arguments."""
 
 from pathlib import Path
 from typing import Annotated
@@ -49,3 +49,36 @@ def export(
     from fermloop.commands import export as command
 
     command.run(batch, format, out, tags or [], plant, store)
+
+
+def language(text: str) -> str:
+    """Return what the page shows first."""
+    if text not in ("both", "zh", "en"):
+        raise typer.BadParameter(f"{text} is not allowed; both, zh, en are")
+    return text
+
+
+@app.command(short_help="The report of a batch, to be printed and signed.", rich_help_panel=WITHOUT)
+def report(
+    batch: BatchId,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="BATCH.html if not given.")
+    ] = None,
+    show: Annotated[
+        str,
+        typer.Option("--language", parser=language, metavar="LANGUAGE", help="both, zh or en."),
+    ] = "both",
+    plant: Which = None,
+    store: StoreFile = None,
+) -> None:
+    """Write the report of a batch as one HTML page, in Chinese and English; PDF by the browser.
+
+    Recipe and versions, key figures with energy and CO2e per kg, phases, trends, loops, deviations,
+    alarms, changes with their reasons, laboratory, optimiser, signatures; rebuilt from the store
+    alone. Says whether the audit trail is untouched. A page that is there is replaced.
+
+    Example: fermloop report R1-20260101-0000 --plant plant.toml
+    """
+    from fermloop.commands import batch_report as command
+
+    command.run(batch, out, show, plant, store)
