@@ -8,6 +8,7 @@ import typer
 from fermloop import (
     audits,
     batches,
+    boards,
     certificates,
     devices,
     exchange,
@@ -123,6 +124,12 @@ app.add_typer(
     certificates.app,
     name="cert",
     short_help="Make, show and trust OPC UA certificates.",
+    rich_help_panel=WITHOUT,
+)
+app.add_typer(
+    boards.app,
+    name="grafana",
+    short_help="Boards and alert rules for Grafana.",
     rich_help_panel=WITHOUT,
 )
 app.add_typer(
