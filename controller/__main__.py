@@ -21,6 +21,7 @@ from controller.assemble import optimiser_settings
 from controller.config import ConfigError
 from controller.controller import Controller
 from controller.devices import Device, build, wire
+from controller.evidence import LEVELS
 from controller.lines import Lines
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
@@ -45,7 +46,7 @@ def main() -> int:
     parser.add_argument("plant", type=Path)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--recipe", type=Path)
-    parser.add_argument("--optimiser", choices=("off", "shadow", "on"), default="off")
+    parser.add_argument("--optimiser", choices=LEVELS, default="off")
     asked = parser.parse_args()
     die_with_parent()
     scan_first()  # after a crash every second counts, while it starts too

@@ -59,6 +59,8 @@ class Controller(Acting):
         self.store = store
         self.devices = tuple(devices)
         self.memory = memory
+        self.planner = planner
+        self._ahead = set[str]()
         self.alarms = Alarms(definitions(plant), store.record)
         self.reactors = {
             name: Reactor(name, plant, self._told, planner, lock_step=lock_step)

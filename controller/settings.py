@@ -10,6 +10,7 @@ from controller.alarm_settings import AlarmSettings, PriorityName
 from controller.config import ConfigError, Settings
 from controller.device_settings import DeviceSettings
 from controller.loop_settings import LoopSettings
+from controller.promotion_settings import GuardrailSettings, PromotionSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
@@ -98,6 +99,14 @@ class OptimiserSettings(Settings):
     do_max: float = Field(45.0, ge=0, le=100, description="% of air saturation")
     feed_loop: Name = "feed"
     do_loop: Name = "do"
+    advice_every_s: Positive = 1800.0
+    advice_hold_h: float = Field(2.0, gt=0, le=24, description="h an accepted suggestion leads")
+    promotion: PromotionSettings = Field(
+        default_factory=lambda: PromotionSettings.model_validate({})
+    )
+    guardrail: GuardrailSettings = Field(
+        default_factory=lambda: GuardrailSettings.model_validate({})
+    )
 
 
 class AnalyteSettings(Settings):

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fermloop import (
+    advisers,
     audits,
     batches,
     boards,
@@ -114,6 +115,15 @@ def run(
 
 for part in (simulators, batches, exchange, files, devices, operators, tuners, keeping):
     app.add_typer(part.app)
+app.add_typer(
+    advisers.app,
+    name="optimiser",
+    short_help="See, promote and decide on what the optimiser suggests.",
+    rich_help_panel=ASK,
+)
+app.command(
+    "whatif", short_help="Run a vessel ahead under a change nobody has made.", rich_help_panel=ASK
+)(advisers.whatif)
 app.add_typer(
     interlocks.app,
     name="interlock",

@@ -51,7 +51,7 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
         "quality": {quality.name for quality in Quality},
         "batch_state": words("IDLE RUNNING HELD ABORTED COMPLETE"),
-        "optimiser_mode": words("off shadow on"),
+        "optimiser_mode": words("off shadow advisory on"),
         "optimiser_state": words("off waiting good late infeasible shed latched dead"),
         "estimate": words(ESTIMATES),
         "alarm_priority": {priority.name.lower() for priority in Priority},
