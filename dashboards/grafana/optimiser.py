@@ -29,6 +29,16 @@ def optimiser(scope: Scope) -> Json:
         [(queries.trend(f"{loop}.mode", "last"), scope.name(loop)) for loop in PLANNED],
         parts.states(scope, "mode", parts.MODES),
     )
+    level = timeline(
+        boards.frame(scope, "level"),
+        [(queries.trend("optimiser.mode", "last"), say("level"))],
+        parts.states(scope, "level", parts.LEVELS),
+    )
+    binding = timeline(
+        boards.frame(scope, "binding"),
+        [(queries.trend("optimiser.binding", "last"), say("binding"))],
+        {n: (say(f"binding.{n}"), GREYS[n % 8 or 7]) for n in parts.BINDINGS},
+    )
     slack = trend(boards.frame(scope, "slack"), _slack(scope), "none")
     factors = [f"est.{name}" for name in ("qomax_factor", "kla_factor")]
     learned = trend(
@@ -50,7 +60,8 @@ def optimiser(scope: Scope) -> Json:
     )
     rows: list[boards.Row] = [
         (9, planned),
-        (4, [led]),
+        (4, [level, led, binding]),
+        (9, [_gain(scope), _evidence(scope)]),
         (9, [slack, innovations]),
         (9, [learned, parts.estimate(scope, "kla_factor"), parts.estimate(scope, "qomax_factor")]),
         (9, [parts.happened(scope, "advice", queries.events("advice"))]),
@@ -69,6 +80,35 @@ def optimiser(scope: Scope) -> Json:
         rows,
         variables=[boards.site(scope), boards.reactor(scope)],
         annotations=boards.marks(scope),
+    )
+
+
+def _gain(scope: Scope) -> object:
+    upper, lower = scope.say("estimate.upper"), scope.say("estimate.lower")
+    high, low = (queries.trend(f"optimiser.gain_{edge}") for edge in ("high", "low"))
+    return trend(
+        boards.frame(scope, "gain"),
+        [
+            Series(queries.trend("optimiser.gain"), scope.say("gain")),
+            Series(high, upper, SP, fills_to=lower, hidden=True),
+            Series(low, lower, SP, hidden=True),
+        ],
+        "suffix: g",
+        every=ESTIMATE,
+    )
+
+
+def _evidence(scope: Scope) -> object:
+    say = scope.say
+    hours = queries.trend("optimiser.shadow_h", "max")
+    return trend(
+        boards.frame(scope, "evidence"),
+        [
+            Series(queries.trend("optimiser.coverage"), say("coverage")),
+            Series(queries.trend("optimiser.guardrail"), say("guardrail"), GREYS[3]),
+            Series(hours, say("shadow_h"), GREYS[2], unit="suffix: h"),
+        ],
+        "percent",
     )
 
 

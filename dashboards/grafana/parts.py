@@ -26,6 +26,8 @@ MODES = (GREYS[7], OP, SP, GREYS[4], GREYS[3], DOUBTFUL, ABNORMAL)
 ALARM_STATES = ("#c9cdd1", OP, DOUBTFUL, ABNORMAL)
 QUALITIES = (ABNORMAL, DOUBTFUL, SP)
 SIMULATED = (SP, DOUBTFUL)
+LEVELS = (GREYS[7], OP, GREYS[4], GREYS[3])
+BINDINGS = (*range(9), 99)  # codes of the stored tag
 
 
 def states(scope: Scope, what: str, colours: Sequence[str]) -> States:

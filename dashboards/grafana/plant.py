@@ -52,6 +52,7 @@ def _reactors(scope: Scope) -> object:
     missing = say("missing")
     fields = [scope.field(m) for m in VALUES if scope.field(m) in scope.units]
     modes = parts.states(scope, "mode", parts.MODES)
+    levels = parts.states(scope, "level", parts.LEVELS)
     simulated = parts.states(scope, "simulated", parts.SIMULATED)
     board = f"/d/{boards.uid('reactor', scope.language)}"
     columns = [
@@ -65,6 +66,7 @@ def _reactors(scope: Scope) -> object:
         Column("age", scope.named("age"), decimals=2, missing=say("none")),
         Column("phase", say("phase"), missing=say("none")),
         Column("feed.mode", say("feed.mode"), states=modes, missing=missing),
+        Column("optimiser.mode", say("level"), states=levels, missing=say("none")),
         *(
             Column(
                 field,
@@ -83,7 +85,7 @@ def _reactors(scope: Scope) -> object:
         f'SELECT last("scan.lateness") AS "lateness" FROM "{queries.SCANS}" '
         f'WHERE {queries.SITE} AND $timeFilter GROUP BY "reactor"'
     )
-    asked = ["age", "phase", "feed.mode", *fields, "simulated"]
+    asked = ["age", "phase", "feed.mode", "optimiser.mode", *fields, "simulated"]
     return table(
         boards.frame(scope, "reactors"),
         [
