@@ -218,6 +218,18 @@ class InfluxSettings(Settings):
         return self
 
 
+class StoreSettings(Settings):
+    """How long the local store keeps what; minutes, hours, events and the audit trail: for good."""
+
+    seal_after_h: float | None = Field(
+        None, ge=0, description="h after its end a batch goes to Parquet; never if not given"
+    )
+    keep_days: float | None = Field(None, gt=0, description="days; older rows are dropped")
+    keep_gb: float | None = Field(
+        None, gt=0, description="GB of store and sealed batches; above it the oldest are dropped"
+    )
+
+
 class PlantSettings(Settings):
     """The whole plant file but for ``[simulation]``, which the controller never reads."""
 
@@ -229,6 +241,7 @@ class PlantSettings(Settings):
     )
     console: ConsoleSettings = Field(default_factory=lambda: ConsoleSettings.model_validate({}))
     influx: InfluxSettings = Field(default_factory=lambda: InfluxSettings.model_validate({}))
+    store: StoreSettings = Field(default_factory=lambda: StoreSettings.model_validate({}))
     device: dict[Name, DeviceSettings] = Field(min_length=1)
     reactor: dict[Name, ReactorSettings] = Field(min_length=1)
 
