@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from controller.advising import Advising
 from controller.advisor import AdvisorMode
 from controller.alarm import State
 from controller.alarms import Alarms
@@ -30,8 +29,10 @@ from drivers.point import RangeError
 from historian.events import Event, Kind
 from historian.store import Historian
 
+OPTIMISER_MODES: tuple[AdvisorMode, ...] = get_args(AdvisorMode)
 
-class Acting(Advising):
+
+class Acting:
     """The requests of a `Controller`; it says who runs, this says what may be asked."""
 
     plant: Plant
@@ -53,7 +54,6 @@ class Acting(Advising):
         chosen = self._reactor(reactor)
         now = self.clock.now()
         chosen.now = now
-        optimiser = self._permitted(chosen, optimiser)
         chosen.start(recipe, path, now, optimiser)
         day = datetime.fromtimestamp(now, UTC)
         number = f"{chosen.name}-{day:%Y%m%d-%H%M}"
@@ -188,6 +188,20 @@ class Acting(Advising):
         return self._changed(
             who, chosen.name, "recipe version", runner.version - 1, runner.version, reason
         )
+
+    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
+        """Switch the optimiser off, to shadow or on."""
+        chosen = self._reactor(reactor)
+        if mode not in OPTIMISER_MODES:
+            raise RefusedError(said("optimiser_mode", mode=mode, allowed=OPTIMISER_MODES))
+        if chosen.stopped and mode != "off":
+            raise RefusedError(said("stopped", reactor=chosen.name))
+        if mode == "on" and chosen.runner is not None and chosen.runner.state == "HELD":
+            raise RefusedError(said("recipe_held", reactor=reactor))
+        old = chosen.advisor.mode if chosen.advisor is not None else "off"
+        chosen.now = self.clock.now()
+        chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
+        return self._changed(who, chosen.name, "optimiser", old, mode, reason)
 
     def tune(
         self,

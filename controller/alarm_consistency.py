@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from controller.alarm_settings import LIMITS, AlarmSettings
 from controller.device_settings import TagSettings
+from controller.estimate import reported
 from controller.settings import InterlockSettings, ReactorSettings
-from controller.tags import ESTIMATES
 from controller.units import KG, ML_PER_H
 
 DEADBAND = 0.002  # of a tag's range, for limits of its value where the plant file gives none
@@ -153,7 +153,8 @@ def _against(
 ) -> Iterator[str]:
     units = {n: t.unit for n, t in tags.items() if n.partition(".")[0] == name and n != tag.name}
     if reactor.model is not None:
-        units |= {f"{name}.est.{suffix}": unit for suffix, unit in ESTIMATES.values()}
+        known = reported(reactor.model.organism).values()
+        units |= {f"{name}.est.{suffix}": unit for suffix, unit in known}
     unit = units.get(s.against or "")
     if unit is None:
         yield f"{key}.against: {s.against} is not allowed; another value of {name}: {_list(units)}"

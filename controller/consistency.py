@@ -8,6 +8,7 @@ from controller.device_settings import DeviceSettings, TagSettings
 from controller.gas import GasBalance
 from controller.loop_consistency import wrong_loop
 from controller.protection_consistency import wrong_protection
+from controller.readings import PER
 from controller.register_consistency import Taken
 from controller.settings import PlantSettings, ReactorSettings
 from drivers.point import Tag
@@ -77,6 +78,7 @@ MEANINGS = {
     "pressure": ("bar", "mbar", "kPa"),
     "foam": ("%",),
     "capacitance": ("g/L", "mS/cm"),
+    "turbidity": ("g/L",),
     "ethanol": ("g/L",),
 }
 
@@ -162,7 +164,8 @@ def _reactor(
             continue
         wrong = list(unknown(where, tag))
         yield from wrong
-        units = MEANINGS[meaning][: None if reactor.model is None else 1]
+        own = MEANINGS[meaning]
+        units = own if reactor.model is None else [u for u in own if u == own[0] or u in PER]
         if not wrong and tags[tag].unit not in units:
             yield f"{where}: {tag} in {tags[tag].unit} is not allowed; {' or '.join(units)}"
     for consumer, tag in reactor.report.power.items():

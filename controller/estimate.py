@@ -1,35 +1,24 @@
-"""What is believed of a vessel, and what was believed before anything was seen."""
+"""What is believed of a vessel at one time, and where everything in it stands."""
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ecoli import EColi
+from models.organisms import WATCHED
+from models.soft_sensor import GAS, KLA
 from models.vessels import VESSELS
 
-ORGANISMS = {"ecoli": EColi}
-
-NAMES = (
-    "biomass_g_per_l",
-    "substrate_g_per_l",
-    "acetate_g_per_l",
-    "product_g_per_l",
-    "expression",
-    "volume_l",
-    "qomax_factor",
-    "yem_factor",
-    "qpm_factor",
-    "qsmax_factor",
-    "kla_factor",
-)
-N_STATES = 18  # the named, then O2 and CO2 in the gas (%), dissolved CO2 (mmol/L), the analyser's
-X, S, A, P, E, V, LQ, LY, LP, LS, LK, YO, YC, DIC, SO, SC, BO, BC = range(N_STATES)
-_PLACE = {name: i for i, name in enumerate(NAMES)}
-LOGARITHMS = frozenset((LQ, LY, LP, LS, LK))
+ORGANISMS = {"ecoli": EColi}  # that an optimiser knows
+UNITS: Final = {"_g_per_l": "g/L", "_l": "L", "_percent": "%", "_factor": "1"}  # by ending
+DO: Final = "do_percent"  # as OUR and kLa have it
+NINETY: Final = 1.6449  # standard deviations to each side that hold 90 %
 
 
 def require_settings(settings: Any) -> None:
@@ -38,8 +27,8 @@ def require_settings(settings: Any) -> None:
     Args:
         settings: a dataclass of this room with ``organism`` and ``vessel``.
     """
-    if settings.organism not in ORGANISMS:
-        raise ValueError(f"organism: {settings.organism!r} is none of {', '.join(ORGANISMS)}")
+    if settings.organism not in WATCHED:
+        raise ValueError(f"organism: {settings.organism!r} is none of {', '.join(WATCHED)}")
     if settings.vessel not in VESSELS:
         raise ValueError(f"vessel: {settings.vessel!r} is none of {', '.join(VESSELS)}")
     for field in fields(settings):
@@ -49,52 +38,85 @@ def require_settings(settings: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class EstimatorSettings:
-    """What the soft sensor believes before it has seen anything, and its instruments.
+class Layout:
+    """Where the filter of an organism keeps what.
 
     Attributes:
-        organism: key of ``ORGANISMS``.
-        vessel: key of ``models.vessels.VESSELS``.
-        volume_l: at inoculation, L.
-        biomass_g_per_l: at inoculation, dry.
-        substrate_g_per_l: at inoculation.
-        feed_substrate_g_per_l: in the feed.
-        feed_kg_per_l: density of the feed.
-        biomass_sd: relative spread of ``biomass_g_per_l``.
-        qomax_sd, qsmax_sd, yem_sd, kla_sd, qpm_sd: relative spread of the factors, from
-            strain to strain.
-        offgas_delay_s: from the vessel's gas space to the analyser's cell.
-        offgas_lag_s: time constant of the analyser.
-        offgas_noise_percent: 1 sigma of the analyser, percent absolute.
-        offgas_offset_percent: 1 sigma of its offset, percent absolute; it wanders as much a day.
-        do_noise_percent: 1 sigma of the probe, % of air saturation, calibration included.
-        weight_noise_kg: 1 sigma of the vessel's balance.
-        feed_weight_noise_kg: 1 sigma of the feed bottle's balance.
+        states: their names, in the order of ``Estimate.mean``.
+        names: of what is reported, with the unit.
+        places: for each of these the states that it is the sum of.
+        logarithms: which of ``names`` are kept as logarithms: the factors.
+        assays: for each analyte of the laboratory the states that it is the sum of.
+        tracked: how many of the states are species; the volume comes next.
+        doubt: of ``names``, what no filter knows of its own equations, as a share.
     """
 
-    organism: str = "ecoli"
-    vessel: str = "5l"
-    volume_l: float = 3.0
-    biomass_g_per_l: float = 0.3
-    substrate_g_per_l: float = 10.0
-    feed_substrate_g_per_l: float = 500.0
-    feed_kg_per_l: float = 1.19
-    biomass_sd: float = 0.2
-    qomax_sd: float = 0.15
-    qsmax_sd: float = 0.10
-    yem_sd: float = 0.06
-    kla_sd: float = 0.2
-    qpm_sd: float = 0.15
-    offgas_delay_s: float = 45.0
-    offgas_lag_s: float = 10.0
-    offgas_noise_percent: float = 0.015
-    offgas_offset_percent: float = 0.03
-    do_noise_percent: float = 1.0
-    weight_noise_kg: float = 0.005
-    feed_weight_noise_kg: float = 0.002
+    states: tuple[str, ...]
+    names: tuple[str, ...]
+    places: Mapping[str, tuple[int, ...]]
+    logarithms: frozenset[str]
+    assays: Mapping[str, tuple[int, ...]]
+    tracked: int
+    doubt: Mapping[str, float]
 
-    def __post_init__(self) -> None:
-        require_settings(self)
+    @property
+    def size(self) -> int:
+        """How many states there are."""
+        return len(self.states)
+
+
+@lru_cache
+def layout(organism: str) -> Layout:
+    """Return the layout of one of ``models.organisms.WATCHED``.
+
+    Raises:
+        KeyError: it is none.
+    """
+    watched = WATCHED[organism]().watched
+    factors = (*(f.name for f in watched.learned), KLA)
+    species = tuple(t.name for t in watched.tracked)
+    states = (*species, "V", *(f"log_{n}" for n in factors), *(v.name for v in GAS))
+    at = {name: k for k, name in enumerate(states)}
+    places = {n: tuple(at[s] for s in of) for n, of in watched.quantities.items()}
+    places["volume_l"] = (at["V"],)
+    logs = {f"{n}_factor": (at[f"log_{n}"],) for n in factors}
+    places |= logs | {DO: (at[f"log_{KLA}"],)}
+    assays = {n: tuple(at[s] for s in of) for n, of in watched.assays.items()}
+    return Layout(
+        states, tuple(places), places, frozenset(logs), assays, len(species), watched.doubt
+    )
+
+
+def reported(organism: str) -> dict[str, tuple[str, str]]:
+    """Return what is shown of an estimate: the tag's suffix and unit by name."""
+    found: dict[str, tuple[str, str]] = {}
+    for name in layout(organism).names:
+        for ending, unit in UNITS.items():
+            if name.endswith(ending) and name not in found:
+                found[name] = (name if unit == "1" else name.removesuffix(ending), unit)
+    return found
+
+
+class Believed(NamedTuple):
+    """One quantity of an estimate, in the unit of its name.
+
+    Attributes:
+        value: the mean.
+        sd: standard deviation.
+        low: it is above this with 95 %.
+        high: it is below this with 95 %.
+        shown: how well what is measured shows it, 0 to 1, see ``controller.excitation``.
+    """
+
+    value: float
+    sd: float
+    low: float
+    high: float
+    shown: float
+
+
+NAMES = layout(EColi.name).names
+N_STATES = layout(EColi.name).size
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +125,8 @@ class Estimate:
 
     Attributes:
         time: s since 1970 UTC.
-        mean: shape (18,), see ``NAMES``; factors as logarithms; then gas, dissolved CO2 and
-            analyser.
-        cov: shape (324,), row by row.
+        mean: of every state, see ``Layout.states``; factors as logarithms.
+        cov: their whole covariance, row by row.
         stale_s: s since a reading of oxygen was last taken in; 0 while they are.
         our_mmol_per_l_h: oxygen uptake, from the model at ``mean``.
         cer_mmol_per_l_h: CO2 evolution likewise.
@@ -113,7 +134,14 @@ class Estimate:
         feed_factor: true feed over the pump's own figure, by the bottle's balance.
         base_ml_per_g: base per gram of biomass formed, as seen so far.
         rejected: readings refused by the gate in this update, with the reason.
-        meter: sums that a restart must not lose: the feed meter's state, gas, base, growth.
+        meter: sums that a restart must not lose: the feed meter's state, mass, base, growth.
+        organism: key of ``models.organisms.WATCHED``.
+        seen: how well what is measured shows each of ``names``, 0 (not at all) to 1.
+        frozen: factors that stay where they are, for nothing that is measured shows them.
+        suspects: instruments that keep disagreeing with all the others.
+        do_percent: what the DO probe showed last.
+        do_offset_percent: what it shows too much by OUR and kLa, see ``probe_watch``.
+        do_force_percent: oxygen in equilibrium with the gas over that, % of air saturation.
     """
 
     time: float
@@ -127,22 +155,98 @@ class Estimate:
     base_ml_per_g: float = 2.0
     rejected: tuple[str, ...] = ()
     meter: tuple[float, ...] = ()
+    organism: str = EColi.name
+    seen: tuple[float, ...] = ()
+    frozen: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    do_percent: float = 0.0
+    do_offset_percent: float = 0.0
+    do_force_percent: float = 0.0
 
     @property
     def names(self) -> Sequence[str]:
-        """Names of what ``value`` and ``sd`` know, in the order of ``mean``."""
-        return NAMES
+        """Names of what ``value`` and ``sd`` know."""
+        return layout(self.organism).names
+
+    @property
+    def states(self) -> Sequence[str]:
+        """Names of the states, in the order of ``mean`` and ``cov``."""
+        return layout(self.organism).states
 
     def value(self, name: str) -> float:
         """Return the mean of ``name``, in the unit that its name ends with; a factor has none."""
-        i = _PLACE[name]
-        return math.exp(self.mean[i]) if i in LOGARITHMS else self.mean[i]
+        of = layout(self.organism)
+        value = sum(self.mean[i] for i in of.places[name])
+        if name == DO:
+            return self.do_percent - self.do_offset_percent
+        return math.exp(value) if name in of.logarithms else value
 
     def sd(self, name: str) -> float:
         """Return the standard deviation of ``name``, in the unit of ``value``."""
-        i = _PLACE[name]
-        spread = math.sqrt(max(self.cov[i * N_STATES + i], 0.0))
-        return spread * math.exp(self.mean[i]) if i in LOGARITHMS else spread
+        of = layout(self.organism)
+        spread = self._spread(of, name)
+        if name == DO:
+            return spread * abs(self.do_force_percent)
+        return spread * self.value(name) if name in of.logarithms else spread
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Return the ends of the interval that holds ``name`` with 90 %; none is negative.
+
+        That of what cannot be negative is one of its logarithm: it is longer upwards. It holds
+        the doubt in the equations too, and may be wider than ``sd`` says.
+        """
+        of = layout(self.organism)
+        value, own = self.value(name), self._spread(of, name)
+        spread = math.hypot(own, of.doubt.get(name, 0.0) * value)
+        if name == DO:
+            spread = self.sd(name)
+            return value - NINETY * spread, value + NINETY * spread
+        if name not in of.logarithms:
+            spread = math.sqrt(math.log1p((spread / value) ** 2)) if value > 2.0 * spread else -1.0
+        if spread < 0.0:  # hardly there: it may be nothing at all
+            return max(value - NINETY * own, 0.0), value + NINETY * own
+        return value * math.exp(-NINETY * spread), value * math.exp(NINETY * spread)
+
+    def believed(self, name: str) -> Believed:
+        """Return everything about ``name``."""
+        return Believed(self.value(name), self.sd(name), *self.interval(name), self.shown(name))
+
+    def shown(self, name: str) -> float:
+        """Return how well what is measured shows ``name``: 0 not at all, 1 from hour to hour."""
+        return self.seen[self.names.index(name)] if self.seen else 0.0
+
+    def joint(self, names: Sequence[str]) -> tuple[list[float], list[list[float]]]:
+        """Return mean and covariance of some of ``names``; factors as logarithms."""
+        of, n = layout(self.organism), len(self.mean)
+        places = [of.places[name] for name in names]
+        mean = [sum(self.mean[i] for i in at) for at in places]
+        cov = [[sum(self.cov[i * n + j] for i in a for j in b) for b in places] for a in places]
+        return mean, cov
+
+    def samples(self, names: Sequence[str], count: int, seed: int = 0) -> list[dict[str, float]]:
+        """Return draws of some of ``names`` together, as ``value`` has them; none is negative.
+
+        Args:
+            names: of what is drawn.
+            count: how many draws.
+            seed: equal seeds give equal draws.
+        """
+        of, rng = layout(self.organism), random.Random(seed)
+        mean, cov = self.joint(names)
+        root = _root(cov)
+        found: list[dict[str, float]] = []
+        for _ in range(count):
+            normal = [rng.gauss(0.0, 1.0) for _ in names]
+            draw: dict[str, float] = {}
+            for i, name in enumerate(names):
+                value = mean[i] + sum(root[i][k] * normal[k] for k in range(i + 1))
+                draw[name] = math.exp(value) if name in of.logarithms else max(value, 0.0)
+            found.append(draw)
+        return found
+
+    def _spread(self, of: Layout, name: str) -> float:
+        places, n = of.places[name], len(self.mean)
+        return math.sqrt(max(sum(self.cov[i * n + j] for i in places for j in places), 0.0))
 
     def relative(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Return the principal parts of what is not known of ``names``, as logarithms.
@@ -151,13 +255,13 @@ class Estimate:
         covariance of the logarithms. What is nearly nothing is not known to better than 0.01 of
         its unit, which is not a relative matter: it counts as known.
         """
-        at = [_PLACE[name] for name in names]
-        cov = np.reshape(self.cov, (N_STATES, N_STATES))[np.ix_(at, at)]
+        of = layout(self.organism)
+        mean, cov = self.joint(names)
         per = [
-            1.0 if i in LOGARITHMS else (1.0 / self.mean[i] if self.mean[i] > 0.01 else 0.0)
-            for i in at
+            1.0 if name in of.logarithms else (1.0 / value if value > 0.01 else 0.0)
+            for name, value in zip(names, mean, strict=True)
         ]
-        size, directions = np.linalg.eigh(cov * np.outer(per, per))
+        size, directions = np.linalg.eigh(np.asarray(cov) * np.outer(per, per))
         return (directions * np.sqrt(np.maximum(size, 0.0))).T
 
     @property
@@ -178,13 +282,29 @@ class Estimate:
         """
         try:
             known: dict[str, Any] = {f.name: plain[f.name] for f in fields(cls) if f.name in plain}
-            for name in ("mean", "cov", "rejected", "meter"):
+            for name in ("mean", "cov", "rejected", "meter", "seen", "frozen", "suspects"):
                 known[name] = tuple(known.get(name, ()))
             estimate = cls(**known)
-            if not (len(estimate.mean) == N_STATES and len(estimate.cov) == N_STATES**2):
-                raise ValueError(f"an estimate has {N_STATES} states, not {len(estimate.mean)}")
+            size = layout(estimate.organism).size
+            if not (len(estimate.mean) == size and len(estimate.cov) == size**2):
+                raise ValueError(f"an estimate has {size} states, not {len(estimate.mean)}")
             if not estimate.finite:
                 raise ValueError("an estimate's numbers must be finite")
         except (TypeError, AttributeError, KeyError) as error:
             raise ValueError(f"not an estimate: {type(error).__name__} {error}") from error
         return estimate
+
+
+def _root(cov: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return a lower triangle whose product with its transpose is ``cov``."""
+    size = len(cov)
+    root = [[0.0] * size for _ in range(size)]
+    for j in range(size):
+        left = cov[j][j] - sum(root[j][k] ** 2 for k in range(j))
+        root[j][j] = math.sqrt(max(left, 0.0))
+        if root[j][j] <= 1e-9 * math.sqrt(max(cov[j][j], 1e-300)):
+            continue  # what is left follows from the others
+        for i in range(j + 1, size):
+            dot = sum(root[i][k] * root[j][k] for k in range(j))
+            root[i][j] = (cov[i][j] - dot) / root[j][j]
+    return root

@@ -1,72 +1,62 @@
 """The soft sensor: what no probe shows, from what every vessel has.
 
-A Kalman filter on the control model, by points instead of slopes (``models.kalman``): where uptake
-ends within a standard deviation of substrate or acetate, a slope sees nothing. Off-gas gives
-oxygen uptake and CO2, dissolved oxygen gives the transfer coefficient, the balances give volume
-and the true feed. Where readings are BAD the model runs on alone, the spread grows, and
-``stale_s`` says since when.
+A Kalman filter on the organism's own equations, by points or by slopes (``models.kalman``). Off-gas
+gives oxygen uptake and CO2, dissolved oxygen gives the transfer coefficient, the balances give
+volume and the true feed, probes in the broth what they show. Where readings are BAD the model runs
+on alone, the spread grows, and ``stale_s`` says since when.
 """
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Final, Protocol
 
-from controller.estimate import (
-    BC,
-    BO,
-    DIC,
-    LK,
-    LP,
-    LQ,
-    LS,
-    LY,
-    N_STATES,
-    NAMES,
-    ORGANISMS,
-    SC,
-    SO,
-    YC,
-    YO,
-    A,
-    E,
-    Estimate,
-    EstimatorSettings,
-    P,
-    S,
-    V,
-    X,
-)
+from controller.estimate import NAMES, Estimate, layout
+from controller.estimator_settings import EstimatorSettings
+from controller.excitation import Excitation
 from controller.feed_meter import FeedMeter
-from controller.readings import PLAUSIBLE, fill, flow, good, put
+from controller.innovations import Innovations
+from controller.instruments import CO2, DEFICIT, O2, VOLUME, Instruments
+from controller.probe_watch import ProbeWatch
+from controller.probe_watch import Step as GasStep
+from controller.readings import PLAUSIBLE, flow, good, put
 from drivers.point import Sample
-from models import oxygen, ph
-from models.bioreactor import DENSITY
-from models.ecoli import M_CO2, M_O2, EColi
-from models.fedbatch import Aeration, SoftSensor
+from models import oxygen
+from models.bioreactor import M_CO2
 from models.fn import SCALARS
-from models.kalman import sigma_step
+from models.kalman import sigma_step, slope_step
+from models.organisms import WATCHED
+from models.soft_sensor import SoftSensor
 from models.symbolic import Compiled, compiled
+from models.transfer import M_O2, Transfer
 from models.vessels import VESSELS
 
 __all__ = ["NAMES", "Estimate", "Estimator", "EstimatorSettings"]
 
-STEP_MAX_S = 30.0  # of one prediction
-GAP_MAX_S = 6 * 3600.0  # of time without an update that is predicted through
-RESUME_S = 60.0  # outage after which a stored estimate is only a start
-METER_SIZE = 9  # numbers of ``Estimate.meter``
-CHI2_99 = 6.63  # one degree of freedom
-ASSAYED = {"dry_weight": X, "glucose": S, "acetate": A, "product": P}
-ASSAY_GATE = 4.0  # standard deviations; a dilution forgotten is further away
-CLOSED = 0.05  # L/min of oxygen that a closed flow controller may show
-REJECTED_MAX = 12  # in a row, after which the filter and not the instrument is doubted
-MEMORY_H = 30.0  # in which a factor that nothing excites goes back to what strains usually are
-SURPRISE_S = 300.0  # over which squared innovations are averaged
-FADE = 0.02  # of the covariance per update and unit of surprise above 1
-FADE_MAX = 0.1
-SLOPE_S = 40.0  # filter of the DO probe's slope
-O2, CO2, DEFICIT, VOLUME = range(4)  # outputs of ``SoftSensor``
+STEP_MAX_S: Final = 30.0  # of one prediction
+GAP_MAX_S: Final = 6 * 3600.0  # of time without an update that is predicted through
+RESUME_S: Final = 60.0  # outage after which a stored estimate is only a start
+METER_SIZE: Final = 9  # numbers of ``Estimate.meter``
+ASSAY_GATE: Final = 4.0  # standard deviations; a dilution forgotten is further away
+REJECTED_MAX: Final = 12  # in a row, after which the filter and not the instrument is doubted
+KLA_HOURS: Final = 30.0  # in which kLa's factor goes back to what is usual
+WINDOW_H: Final = 6.0  # over which a state that nothing shows would be lost
+SURPRISE_S: Final = 300.0  # over which squared innovations are averaged
+FADE: Final = 0.02  # of the covariance per update and unit of surprise above 1
+FADE_MAX: Final = 0.1
+SUPPLIES: Final = ("acid", "base", "antifoam", "harvest", "medium", "seed")  # pumps beside feeds
+NAMED: Final = {O2: "offgas_o2", CO2: "offgas_co2", DEFICIT: "do", VOLUME: "weight"}
+
+
+class Step(Protocol):
+    """A step of a filter, see ``models.kalman``: fill ``arguments``, call, take ``results``."""
+
+    @property
+    def arguments(self) -> Sequence["array[float]"]: ...
+    @property
+    def results(self) -> Sequence["array[float]"]: ...
+    def __call__(self) -> None: ...
 
 
 class Estimator:
@@ -74,52 +64,88 @@ class Estimator:
 
     Args:
         settings: beliefs and instruments.
+        probes: meanings of the probes in the broth that the plant has; others are left out.
+        step: makes the filter's step of its model, if it is not to be one of ``models.kalman``.
     """
 
-    def __init__(self, settings: EstimatorSettings) -> None:
+    def __init__(
+        self,
+        settings: EstimatorSettings,
+        probes: Sequence[str] = (),
+        step: Callable[[SoftSensor], Step] | None = None,
+    ) -> None:
         self.settings = settings
-        self._organism = ORGANISMS[settings.organism]()
-        self._aeration = Aeration(self._organism, VESSELS[settings.vessel])
-        self._filter: Compiled = _compiled_filter(self._organism)
-        self._p = [v.default for v in self._organism.parameters]
-        self._wander = self._wandering()
+        organism, vessel = WATCHED[settings.organism](), VESSELS[settings.vessel]
+        self._organism, self._watched = organism, organism.watched
+        usable = tuple(n for n in probes if n in self._watched.probes)
+        self.model = SoftSensor(organism, vessel, usable)
+        self.layout = layout(settings.organism)
+        self._transfer = Transfer(organism, vessel, settings.calibration_bar)
+        self._filter = step(self.model) if step else _compiled_filter(self.model, settings.method)
+        self.pumps = tuple(dict.fromkeys((*(f.name for f in organism.feeds), *SUPPLIES)))
+        self._main = organism.feeds[0].name
+        self._strain = list(self.model.strain)
+        names = [v.name for v in (*organism.parameters, *organism.medium)]
+        sugar = organism.feeds[0].brings[organism.called["substrate"]]
+        self._strain[names.index(sugar)] = settings.feed_substrate_g_per_l
+        density = organism.feeds[0].density
+        self._density = self._strain[names.index(density)] if density else 1.0
+        self._at = {name: k for k, name in enumerate(self.layout.states)}
+        self._n, self._v = self.layout.size, self.layout.tracked
+        self._first = self._v + 1  # of the factors
+        learned = self._watched.learned
+        self._sds = (*(f.sd for f in learned), settings.kla_sd)
+        self._hours = (*(f.hours for f in learned), KLA_HOURS)
+        self._noise = self._noises()
+        self._outputs = self.model.outputs
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: a new batch."""
-        s = self.settings
-        self._x = [0.0] * N_STATES
-        self._x[X], self._x[S], self._x[E] = s.biomass_g_per_l, s.substrate_g_per_l, 1.0
-        self._x[V] = s.volume_l
-        self._x[YO] = self._x[SO] = 100.0 * oxygen.AIR_O2
-        self._x[YC] = self._x[SC] = 100.0 * oxygen.AIR_CO2
-        self._x[DIC] = 0.1
+        s, called = self.settings, self._organism.called
+        start = {v.name: max(v.default, v.low) for v in self._organism.species}
+        start[called["biomass"]] = s.biomass_g_per_l
+        start[called["substrate"]] = s.substrate_g_per_l
+        self._x = [0.0] * self._n
+        for k, tracked in enumerate(self._watched.tracked):
+            self._x[k] = start[tracked.name]
+        self._x[self._v] = s.volume_l
+        for name in ("yO2", "sO2"):
+            self._x[self._at[name]] = 100.0 * oxygen.AIR_O2
+        for name in ("yCO2", "sCO2"):
+            self._x[self._at[name]] = 100.0 * oxygen.AIR_CO2
+        self._x[self._at["DIC"]] = 0.1
         self._cov = self._prior()
-        self._meter = FeedMeter(s.feed_kg_per_l, s.feed_weight_noise_kg)
+        self._meter = FeedMeter(self._density, s.feed_weight_noise * s.room_l)
+        probes = self.model.probes
+        self._instruments = Instruments(s, self._organism, self._transfer, tuple(probes))
         self._estimate: Estimate | None = None
         self._time = math.nan
         self._fresh = math.nan  # when oxygen was last seen
-        self._do = math.nan  # filtered, %
-        self._do_last = 30.0  # last good, %
-        self._stirrer, self._air = 300.0, 1.0  # last good
-        self._rise = 0.0
-        self._rejections = [0] * len(SoftSensor.outputs)
+        self._rejections = [0] * len(self._outputs)
         self._surprise = 0.0  # squared innovations of oxygen in units of their variance
         self._base_ml = self._grown_g = 0.0
-        self._blown_kg = 0.0  # that left as CO2 less what came as O2
+        self._innovations = Innovations((*NAMED.values(), *probes))
+        self._probe = ProbeWatch()
+        prior = [self._cov[i * self._n + i] for i in range(self._n)]
+        for k in range(self._v):
+            prior[k] = max(prior[k], (0.2 * self._x[k]) ** 2)
+        hours = [WINDOW_H] * self._n
+        hours[self._first : self._first + len(self._hours)] = self._hours
+        self._told = Excitation(prior, hours)
 
     def _prior(self) -> "array[float]":
-        s, x = self.settings, self._x
-        sd = [0.0] * N_STATES
-        sd[X], sd[S] = s.biomass_sd * x[X], 0.03 * s.substrate_g_per_l + 0.02
-        sd[A], sd[P], sd[E], sd[V] = 0.02, 1e-4, 1e-3, 0.03
-        sd[LQ], sd[LY], sd[LP], sd[LK] = s.qomax_sd, s.yem_sd, s.qpm_sd, s.kla_sd
-        sd[LS], sd[DIC] = s.qsmax_sd, 0.1
-        sd[YO] = sd[YC] = sd[SO] = sd[SC] = 0.1
-        sd[BO], sd[BC] = s.offgas_offset_percent, 0.5 * s.offgas_offset_percent
-        cov = array("d", bytes(8 * N_STATES * N_STATES))
+        s, x, n = self.settings, self._x, self._n
+        sd = [0.1] * n  # of the gas and dissolved CO2
+        for k, tracked in enumerate(self._watched.tracked):
+            sd[k] = math.hypot(tracked.share * x[k], tracked.sd)
+        sd[self._v] = 0.01 * s.volume_l
+        sd[self._first : self._first + len(self._sds)] = self._sds
+        sd[self._at["bO2"]] = s.offgas_offset_percent
+        sd[self._at["bCO2"]] = s.offgas_co2_offset_percent
+        cov = array("d", bytes(8 * n * n))
         for i, value in enumerate(sd):
-            cov[i * N_STATES + i] = value * value
+            cov[i * n + i] = value * value
         return cov
 
     def resume(self, state: Mapping[str, Any], now: float) -> bool:
@@ -129,24 +155,30 @@ class Estimator:
         covariance.
 
         Raises:
-            ValueError: ``state`` is no estimate; nothing has changed.
+            ValueError: ``state`` is no estimate of this organism; nothing has changed.
         """
         estimate = Estimate.from_state(state)
+        if estimate.organism != self.settings.organism:
+            raise ValueError(f"an estimate of {estimate.organism}, not {self.settings.organism}")
         self.reset()
         self._x = list(estimate.mean)
         self._cov = array("d", estimate.cov)
         if len(estimate.meter) == METER_SIZE:
             self._meter.resume(estimate.meter)
-            self._blown_kg, self._base_ml, self._grown_g = estimate.meter[-3:]
+            excess, self._base_ml, self._grown_g = estimate.meter[-3:]
+            self._instruments.excess_kg = excess
         fresh = 0.0 <= now - estimate.time <= RESUME_S
         if fresh:
             self._time, self._fresh = estimate.time, estimate.time - estimate.stale_s
-        else:
-            self._cov = self._prior()
-            for i in (X, A, P, V):  # relative, as an outage has no size
-                self._cov[i * N_STATES + i] += (0.2 * self._x[i]) ** 2
-            self._time = now
-        return fresh
+            return True
+        self._cov = self._prior()
+        substrate = self._organism.called["substrate"]
+        units = {v.name: v.unit for v in self._organism.species}
+        lost = [k for k, n in enumerate(self.layout.states[: self._v]) if units[n].endswith("/L")]
+        for i in (*(k for k in lost if self.layout.states[k] != substrate), self._v):
+            self._cov[i * self._n + i] += (0.2 * self._x[i]) ** 2  # an outage has no size
+        self._time = now
+        return False
 
     def update(
         self,
@@ -159,11 +191,9 @@ class Estimator:
 
         Args:
             now: s since 1970 UTC; not later than the last call's leaves everything as it is.
-            readings: newest samples by meaning: ``temperature``, ``ph``, ``do``, ``agitation``,
-                ``offgas_o2``, ``offgas_co2``, ``air_flow``, ``oxygen_flow``, ``weight``,
-                ``feed_weight``. What is missing or not GOOD is left out.
-            flows_ml_per_h: what the pumps were told since the last call: ``feed``, ``acid``,
-                ``base``, ``antifoam``, ``inducer``.
+            readings: newest samples by meaning, see ``readings.PLAUSIBLE``. What is missing or
+                not GOOD is left out.
+            flows_ml_per_h: what the pumps were told since the last call, see ``pumps``.
             induced: whether the product's expression is switched on.
         """
         seen = {name: good(name, readings) for name in PLAUSIBLE}
@@ -187,21 +217,18 @@ class Estimator:
         if first:
             self._fresh = now
         self._time = now
-        self._watch_oxygen(seen.get("do"), span)
-        feed = self._meter.update(seen.get("feed_weight"), flows.get("feed", 0.0), span / 3600.0)
-        call = self._filter
-        transfer = self._inputs(seen, flows, feed, induced)
+        hours = span / 3600.0
+        self._instruments.watch(seen.get("do"), span)
+        fed = self._meter.update(seen.get("feed_weight"), flows.get(self._main, 0.0), hours)
+        litres = {n: v / 1e3 for n, v in flows.items()} | {self._main: fed / 1e3}
+        self._told.pass_by(hours)
         steps = max(1, math.ceil(span / STEP_MAX_S))
-        line = self.settings.offgas_delay_s + self.settings.offgas_lag_s
-        put(call.arguments[3], (*self._p, MEMORY_H, line / 3600.0))
-        call.arguments[4][0] = span / steps / 3600.0
-        put(call.arguments[5], self._noise(induced))
+        self._fill(hours / steps, seen, litres, induced)
+        call = self._filter
         rejected: tuple[str, ...] = ()
         for i in range(steps):
-            for buffer, value in zip(call.arguments[6:9], (0.0, 1.0, 0.0), strict=True):
-                fill(buffer, value)
             if i == steps - 1:
-                self._measure(seen, transfer)
+                self._measure(seen)
             put(call.arguments[0], self._x)
             call.arguments[1][:] = self._cov
             if self._surprise > 1.0:
@@ -215,13 +242,15 @@ class Estimator:
             self._cov[:] = call.results[1]
         else:
             rejected = self._judge(now, span)
-        return self._report(now, span, flows, rejected)
+        return self._report(now, hours, litres, rejected)
 
     def copy(self) -> "Estimator":
         """Return another that believes the same and goes its own way from here."""
         other = copy(self)
         other._x, other._cov = list(self._x), self._cov[:]
         other._meter, other._rejections = self._meter.copy(), list(self._rejections)
+        other._instruments, other._told = self._instruments.copy(), self._told.copy()
+        other._innovations, other._probe = self._innovations.copy(), self._probe.copy()
         return other
 
     @property
@@ -229,11 +258,16 @@ class Estimator:
         """Time of the last update, s since 1970 UTC; NaN before the first."""
         return self._time
 
+    @property
+    def gas_step(self) -> GasStep | None:
+        """What the last step of stirrer, gas or DO setpoint told of the DO probe."""
+        return self._probe.step
+
     def assay(self, quantity: str, value: float, sd: float) -> tuple[float, float]:
         """Take in what a laboratory found in the broth as it is now, if it can be believed.
 
         Args:
-            quantity: a key of ``ASSAYED``.
+            quantity: a key of ``Watched.assays``.
             value: g/L.
             sd: standard deviation of the result, g/L.
 
@@ -241,154 +275,120 @@ class Estimator:
             What was expected, g/L, and by how many standard deviations the result is off; beyond
             ``ASSAY_GATE`` nothing has changed.
         """
-        i, n, cov = ASSAYED[quantity], N_STATES, self._cov
-        column = [cov[k * n + i] for k in range(n)]
-        spread = column[i] + sd * sd
-        expected, innovation = self._x[i], value - self._x[i]
+        of, n, cov = self.layout.assays[quantity], self._n, self._cov
+        column = [sum(cov[k * n + i] for i in of) for k in range(n)]
+        spread = sum(column[i] for i in of) + sd * sd
+        expected = sum(self._x[i] for i in of)
+        innovation = value - expected
         sigmas = abs(innovation) / math.sqrt(spread)
         if sigmas > ASSAY_GATE:
             return expected, sigmas
+        for k, shared in enumerate(column):
+            own = cov[k * n + k]
+            if own * spread > shared * shared and own > 0.0:
+                self._told.tell(k, shared * shared / (own * (own * spread - shared * shared)))
         for k, shared in enumerate(column):
             gain = shared / spread
             self._x[k] += gain * innovation
             for j in range(n):  # what Joseph's form becomes for one measurement
                 cov[k * n + j] -= gain * column[j]
-        for k in (X, S, A, P):
+        for k in range(self._v):
             self._x[k] = max(self._x[k], 0.0)
         return expected, sigmas
 
-    def _watch_oxygen(self, do: float | None, span: float) -> None:
-        """Filter the probe for its slope; the level is used as it is."""
-        if do is None:
-            self._do, self._rise = math.nan, 0.0
-            return
-        self._do_last = do
-        if math.isnan(self._do) or span <= 0:
-            self._do = do
-            return
-        before = self._do
-        self._do += (do - before) * span / (span + SLOPE_S)
-        per_percent = self._aeration.calibration_mmol_per_l / 100.0
-        self._rise = (self._do - before) / span * 3600.0 * per_percent
-
-    def _inputs(
+    def _fill(
         self,
+        hours: float,
         seen: Mapping[str, float | None],
-        flows: Mapping[str, float],
-        feed: float,
+        litres: Mapping[str, float],
         induced: bool,
-    ) -> float:
-        """Fill the model's inputs and return the nominal oxygen transfer, NaN if not known."""
-        a, x = self._aeration, self._x
-        temperature, acidity = seen.get("temperature") or 37.0, seen.get("ph") or 7.0
-        others = sum(v for name, v in flows.items() if name != "feed") / 1e3
-        activity = float(self._organism.activity(temperature, acidity, SCALARS))
-        air, pure = seen.get("air_flow"), seen.get("oxygen_flow") or 0.0
-        pure = pure if pure > CLOSED else 0.0  # 0.01 L/min of noise would be 0.4 % of oxygen
-        air = self._air = max(self._air if air is None else air, 0.1)
-        stirrer = seen.get("agitation")
-        stirrer = self._stirrer = self._stirrer if stirrer is None else stirrer
-        gas = air + pure
-        kla = float(a.kla_per_h(max(stirrer, 50.0), gas, x[V], temperature, SCALARS))
-        equilibrium = a.saturation_mmol_per_l(temperature, max(x[YO], 1.0) / 100.0)
-        dissolved = max(self._do_last, 0.0) / 100.0 * a.calibration_mmol_per_l
-        transfer = kla * (equilibrium - dissolved)
-        put(
-            self._filter.arguments[2],
-            (
-                *(feed / 1e3, self.settings.feed_substrate_g_per_l, others),
-                *(dissolved * 0.032, float(induced), min(max(activity, 0.1), 1.5)),
-                *(self._rise, transfer, kla, air, pure, a.gas_mol(x[V], temperature)),
-                a.co2_saturation_mmol_per_l(temperature),
-                1.0 + ph.K_CO2 / ph.hydrogen(acidity, SCALARS),
-            ),
-        )
-        known = seen.get("do") is not None and seen.get("agitation") and seen.get("air_flow")
-        return transfer if known else math.nan
-
-    def _noise(self, induced: bool) -> list[float]:
-        """Return the variance that each state gains an hour."""
-        q, x = list(self._wander), self._x
-        q[X] = (0.01 * x[X]) ** 2
-        q[P] = (0.01 * x[P]) ** 2 if induced else 0.0
-        return q
-
-    def _wandering(self) -> list[float]:
-        """Return what of it is always the same."""
-        q = [0.0] * N_STATES
-        q[S], q[A], q[V] = 0.02**2, 0.03**2, 0.003**2
-        q[YO], q[YC], q[DIC] = 0.05**2, 0.05**2, 0.1**2
-        q[SO] = q[SC] = 0.02**2
-        q[BO] = self.settings.offgas_offset_percent**2 / 24.0
-        q[BC] = 0.25 * q[BO]
-        s = self.settings
-        for i, sd, hours in (
-            (LQ, s.qomax_sd, MEMORY_H),
-            (LY, s.yem_sd, MEMORY_H),
-            (LP, s.qpm_sd, MEMORY_H),
-            (LS, s.qsmax_sd, MEMORY_H),
-            (LK, s.kla_sd, MEMORY_H),
-        ):
-            q[i] = 2.0 * sd * sd / hours  # what keeps its spread at ``sd`` while unexcited
-        return q
-
-    def _measure(self, seen: Mapping[str, float | None], transfer: float) -> None:
-        """Fill measurements, variances and gates of those that are there."""
-        s = self.settings
-        z, r, gate = self._filter.arguments[6:9]
-        taken, given = 20.95 - self._x[SO], self._x[SC]
-        moving = (abs(self._x[YO] - self._x[SO]), abs(self._x[YC] - self._x[SC]))
-        for i, name, size in ((O2, "offgas_o2", taken), (CO2, "offgas_co2", given)):
-            value = seen.get(name)
-            if value is not None and seen.get("air_flow") is not None:
-                z[i] = value
-                # white noise is the least of it: an offset and a wrong delay do not average out
-                r[i] = 9.0 * s.offgas_noise_percent**2 + (0.08 * size) ** 2 + moving[i] ** 2
-                gate[i] = CHI2_99
-        if math.isfinite(transfer):
-            self._measure_transfer(transfer, z, r, gate)
-        weight = seen.get("weight")
-        if weight is not None:
-            heavier = (s.feed_kg_per_l - DENSITY) * self._meter.fed_l
-            z[VOLUME] = (weight + self._blown_kg - heavier) / DENSITY
-            r[VOLUME] = (s.weight_noise_kg / DENSITY) ** 2 + 0.01**2
-            gate[VOLUME] = CHI2_99
-        for i, count in enumerate(self._rejections):
-            if count >= REJECTED_MAX and gate[i] > 0:
-                gate[i] *= 1.0 + (count - REJECTED_MAX + 1) * 0.5  # opens until it agrees again
-
-    def _measure_transfer(
-        self, transfer: float, z: "array[float]", r: "array[float]", gate: "array[float]"
     ) -> None:
-        """Measure oxygen uptake less transfer, which is nothing."""
-        kla = self._filter.arguments[2][8]
-        probe = self.settings.do_noise_percent / 100.0 * self._aeration.calibration_mmol_per_l
-        z[DEFICIT] = 0.0
-        r[DEFICIT] = (
-            (2.0 * probe * kla) ** 2 + (0.15 * transfer) ** 2 + (0.5 * self._rise) ** 2 + 0.5**2
-        )
-        gate[DEFICIT] = CHI2_99
+        """Write everything into the filter that all steps to now have in common."""
+        call, x = self._filter, self._x
+        volume, y_o2 = x[self._v], x[self._at["yO2"]]
+        put(call.arguments[2], self._instruments.inputs(seen, litres, induced, volume, y_o2))
+        put(call.arguments[3], self._parameters())
+        call.arguments[4][0] = hours
+        free, q = [1.0] * self._n, list(self._noise)
+        for k, tracked in enumerate(self._watched.tracked):
+            q[k] += (tracked.walk * x[k]) ** 2
+        for i in self._frozen():
+            free[i] = q[i] = 0.0
+        put(call.arguments[5], q)
+        put(call.arguments[9], free)
+        zeros = [0.0] * len(self._outputs)
+        put(call.arguments[6], zeros)
+        put(call.arguments[7], [1.0] * len(zeros))
+        put(call.arguments[8], zeros)
+
+    def _frozen(self) -> list[int]:
+        """Return the states of the strain's factors that nothing shows; kLa's changes by itself."""
+        last = self._first + len(self._sds) - 1
+        return [i for i in range(self._first, last) if self._told.frozen[i]]
+
+    def _parameters(self) -> list[float]:
+        frozen = set(self._frozen())
+        back = [
+            0.0 if self._first + k in frozen else 1.0 / hours for k, hours in enumerate(self._hours)
+        ]
+        line = (self.settings.offgas_delay_s + self.settings.offgas_lag_s) / 3600.0
+        return [*self._strain, *back, line]
+
+    def _noises(self) -> list[float]:
+        """Return the variance that each state gains an hour, but for what goes with its value."""
+        q, s, at = [0.0] * self._n, self.settings, self._at
+        for k, tracked in enumerate(self._watched.tracked):
+            q[k] = tracked.noise**2
+        q[self._v] = (6e-4 * s.room_l) ** 2
+        for name in ("yO2", "yCO2"):
+            q[at[name]] = 0.05**2
+        q[at["DIC"]] = 0.1**2
+        q[at["sO2"]] = q[at["sCO2"]] = 0.02**2
+        q[at["bO2"]] = s.offgas_offset_percent**2 / 24.0
+        q[at["bCO2"]] = s.offgas_co2_offset_percent**2 / 24.0
+        for k, (sd, hours) in enumerate(zip(self._sds, self._hours, strict=True)):
+            q[self._first + k] = 2.0 * sd * sd / hours  # what keeps its spread at ``sd``
+        return q
+
+    def _measure(self, seen: Mapping[str, float | None]) -> None:
+        """Fill measurements, variances and gates of those that are there."""
+        x, at = self._x, self._at
+        gas = [x[at[name]] for name in ("yO2", "yCO2", "sO2", "sCO2")]
+        measured = self._instruments.measured(seen, gas)
+        for i, count in enumerate(self._rejections):
+            if count >= REJECTED_MAX:
+                # opens until it agrees again
+                measured.gate[i] *= 1.0 + (count - REJECTED_MAX + 1) * 0.5
+        for buffer, values in zip(self._filter.arguments[6:9], measured, strict=True):
+            put(buffer, values)
 
     def _widen(self, share: float) -> None:
         """Trust the model less: the readings keep disagreeing by more than they may."""
+        n = self._n
         cov, prior = self._filter.arguments[1], self._prior()
-        prior[A * N_STATES + A] = 0.2**2
-        by = [1.0] * N_STATES
-        for i in range(N_STATES):
-            k = i * N_STATES + i
+        for k, tracked in enumerate(self._watched.tracked):
+            prior[k * n + k] = max(prior[k * n + k], tracked.widest**2)
+        by = [1.0] * n
+        for i in range(n):
+            k = i * n + i
             if cov[k] < prior[k]:
                 by[i] = min(math.sqrt(1.0 + share), math.sqrt(prior[k] / max(cov[k], 1e-30)))
+        for i in self._frozen():
+            by[i] = 1.0
         for k in range(len(cov)):
-            cov[k] *= by[k // N_STATES] * by[k % N_STATES]
+            cov[k] *= by[k // n] * by[k % n]
 
     def _judge(self, now: float, span: float) -> tuple[str, ...]:
-        """Count what the gate refused and say why."""
-        innovation, spread = self._filter.results[2:4]
+        """Count what the gate refused and say why; remember what was told."""
+        innovation, spread, told = self._filter.results[2:5]
         gate = self._filter.arguments[8]
+        for i, information in enumerate(told):
+            self._told.tell(i, information)
         rejected: list[str] = []
-        for i, output in enumerate(SoftSensor.outputs):
+        for i, output in enumerate(self._outputs):
             if gate[i] <= 0:
                 continue
+            self._innovations.take(i, innovation[i], spread[i], span)
             if i in (O2, DEFICIT):
                 size = min(innovation[i] * innovation[i] / spread[i], 25.0)
                 self._surprise += (size - self._surprise) * min(span / SURPRISE_S, 1.0)
@@ -406,21 +406,21 @@ class Estimator:
         return tuple(rejected)
 
     def _report(
-        self,
-        now: float,
-        span: float,
-        flows: Mapping[str, float],
-        rejected: tuple[str, ...],
+        self, now: float, hours: float, litres: Mapping[str, float], rejected: tuple[str, ...]
     ) -> Estimate:
-        x = self._x
-        u = self._filter.arguments[2]
-        factors = [math.exp(x[i]) for i in (LQ, LY, LP, LS)]
-        model = self._aeration.model
-        mu, our, cer = model.output(0.0, x[:6], u[:6], [*self._p, *factors], SCALARS)
-        hours = span / 3600.0
-        self._grown_g += max(mu, 0.0) * x[X] * x[V] * hours
-        self._base_ml += flows.get("base", 0.0) * hours
-        self._blown_kg += (cer * M_CO2 - our * M_O2) * x[V] * hours * 1e-6
+        x, of = self._x, self.layout
+        mu, our, cer = self.model.report(x, self._filter.arguments[2], self._parameters(), SCALARS)
+        volume = x[self._v]
+        self._grown_g += max(mu, 0.0) * x[0] * volume * hours
+        self._base_ml += 1e3 * litres.get("base", 0.0) * hours
+        gained = (our * M_O2 - cer * M_CO2) * volume * 1e-6
+        self._instruments.weigh(litres, gained, volume, hours)
+        k = self._first + len(self._sds) - 1
+        look = self._instruments.look(our, x[self._at["yO2"]])
+        if self._fresh == now:
+            sd = math.sqrt(max(self._cov[k * self._n + k], 0.0))
+            self._probe.look(now, hours, x[k], sd, look)
+        sums = (self._instruments.excess_kg, self._base_ml, self._grown_g)
         self._estimate = Estimate(
             time=now,
             mean=tuple(x),
@@ -432,7 +432,14 @@ class Estimator:
             feed_factor=self._meter.factor,
             base_ml_per_g=(self._base_ml + 40.0) / (self._grown_g + 20.0),  # 2 until seen
             rejected=rejected,
-            meter=(*self._meter.as_tuple(), self._blown_kg, self._base_ml, self._grown_g),
+            meter=(*self._meter.as_tuple(), *sums),
+            organism=self.settings.organism,
+            seen=tuple(max(self._told.shown(i) for i in of.places[n]) for n in of.names),
+            frozen=tuple(of.states[i].removeprefix("log_") for i in self._frozen()),
+            suspects=self._innovations.suspects,
+            do_percent=self._instruments.do_percent,
+            do_offset_percent=self._probe.offset,
+            do_force_percent=look.force,
         )
         return self._estimate
 
@@ -440,9 +447,10 @@ class Estimator:
 _filters: dict[str, Compiled] = {}
 
 
-def _compiled_filter(organism: EColi) -> Compiled:
+def _compiled_filter(model: SoftSensor, method: str) -> Compiled:
     """Return the filter's machine code, made once a process; its buffers hold nothing between."""
-    if organism.name not in _filters:
-        function = sigma_step(SoftSensor(organism), name=f"fl_{organism.name}_filter")
-        _filters[organism.name] = compiled([function])[function.name()]
-    return _filters[organism.name]
+    step = {"ukf": sigma_step, "ekf": slope_step}[method]
+    name = "_".join(("fl", model.name, method, *model.probes))
+    if name not in _filters:
+        _filters[name] = compiled([step(model, name=name)])[name]
+    return _filters[name]

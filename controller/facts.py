@@ -5,23 +5,11 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Protocol
 
+from controller.estimate import reported
 from controller.loop_settings import LoopSettings
 from controller.plant import Plant
 from controller.units import ML_PER_H
 from drivers.point import Tag
-
-# What the estimator always knows (its states and factors), and so a recipe may wait for.
-ESTIMATES = frozenset(
-    {
-        "biomass_g_per_l",
-        "substrate_g_per_l",
-        "acetate_g_per_l",
-        "product_g_per_l",
-        "volume_l",
-        "qomax_factor",
-        "kla_factor",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +115,7 @@ def facts_of(name: str, plant: Plant, loops: Mapping[str, ModedLoop]) -> PlantFa
     return replace(
         facts,
         organism=model.organism,
-        estimates=ESTIMATES,
+        estimates=frozenset(reported(model.organism)),
         biomass_g_per_l=model.biomass_g_per_l + facts.yield_g_per_g * model.substrate_g_per_l,
         volume_l=model.volume_l,
         feed_substrate_g_per_l=model.feed_substrate_g_per_l,

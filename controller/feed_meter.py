@@ -6,7 +6,7 @@ from copy import copy
 
 FACTOR_SD = 0.05  # pumps are calibrated to 1-5 %
 FACTOR_PACE = 0.01  # per square root of an hour: tubing wears
-CREEP_KG = 5e-4  # per square root of an hour: hoses and drops
+CREEP = 0.25  # of its noise per square root of an hour: hoses and drops
 CHI2_999 = 10.8
 REFUSED_MAX = 6  # readings in a row, after which the bottle has been changed or touched
 
@@ -42,7 +42,7 @@ class FeedMeter:
         mm, mf, ff = self._p
         ff = min(ff + FACTOR_PACE**2 * hours, FACTOR_SD**2) if told > 0 else ff
         mm, mf = mm - 2.0 * told * mf + told * told * ff, mf - told * ff
-        mm += CREEP_KG**2 * hours
+        mm += (CREEP * self._noise) ** 2 * hours
         self._mass -= told * self.factor
         self._p = [mm, mf, ff]
         if weight is not None:

@@ -15,17 +15,17 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from controller.estimator import ASSAY_GATE, ASSAYED, Estimate, Estimator
+from controller.estimator import ASSAY_GATE, Estimate, Estimator
 from controller.laboratory import Result
 from controller.readings import PLAUSIBLE, flow, good
+from controller.settings import AnalyteSettings
 from drivers.point import Sample
 
 MEMORY_S = 30 * 3600.0
 SNAPSHOT_S = 600.0
+DRY = "dry_weight"
 LOT = 60  # rows that are gone through at each update: 5 ms
-PUMPS: Final[tuple[str, ...]] = ("feed", "acid", "base", "antifoam", "inducer")
 
 
 @dataclass(slots=True)
@@ -34,11 +34,15 @@ class Assay:
 
     Attributes:
         result: what was entered.
+        quantity: what it says something of.
+        value: g/L of that.
         sd: its standard deviation.
         taken: whether it was believed when it was last come by; ``None`` before.
     """
 
     result: Result
+    quantity: str
+    value: float
     sd: float
     taken: bool | None = None
 
@@ -72,7 +76,7 @@ class Hindsight:
     ) -> Estimate:
         """Update the soft sensor, see ``Estimator.update``, and go on with a replay."""
         seen = [good(name, readings) for name in PLAUSIBLE]
-        flows = [flow(flows_ml_per_h.get(name, 0.0)) for name in PUMPS]
+        flows = [flow(flows_ml_per_h.get(name, 0.0)) for name in self._estimator.pumps]
         row = array("d", [math.nan if v is None else v for v in seen])
         row.extend((*flows, float(induced)))
         if self._behind is None:
@@ -82,19 +86,21 @@ class Hindsight:
         self._forget(now - MEMORY_S)
         return self._replay(now) or estimate
 
-    def take(self, result: Result, cv: float) -> str:
+    def take(self, result: Result, analyte: AnalyteSettings) -> str:
         """Take a result in; return why that cannot be, or nothing.
 
         Args:
             result: of the laboratory.
-            cv: standard deviation of such results, as a share.
+            analyte: what the plant file says of such results.
         """
-        if result.analyte not in ASSAYED:
+        quantity = result.analyte if analyte.g_per_l is None else DRY
+        if quantity not in self._estimator.layout.assays:
             return f"{result.analyte} is recorded; the soft sensor has no use for it"
         if not self._times or result.t_sampled < self._times[0]:
             return "the sample is older than what the soft sensor remembers; it is only recorded"
-        sd = 0.5 * result.value if result.below_limit else cv * result.value + 0.01
-        insort(self._assays, Assay(result, sd), key=_sampled)
+        value = (0.5 if result.below_limit else 1.0) * result.value * (analyte.g_per_l or 1.0)
+        sd = value if result.below_limit else analyte.cv * value + 0.01
+        insort(self._assays, Assay(result, quantity, value, sd), key=_sampled)
         self._go_back(result.t_sampled)
         return ""
 
@@ -138,13 +144,12 @@ class Hindsight:
             if estimator.time <= assay.result.t_sampled < now:
                 self._believe(estimator, assay)
         seen = {n: None if v != v else v for n, v in zip(PLAUSIBLE, row, strict=False)}
-        flows: dict[str, float] = dict(zip(PUMPS, row[len(PLAUSIBLE) : -1], strict=True))
+        flows: dict[str, float] = dict(zip(estimator.pumps, row[len(PLAUSIBLE) : -1], strict=True))
         return estimator.advance(now, seen, flows, bool(row[-1]))
 
     def _believe(self, estimator: Estimator, assay: Assay) -> None:
         r = assay.result
-        value = 0.5 * r.value if r.below_limit else r.value
-        expected, sigmas = estimator.assay(r.analyte, value, assay.sd)
+        expected, sigmas = estimator.assay(assay.quantity, assay.value, assay.sd)
         taken = sigmas <= ASSAY_GATE
         if taken is assay.taken:
             return
@@ -152,7 +157,7 @@ class Hindsight:
         at = datetime.fromtimestamp(r.t_sampled).astimezone().strftime("%H:%M")
         less = "< " if r.below_limit else ""
         what = f"{r.analyte} {less}{r.value:g} {r.unit} of {at} (result {r.number})"
-        why = f"{expected:.3g} {r.unit} were expected, {sigmas:.1f} standard deviations away"
+        why = f"{expected:.3g} g/L were expected, {sigmas:.1f} standard deviations away"
         self._news.append(f"{what} is {'taken in' if taken else 'not believed'}: {why}")
 
     def _go_back(self, time: float) -> None:

@@ -2,22 +2,29 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from drivers.point import Quality, Sample
 
-PLAUSIBLE = {  # of a reading, in its unit; outside it is no reading
+PLAUSIBLE: Final = {  # of a reading, in its unit; outside it is no reading
     "temperature": (5.0, 60.0),
     "ph": (3.0, 11.0),
     "do": (-5.0, 300.0),
     "agitation": (0.0, 5000.0),
     "offgas_o2": (0.0, 100.0),
     "offgas_co2": (-1.0, 100.0),
-    "air_flow": (-0.5, 1e3),
-    "oxygen_flow": (-0.5, 1e3),
-    "weight": (-1.0, 1e4),
-    "feed_weight": (-1.0, 1e4),
+    "air_flow": (-1e3, 1e6),  # L/min
+    "oxygen_flow": (-1e3, 1e6),
+    "weight": (-500.0, 1e6),  # kg
+    "feed_weight": (-500.0, 1e6),
+    "pressure": (0.5, 10.0),  # bar
+    "capacitance": (-5.0, 500.0),  # g/L
+    "turbidity": (-5.0, 500.0),
+    "ethanol": (-5.0, 200.0),
 }
-FLOW_MAX = 1e5  # mL/h
+# how many of the first unit of a meaning (see consistency.MEANINGS) one of another is
+PER: Final = {"m3/h": 1000.0 / 60.0, "t": 1000.0, "mbar": 1e-3, "kPa": 1e-2}
+FLOW_MAX: Final = 1e9  # mL/h
 
 
 def good(name: str, readings: Mapping[str, Sample]) -> float | None:
@@ -26,7 +33,8 @@ def good(name: str, readings: Mapping[str, Sample]) -> float | None:
     if sample is None or sample.quality is Quality.BAD:
         return None
     low, high = PLAUSIBLE[name]
-    return sample.value if low <= sample.value <= high else None  # NaN is in no range
+    value = sample.value * PER.get(sample.tag.unit, 1.0)
+    return value if low <= value <= high else None  # NaN is in no range
 
 
 def flow(value: float) -> float:

@@ -2,21 +2,23 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
-from controller.estimator import Estimate, Estimator, EstimatorSettings
+from controller.estimate import Believed, Estimate, reported
+from controller.estimator import Estimator
+from controller.estimator_settings import EstimatorSettings
 from controller.feedback import UNKNOWN, Culture
 from controller.hindsight import Hindsight
 from controller.laboratory import Entry, Laboratory, Result
 from controller.settings import ModelSettings, ReactorSettings
-from controller.tags import ESTIMATES
 from controller.units import ML_PER_H
 from drivers.point import Sample, Tag
 from historian.events import Event, Kind
 
 STALE_S = 600.0  # without a reading of oxygen, after which the estimate corrects no feed
 UNSURE = 0.4  # standard deviation of the biomass, as a share, from which on it corrects none
-LEFT_ACETATE, LEFT_SUBSTRATE = 0.05, 0.15  # g/L: more is left of the batch, not of the feed
+LEFT_BY_PRODUCT, LEFT_SUBSTRATE = 0.05, 0.15  # g/L: more is left of the batch, not of the feed
 
 
 class Sensing:
@@ -30,8 +32,8 @@ class Sensing:
 
     Attributes:
         estimate: the latest; ``None`` before the first of a batch, or without a model.
-        values: its means by key of ``ESTIMATES``.
-        intervals: mean and standard deviation likewise.
+        values: its means by name of ``estimate.reported``.
+        intervals: everything about them likewise; another object after each update.
         fed_ml: what the main feed gave since inoculation.
         laboratory: the results that were entered.
     """
@@ -45,14 +47,15 @@ class Sensing:
     ) -> None:
         self._name, self._settings, self._tell = name, settings, tell
         self._period = settings.model.estimator_period_s if settings.model else math.inf
-        self._sensor = _sensor(settings.model)
+        self._sensor = _sensor(settings)
         self._at = -math.inf  # when it was updated last
         self._ml_per_h = {n: ML_PER_H[t.unit] for n, t in actuators.items() if t.unit in ML_PER_H}
         self._pumped_ml = dict.fromkeys(self._ml_per_h, 0.0)  # since then
         self._pumped_s = 0.0
         self.estimate: Estimate | None = None
         self.values: dict[str, float] = {}
-        self.intervals: dict[str, tuple[float, float]] = {}
+        self.intervals: dict[str, Believed] = {}
+        self._names = estimated(settings)
         self.fed_ml = 0.0
         lab = settings.laboratory
         self.laboratory = Laboratory(name, {} if lab is None else lab.analyte)
@@ -64,7 +67,7 @@ class Sensing:
 
     def inoculated(self) -> None:
         """Begin to estimate and to count: the organism is in the vessel."""
-        self._sensor, self._at, self.fed_ml = _sensor(self._settings.model), -math.inf, 0.0
+        self._sensor, self._at, self.fed_ml = _sensor(self._settings), -math.inf, 0.0
         self._pumped_ml, self._pumped_s = dict.fromkeys(self._ml_per_h, 0.0), 0.0
 
     def count(self, dt: float, held: Mapping[str, float]) -> None:
@@ -114,8 +117,7 @@ class Sensing:
         if self._sensor is None or not growing:
             return result
         self._sensor.drop(result.corrects)
-        cv = self.laboratory.analytes[result.analyte].cv
-        if why := self._sensor.take(result, cv):
+        if why := self._sensor.take(result, self.laboratory.analytes[result.analyte]):
             self._note(now, f"{result.analyte}, result {result.number}: {why}")
         return result
 
@@ -124,11 +126,12 @@ class Sensing:
         estimate = self.estimate
         if estimate is None or estimate.stale_s > STALE_S:
             return UNKNOWN
-        biomass, spread = self.intervals["biomass_g_per_l"]
+        biomass, spread, *_ = self.intervals["biomass_g_per_l"]
         if not biomass > 0.0 or spread > UNSURE * biomass:
             return UNKNOWN
         e = self.values
-        leftover = e["acetate_g_per_l"] > LEFT_ACETATE or e["substrate_g_per_l"] > LEFT_SUBSTRATE
+        left = max(e.get("acetate_g_per_l", 0.0), e.get("ethanol_g_per_l", 0.0))
+        leftover = left > LEFT_BY_PRODUCT or e["substrate_g_per_l"] > LEFT_SUBSTRATE
         return Culture(biomass * e["volume_l"], estimate.mu_per_h, leftover)
 
     def report(self) -> dict[str, float]:
@@ -163,7 +166,7 @@ class Sensing:
         Raises:
             KeyError, TypeError, ValueError: it is damaged; nothing has changed.
         """
-        sensor = _sensor(self._settings.model)
+        sensor = _sensor(self._settings)
         if state["estimate"] is None:
             sensor = None
         elif sensor is not None:
@@ -181,23 +184,31 @@ class Sensing:
 
     def _take(self, estimate: Estimate) -> None:
         self.estimate = estimate
-        self.intervals = {k: (estimate.value(k), estimate.sd(k)) for k in ESTIMATES}
-        self.values = {k: value for k, (value, _) in self.intervals.items()}
+        self.intervals = {name: estimate.believed(name) for name in self._names}
+        self.values = {name: about.value for name, about in self.intervals.items()}
 
     def _note(self, now: float, text: str) -> None:
         self._tell(Event(now, "estimator", Kind.NOTE, self._name, text))
 
 
-def _sensor(model: ModelSettings | None) -> Hindsight | None:
+def estimated(reactor: ReactorSettings) -> dict[str, tuple[str, str]]:
+    """Return suffix and unit of what is estimated, by name; none without a model."""
+    return {} if reactor.model is None else reported(reactor.model.organism)
+
+
+def estimator_settings(
+    model: ModelSettings, calibration_bar: float, **changes: Any
+) -> EstimatorSettings:
+    """Return what a plant file says of the soft sensor, and what is changed of it."""
+    own = {f.name for f in fields(EstimatorSettings)} & set(ModelSettings.model_fields)
+    given: dict[str, Any] = {name: getattr(model, name) for name in own}
+    given |= {"calibration_bar": calibration_bar, **changes}
+    return EstimatorSettings(**given)
+
+
+def _sensor(reactor: ReactorSettings) -> Hindsight | None:
     """Return a soft sensor that has seen nothing, if the plant file has a model."""
-    if model is None:
+    if reactor.model is None:
         return None
-    settings = EstimatorSettings(
-        organism=model.organism,
-        vessel=model.vessel,
-        volume_l=model.volume_l,
-        biomass_g_per_l=model.biomass_g_per_l,
-        substrate_g_per_l=model.substrate_g_per_l,
-        feed_substrate_g_per_l=model.feed_substrate_g_per_l,
-    )
-    return Hindsight(Estimator(settings))
+    settings = estimator_settings(reactor.model, reactor.do_calibration_bar)
+    return Hindsight(Estimator(settings, tuple(reactor.measured)))

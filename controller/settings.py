@@ -10,7 +10,6 @@ from controller.alarm_settings import AlarmSettings, PriorityName
 from controller.config import ConfigError, Settings
 from controller.device_settings import DeviceSettings
 from controller.loop_settings import LoopSettings
-from controller.promotion_settings import GuardrailSettings, PromotionSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
@@ -80,13 +79,26 @@ class DoseSettings(Settings):
 class ModelSettings(Settings):
     """What the estimator believes at inoculation."""
 
-    organism: Literal["ecoli"]
-    vessel: Literal["5l"]
+    organism: Literal["ecoli", "yeast", "penicillin"]
+    vessel: Literal["5l", "300l", "100m3"]
+    method: Literal["ukf", "ekf"] = Field("ukf", description="filter by points, or by slopes")
     volume_l: Positive
     biomass_g_per_l: Positive
     substrate_g_per_l: float = Field(ge=0)
     feed_substrate_g_per_l: Positive
     estimator_period_s: Positive = 10.0
+    kla_sd: float = Field(0.2, gt=0, lt=1, description="of kLa from batch to batch, as a share")
+    offgas_delay_s: float = Field(45.0, ge=0, description="from the vessel to the analyser")
+    offgas_lag_s: float = Field(10.0, ge=0, description="of the analyser")
+    offgas_every_s: float = Field(0.0, ge=0, description="between its visits; 0: it stays")
+    offgas_noise_percent: float = Field(0.015, gt=0, description="% absolute")
+    offgas_offset_percent: float = Field(0.03, gt=0, description="% absolute; it wanders so a day")
+    offgas_co2_offset_percent: float = Field(0.015, gt=0, description="likewise, of CO2")
+    do_noise_percent: float = Field(1.0, gt=0, description="% of air saturation")
+    probe_cv: float = Field(0.12, gt=0, lt=1, description="of biomass and ethanol probes")
+    probe_noise: float = Field(0.2, gt=0, description="likewise beside that, g/L")
+    weight_noise: float = Field(1e-3, gt=0, lt=0.1, description="of what the vessel holds")
+    feed_weight_noise: float = Field(4e-4, gt=0, lt=0.1, description="likewise, of the feed's")
 
 
 class OptimiserSettings(Settings):
@@ -99,14 +111,6 @@ class OptimiserSettings(Settings):
     do_max: float = Field(45.0, ge=0, le=100, description="% of air saturation")
     feed_loop: Name = "feed"
     do_loop: Name = "do"
-    advice_every_s: Positive = 1800.0
-    advice_hold_h: float = Field(2.0, gt=0, le=24, description="h an accepted suggestion leads")
-    promotion: PromotionSettings = Field(
-        default_factory=lambda: PromotionSettings.model_validate({})
-    )
-    guardrail: GuardrailSettings = Field(
-        default_factory=lambda: GuardrailSettings.model_validate({})
-    )
 
 
 class AnalyteSettings(Settings):
@@ -117,6 +121,7 @@ class AnalyteSettings(Settings):
     high: float = Field(description="what is above is refused: a factor of ten is soon typed")
     max_age_h: Positive = 168.0
     cv: float = Field(0.05, gt=0, lt=1, description="standard deviation of a result, as a share")
+    g_per_l: float | None = Field(None, gt=0, description="dry weight of one: an optical density")
 
     @model_validator(mode="after")
     def _check(self) -> "AnalyteSettings":
@@ -218,18 +223,6 @@ class InfluxSettings(Settings):
         return self
 
 
-class StoreSettings(Settings):
-    """How long the local store keeps what; minutes, hours, events and the audit trail: for good."""
-
-    seal_after_h: float | None = Field(
-        None, ge=0, description="h after its end a batch goes to Parquet; never if not given"
-    )
-    keep_days: float | None = Field(None, gt=0, description="days; older rows are dropped")
-    keep_gb: float | None = Field(
-        None, gt=0, description="GB of store and sealed batches; above it the oldest are dropped"
-    )
-
-
 class PlantSettings(Settings):
     """The whole plant file but for ``[simulation]``, which the controller never reads."""
 
@@ -241,7 +234,6 @@ class PlantSettings(Settings):
     )
     console: ConsoleSettings = Field(default_factory=lambda: ConsoleSettings.model_validate({}))
     influx: InfluxSettings = Field(default_factory=lambda: InfluxSettings.model_validate({}))
-    store: StoreSettings = Field(default_factory=lambda: StoreSettings.model_validate({}))
     device: dict[Name, DeviceSettings] = Field(min_length=1)
     reactor: dict[Name, ReactorSettings] = Field(min_length=1)
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from controller.estimate import Believed
 from controller.interlock import Status
 from controller.loops import Loop, PidLoop
 from controller.reactor import Reactor
 from controller.said import in_chinese
-from controller.tags import ESTIMATES
+from controller.sensing import estimated
 from drivers.point import Quality, Sample
 
 RESULTS = 50  # of the laboratory, the latest
@@ -129,9 +130,10 @@ def _tag(sample: Sample, now: float) -> dict[str, Any]:
 
 
 def _estimate(reactor: Reactor) -> dict[str, Any]:
-    unknown = (None, None)
-    pairs = {key: reactor.sensing.intervals.get(key, unknown) for key in ESTIMATES}
-    return {key: {"value": value, "sd": sd} for key, (value, sd) in pairs.items()}
+    names = estimated(reactor.settings)
+    unknown = dict.fromkeys(Believed._fields)
+    known = {name: about._asdict() for name, about in reactor.sensing.intervals.items()}
+    return {name: known.get(name, unknown) for name in names}
 
 
 def _optimiser(reactor: Reactor, now: float) -> Mapping[str, Any]:

@@ -3,19 +3,13 @@
 import math
 from collections.abc import Collection, Mapping
 
+from controller.estimate import Believed
 from controller.loops import Loop, Mode, PidLoop
 from drivers.point import BAD, GOOD, Sample, Tag, quick
 
-ESTIMATES = {  # key of the estimate: (tag suffix, unit)
-    "biomass_g_per_l": ("biomass", "g/L"),
-    "substrate_g_per_l": ("substrate", "g/L"),
-    "acetate_g_per_l": ("acetate", "g/L"),
-    "product_g_per_l": ("product", "g/L"),
-    "volume_l": ("volume", "L"),
-    "qomax_factor": ("qomax_factor", "1"),
-    "kla_factor": ("kla_factor", "1"),
-}
+PARTS = ("", ".sd", ".low", ".high", ".shown")  # of ``estimate.Believed``
 _WIDE = 1e6
+_UNKNOWN = Believed(math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 class Derived:
@@ -24,7 +18,7 @@ class Derived:
     Args:
         reactor: ``R1``.
         loops: its loops by name.
-        estimates: whether it has an estimator.
+        estimates: suffix and unit of what is estimated, by its name; none without an estimator.
         judged: names of those that an alarm looks at: of estimates only.
     """
 
@@ -32,7 +26,7 @@ class Derived:
         self,
         reactor: str,
         loops: Mapping[str, Loop],
-        estimates: bool,
+        estimates: Mapping[str, tuple[str, str]],
         judged: Collection[str] = (),
     ) -> None:
         self._loops: list[tuple[Loop, Tag, Tag, Tag]] = []
@@ -55,16 +49,17 @@ class Derived:
         self._missed = Tag(f"{reactor}.scan.missed", "1", 0, _WIDE)
         self.late_s = 0.0  # how long after its moment this scan began
         self.missed = 0  # scans left out since the controller started
-        self._estimates: list[tuple[str, Tag, Tag]] = []
-        for key, (suffix, unit) in ESTIMATES.items() if estimates else ():
+        self._estimates: list[tuple[str, list[Tag]]] = []
+        for key, (suffix, unit) in estimates.items():
             name = f"{reactor}.est.{suffix}"
-            self._estimates.append(
-                (key, Tag(name, unit, 0, _WIDE), Tag(f"{name}.sd", unit, 0, _WIDE))
-            )
+            units = [unit] * (len(PARTS) - 1) + ["1"]
+            parts = zip(PARTS, units, strict=True)
+            self._estimates.append((key, [Tag(name + p, u, -_WIDE, _WIDE) for p, u in parts]))
+        self._stored: object = None  # the estimate that was made samples of last
         self._judged = [
             (tag, key, k)
-            for key, *both in self._estimates
-            for k, tag in enumerate(both)
+            for key, parts in self._estimates
+            for k, tag in enumerate(parts)
             if tag.name in judged
         ]
 
@@ -79,7 +74,7 @@ class Derived:
             self._simulated,
             self._lateness,
             self._missed,
-            *(t for row in self._estimates for t in row[1:]),
+            *(t for _, parts in self._estimates for t in parts),
         ]
 
     def samples(
@@ -87,7 +82,7 @@ class Derived:
         now: float,
         age_h: float,
         phase: int,
-        estimate: Mapping[str, tuple[float, float]],
+        estimate: Mapping[str, Believed],
     ) -> list[Sample]:
         """Return this scan's samples.
 
@@ -95,7 +90,8 @@ class Derived:
             now: s.
             age_h: batch age; NaN where there is no batch.
             phase: index of the recipe's phase; -1 where there is none.
-            estimate: value and standard deviation by key; empty where there is none.
+            estimate: what is believed by key; empty where there is nothing. What is the same
+                object as in the last call has been made samples of: it comes once.
         """
         good, bad = GOOD, BAD
         out: list[Sample] = []
@@ -114,17 +110,16 @@ class Derived:
             Sample(self._age, now, age_h, quality),
             Sample(self._phase, now, float(phase) if running else math.nan, quality),
         )
-        unknown = (math.nan, math.nan)
-        for key, tag, sd in self._estimates:
-            value, spread = estimate.get(key, unknown)
+        if estimate is self._stored:
+            return out
+        self._stored = estimate
+        for key, parts in self._estimates:
             quality = good if key in estimate else bad
-            out += (
-                quick(Sample, (tag, now, value, quality)),
-                quick(Sample, (sd, now, spread, quality)),
-            )
+            values = estimate.get(key, _UNKNOWN)
+            out += [quick(Sample, (t, now, v, quality)) for t, v in zip(parts, values, strict=True)]
         return out
 
-    def judged(self, now: float, estimate: Mapping[str, tuple[float, float]]) -> dict[str, Sample]:
+    def judged(self, now: float, estimate: Mapping[str, Believed]) -> dict[str, Sample]:
         """Return those of ``samples`` that an alarm looks at, by name."""
         found: dict[str, Sample] = {}
         for tag, key, k in self._judged:

@@ -24,7 +24,6 @@ class Optimiser(StrEnum):
 
     OFF = "off"
     SHADOW = "shadow"
-    ADVISORY = "advisory"
     ON = "on"
 
 
@@ -122,7 +121,7 @@ OptimiserMode = Annotated[
         "--optimiser",
         case_sensitive=False,
         help="off: the recipe alone; shadow: plans are made and logged but change nothing; "
-        "advisory: they are suggested to an operator; on: they move the feed and the DO setpoint.",
+        "on: plans move the feed and the DO setpoint.",
     ),
 ]
 Report = Annotated[

@@ -13,6 +13,7 @@ from models import heat, oxygen, ph
 from models.fn import LN10, lesser
 from models.model import Functions, Variable
 from models.organism import Acid, Composition, Exchange, Feed, Surroundings
+from models.watched import Learned, Tracked, Watched
 
 XU = "B. Xu, M. Jahic, S.-O. Enfors, Biotechnol. Prog. 15 (1999) 81-90 (recalled)"
 OURS = "chosen for fermloop (illustrative)"
@@ -231,6 +232,32 @@ class EColi:
     composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
     called = {"biomass": "X", "substrate": "S", "product": "P", "acetate": "A"}  # noqa: RUF012
+    watched = Watched(
+        tracked=(
+            Tracked("X", share=0.2, walk=0.01),
+            Tracked("S", share=0.03, sd=0.02, noise=0.02),
+            Tracked("A", sd=0.02, noise=0.03, widest=0.2),
+            Tracked("P", sd=1e-4, walk=0.01),
+            Tracked("E", sd=1e-3),
+        ),
+        learned=(
+            Learned("qomax", "qOmax", 0.15),
+            Learned("yem", "Yem", 0.06),
+            Learned("qpm", "qPm", 0.15),
+            Learned("qsmax", "qSmax", 0.10),
+        ),
+        quantities={
+            "biomass_g_per_l": ("X",),
+            "substrate_g_per_l": ("S",),
+            "acetate_g_per_l": ("A",),
+            "product_g_per_l": ("P",),
+            "expression": ("E",),
+        },
+        assays={"dry_weight": ("X",), "glucose": ("S",), "acetate": ("A",), "product": ("P",)},
+        doubt={"biomass_g_per_l": 0.035},
+        given={"inducer": 1.0},  # mmol/L, ten times what induces half
+        probes={"capacitance": ("X",), "turbidity": ("X",)},
+    )
 
     def uptake(self, S: Any, A: Any, p: Sequence[Any], activity: Any = 1.0) -> Any:
         """Return the glucose that the cells could take up, g/(g.h), at ``S`` and ``A`` in g/L."""

@@ -1,4 +1,24 @@
-"""One step of a Kalman filter on a model, as a CasADi function to be compiled."""
+"""One step of a Kalman filter on a model, as a CasADi function to be compiled.
+
+Two of them with the same arguments and results: ``sigma_step`` by points, ``slope_step`` by slopes.
+``(x, P, u, p, h, q, z, r, gate, free) -> (x, P, innovation, spread, told)``, with n states, m
+outputs:
+
+* ``q`` (n): variance that each state gains per unit of model time, beside the propagated one; it
+  comes on top of the prediction, so the readings of the next step are the first to tell of it;
+* ``z`` (m): what was measured of ``model.output``;
+* ``r`` (m): variance of each measurement;
+* ``gate`` (m): greatest squared innovation in units of its variance that is taken in; 0
+  leaves the measurement out;
+* ``free`` (n): 1 for a state that measurements may move, 0 for one that is frozen: its doubt still
+  counts, as in Schmidt's filter, but it stays where it is;
+* ``innovation`` (m) and ``spread`` (m): difference and its variance, as gated;
+* ``told`` (n): information on each state in what was taken in, in units of one over its variance,
+  whether it was free to move or not.
+
+Measurements are taken one after another, so that each can be gated by itself. The update is
+Joseph's form, which holds for any gain: a covariance cannot lose its sign.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,23 +32,11 @@ SPREAD = 3.0**0.5  # of the points, in standard deviations
 def sigma_step(model: Model, substeps: int = 1, name: str = "") -> Any:
     """Return a CasADi function that predicts over ``h`` and takes in the measurements.
 
-    ``(x, P, u, p, h, q, z, r, gate) -> (x, P, innovation, spread)``, with n states, m outputs:
-
-    * ``q`` (n): variance that each state gains per unit of model time, beside the propagated one;
-    * ``z`` (m): what was measured of ``model.output``;
-    * ``r`` (m): variance of each measurement;
-    * ``gate`` (m): greatest squared innovation in units of its variance that is taken in; 0
-      leaves the measurement out;
-    * ``innovation`` (m) and ``spread`` (m): difference and its variance, as gated.
-
     Stirling interpolation of second order: the mean and 2 n points on the axes of the covariance
     take the model's Rosenbrock step and are looked at; means and covariances come from first and
     second differences. Where uptake ends within a standard deviation of substrate or acetate the
     points see it, and a slope does not. Covariances are sums of squares and cannot lose their
     sign. Points are put inside the states' bounds.
-
-    Measurements are taken one after another by conditioning states and the measurements that
-    are still to come, so that each can be gated by itself.
 
     Args:
         model: its outputs are the measurements.
@@ -46,6 +54,7 @@ def sigma_step(model: Model, substeps: int = 1, name: str = "") -> Any:
     u, p = ca.MX.sym("u", traced.u.shape[0]), ca.MX.sym("p", traced.p.shape[0])
     h, q = ca.MX.sym("h"), ca.MX.sym("q", n)
     z, r, gate = ca.MX.sym("z", m), ca.MX.sym("r", m), ca.MX.sym("gate", m)
+    free = ca.MX.sym("free", n)
 
     root = SPREAD * factor(big_p)
     middle = ca.repmat(x, 1, n)
@@ -58,12 +67,48 @@ def sigma_step(model: Model, substeps: int = 1, name: str = "") -> Any:
     mean = centre + ca.sum2(second) / (2.0 * SPREAD**2)
     bend = (SPREAD**2 - 1.0) / (4.0 * SPREAD**4)
     joint = first @ first.T + bend * (second @ second.T)
-    after, covariance, innovations, spreads = condition(mean, joint, q * h, z, r, gate)
+    found = condition(mean, joint, q * h, z, r, gate, free)
     return ca.Function(
-        name or f"fl_{traced.name}_sigma",
-        [x, big_p, u, p, h, q, z, r, gate],
-        [after, covariance, innovations, spreads],
+        name or f"fl_{traced.name}_sigma", [x, big_p, u, p, h, q, z, r, gate, free], [*found]
     )
+
+
+def slope_step(model: Model, substeps: int = 1, name: str = "") -> Any:
+    """Return the step of an extended Kalman filter: covariances by the exact slopes of the step.
+
+    Args:
+        model: its outputs are the measurements.
+        substeps: of the prediction.
+        name: of the function; ``fl_MODEL_slope`` if not given.
+
+    Source: D. Simon, Optimal State Estimation (Wiley, 2006), 13.2.
+    """
+    traced = trace(model)
+    n, m = traced.x.shape[0], traced.output.shape[0]
+    move = _moved(model, traced, substeps)
+    x, u, p, h = traced.x, traced.u, traced.p, ca.SX.sym("h")
+    slopes = ca.Function("slopes", [x, u, p, h], [move(x, u, p, h), _slopes(traced, substeps, h)])
+    condition = _conditioned(model, n, m)
+    mean, big_p = ca.MX.sym("x", n), ca.MX.sym("P", n, n)
+    given = [ca.MX.sym("u", u.shape[0]), ca.MX.sym("p", p.shape[0]), ca.MX.sym("h")]
+    q, free = ca.MX.sym("q", n), ca.MX.sym("free", n)
+    z, r, gate = ca.MX.sym("z", m), ca.MX.sym("r", m), ca.MX.sym("gate", m)
+    inside = ca.Function("inside", [x], [_inside(x, model)])(mean)
+    moved, slope = slopes(inside, *given)
+    found = condition(moved, slope @ big_p @ slope.T, q * given[2], z, r, gate, free)
+    return ca.Function(
+        name or f"fl_{traced.name}_slope", [mean, big_p, *given, q, z, r, gate, free], [*found]
+    )
+
+
+def _slopes(traced: Traced, substeps: int, h: Any) -> Any:
+    """Return how states and outputs after the step change with the states before it."""
+    x, u, p = traced.x, traced.u, traced.p
+    step = ca.Function("whole", [x, u, p, h], [rosenbrock(traced, substeps, "inner")(x, u, p, h)])
+    seen = ca.substitute(traced.output, traced.t, 0.0)
+    look = ca.Function("looked", [x, u, p], [ca.jacobian(seen, x)])
+    by_step = ca.jacobian(step(x, u, p, h), x)
+    return ca.vertcat(by_step, look(step(x, u, p, h), u, p) @ by_step)
 
 
 def _moved(model: Model, traced: Traced, substeps: int) -> Any:
@@ -94,17 +139,23 @@ def _conditioned(model: Model, n: int, m: int) -> Any:
     mean, joint = ca.SX.sym("mean", n + m), ca.SX.sym("joint", n + m, n + m)
     gained = ca.SX.sym("gained", n)
     z, r, gate = ca.SX.sym("z", m), ca.SX.sym("r", m), ca.SX.sym("gate", m)
-    inputs = [mean, joint, gained, z, r, gate]
-    added = ca.vertcat(gained, ca.SX.zeros(m))
+    free = ca.SX.sym("free", n)
+    inputs = [mean, joint, gained, z, r, gate, free]
+    added, may = ca.vertcat(gained, ca.SX.zeros(m)), ca.vertcat(free, ca.SX.ones(m))
     state, spread = mean, joint + ca.diag(added)
     innovations: list[Any] = []
     spreads: list[Any] = []
+    told = ca.SX.zeros(n)
     for i in range(m):
         column = spread[:, n + i]
         innovation, variance = z[i] - state[n + i], spread[n + i, n + i] + r[i]
         taken = ca.if_else(innovation * innovation <= gate[i] * variance, 1.0, 0.0)
         taken = taken * ca.if_else(gate[i] > 0, 1.0, 0.0)
-        gain = taken * column / variance
+        own, shared = ca.diag(spread)[:n] + 1e-30, column[:n] * column[:n]
+        told = told + taken * shared / (
+            own * ca.fmax(own * variance - shared, 1e-6 * own * variance)
+        )
+        gain = may * (taken * column / variance)
         state = state + gain * innovation
         cross = gain @ column.T
         spread = spread - cross - cross.T + gain @ gain.T * variance
@@ -115,7 +166,10 @@ def _conditioned(model: Model, n: int, m: int) -> Any:
     return ca.Function(
         "conditioned",
         inputs,
-        [bounded, ca.densify(covariance), ca.vertcat(*innovations), ca.vertcat(*spreads)],
+        [
+            *(bounded, ca.densify(covariance)),
+            *(ca.vertcat(*innovations), ca.vertcat(*spreads), told),
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from models.organism import Organism
 from models.penicillin import Penicillin
 from models.penicillin_structured import PenicillinStructured
 from models.pensim import PenSim
+from models.watched import WatchedOrganism
 from models.yeast import Yeast
 from models.yeast_twin import YeastTwin
 
@@ -26,4 +27,10 @@ TWINS: Final[Mapping[str, str]] = {
     EColi.name: EColiTwin.name,
     Yeast.name: YeastTwin.name,
     Penicillin.name: PenicillinStructured.name,
+}
+# what a soft sensor can watch
+WATCHED: Final[Mapping[str, Callable[[], WatchedOrganism]]] = {
+    EColi.name: EColi,
+    Yeast.name: Yeast,
+    Penicillin.name: Penicillin,
 }

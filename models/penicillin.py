@@ -15,6 +15,7 @@ from models import heat, oxygen
 from models.fn import LN10, power
 from models.model import Functions, Variable
 from models.organism import Acid, Composition, Exchange, Feed, Surroundings
+from models.watched import Learned, Tracked, Watched
 
 GOLDRICK: Final = "S. Goldrick et al., J. Biotechnol. 193 (2015) 70-82 (public implementations)"
 OURS: Final = "chosen for fermloop (illustrative)"
@@ -260,6 +261,32 @@ class Penicillin:
         "product": "P",
         "precursor": "PAA",
     }
+    watched = Watched(
+        tracked=(
+            Tracked("X", share=0.2, walk=0.03, widest=0.3),
+            Tracked("Xd", sd=0.05, walk=0.03),
+            Tracked("S", share=0.1, sd=0.02, noise=0.02, widest=0.5),
+            Tracked("L", sd=0.05, walk=0.02, noise=0.02),
+            Tracked("P", sd=0.01, walk=0.01),
+            Tracked("PAA", share=0.0, sd=0.1, noise=0.02),
+            Tracked("age", sd=5.0, noise=0.2),
+        ),
+        learned=(Learned("qpm", "qPm", 0.3, 60.0), Learned("m", "m", 0.15, 60.0)),
+        quantities={
+            "biomass_g_per_l": ("X", "Xd"),
+            "active_g_per_l": ("X",),
+            "substrate_g_per_l": ("S",),
+            "product_g_per_l": ("P",),
+            "precursor_g_per_l": ("PAA",),
+        },
+        assays={
+            "dry_weight": ("X", "Xd"),
+            "glucose": ("S",),
+            "product": ("P",),
+            "paa": ("PAA",),
+        },
+        probes={"capacitance": ("X",), "turbidity": ("X", "Xd")},
+    )
 
     def rates(
         self,

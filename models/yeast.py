@@ -13,6 +13,7 @@ from models import heat, oxygen
 from models.fn import LN10, lesser
 from models.model import Functions, Variable
 from models.organism import Composition, Exchange, Feed, Surroundings
+from models.watched import Learned, Tracked, Watched
 
 SK: Final = "B. Sonnleitner, O. Kaeppeli, Biotechnol. Bioeng. 28 (1986) 927-937 (recalled)"
 OURS: Final = "chosen for fermloop (illustrative)"
@@ -137,6 +138,22 @@ class Yeast:
     composition = COMPOSITION
     kla_law = oxygen.NON_COALESCING
     called = {"biomass": "X", "substrate": "S", "product": "X", "ethanol": "E"}  # noqa: RUF012
+    watched = Watched(
+        tracked=(
+            Tracked("X", share=0.2, walk=0.03),
+            Tracked("S", share=0.03, sd=0.05, noise=0.03),
+            Tracked("E", sd=0.05, noise=0.05, widest=0.3),
+        ),
+        learned=(Learned("qomax", "qOmax", 0.15), Learned("yox", "Yox", 0.05)),
+        quantities={
+            "biomass_g_per_l": ("X",),
+            "substrate_g_per_l": ("S",),
+            "ethanol_g_per_l": ("E",),
+            "product_g_per_l": ("X",),
+        },
+        assays={"dry_weight": ("X",), "glucose": ("S",), "ethanol": ("E",)},
+        probes={"capacitance": ("X",), "turbidity": ("X",), "ethanol": ("E",)},
+    )
 
     def rates(
         self,

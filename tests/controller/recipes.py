@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import sim
-from controller.facts import ESTIMATES, LoopFacts, PlantFacts
+from controller.estimate import reported
+from controller.facts import LoopFacts, PlantFacts
 from controller.recipe import RecipeOutput, RecipeRunner
 from controller.recipe_file import Recipe, parse_recipe
 from drivers.point import Quality, Sample, Tag, sample
@@ -65,7 +66,7 @@ FACTS = PlantFacts(
     },
     tags={"R1.do": DO, "R1.temperature": TEMPERATURE, "R1.weight": WEIGHT},
     measured={"do": "R1.do", "temperature": "R1.temperature", "weight": "R1.weight"},
-    estimates=ESTIMATES,
+    estimates=frozenset(reported("ecoli")),
     biomass_g_per_l=5.4,
     volume_l=3.0,
     feed_substrate_g_per_l=500.0,

@@ -8,7 +8,10 @@ import pytest
 from controller.estimator import Estimate, Estimator, EstimatorSettings
 from controller.hindsight import LOT, Hindsight
 from controller.laboratory import Result
+from controller.settings import AnalyteSettings
 from tests.controller.test_estimator import Twin
+
+G_PER_L = AnalyteSettings.model_validate({"unit": "g/L", "high": 100.0})
 
 
 def result(
@@ -36,7 +39,7 @@ def run(*entries: tuple[float, Result | int], hours: float = 1.0) -> tuple[Estim
         if isinstance(what, int):
             hindsight.drop(what)
         else:
-            assert hindsight.take(what, 0.05) == ""
+            assert hindsight.take(what, G_PER_L) == ""
     twin.run(hours)
     assert not hindsight.replaying
     return twin.estimate, hindsight.news()
@@ -94,8 +97,8 @@ def test_below_the_limit_is_half_of_it_give_or_take() -> None:
 def test_what_cannot_be_used_is_said() -> None:
     twin, hindsight = watched()
     twin.run(0.5)
-    assert hindsight.take(result("od", 5.0, 0.2), 0.05).startswith("od is recorded; the soft")
-    assert hindsight.take(result("acetate", 5.0, -1.0), 0.05).startswith("the sample is older")
+    assert hindsight.take(result("od", 5.0, 0.2), G_PER_L).startswith("od is recorded; the soft")
+    assert hindsight.take(result("acetate", 5.0, -1.0), G_PER_L).startswith("the sample is older")
     assert not hindsight.replaying
 
 
@@ -103,7 +106,7 @@ def test_a_replay_takes_its_time_and_the_present_goes_on() -> None:
     """Nothing is lost of what is read meanwhile, and no update does more than a lot."""
     twin, hindsight = watched()
     twin.run(1.0)
-    hindsight.take(DRY, 0.05)
+    hindsight.take(DRY, G_PER_L)
     steps = 0
     while hindsight.replaying:
         before = twin.estimate.time

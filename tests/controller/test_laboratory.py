@@ -22,8 +22,10 @@ def laboratory() -> Laboratory:
     return Laboratory(
         "R1",
         {
-            "acetate": AnalyteSettings(unit="g/L", high=10.0, max_age_h=24.0, cv=0.05),
-            "od": AnalyteSettings(unit="1", high=300.0, cv=0.05),
+            "acetate": AnalyteSettings.model_validate(
+                {"unit": "g/L", "high": 10.0, "max_age_h": 24.0}
+            ),
+            "od": AnalyteSettings.model_validate({"unit": "1", "high": 300.0}),
         },
     )
 

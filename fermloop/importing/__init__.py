@@ -1,1 +1,0 @@
-"""Batches of the past are read from CSV or Parquet into a store."""
