@@ -9,7 +9,7 @@ APT_TEST := influxdb victoria-metrics nginx-light chromium libmodbus5
 APT_BENCH := stress-ng
 
 .PHONY: demo install test test-long accept nights interlock-tables bench-realtime lint lock clean system-tests \
-  unhurried-tests real-time-tests opcua-peer
+  unhurried-tests real-time-tests node-peers
 demo: install
 	$(BIN)/fermloop demo
 
@@ -46,12 +46,13 @@ real-time-tests: install system-tests
 	$(BIN)/pytest -n 2 --dist loadfile -m "$(NORMAL) and real_time"
 
 # What one of them speaks to; it takes its time to be fetched, so it is fetched beside the others.
-opcua-peer: install
+node-peers: install
 	$(BIN)/python -m tests.drivers.opcua.node_peer
+	$(BIN)/python -m tests.dashboards.schema.install
 
 test: install system-tests
 	@echo "At once, each shown when it has ended: lint, unhurried-tests; then real-time-tests"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint unhurried-tests opcua-peer
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint unhurried-tests node-peers
 	@$(MAKE) --no-print-directory real-time-tests
 	@echo "lint, unhurried-tests and real-time-tests: all well"
 

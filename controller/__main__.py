@@ -21,6 +21,7 @@ from controller.assemble import optimiser_settings
 from controller.config import ConfigError
 from controller.controller import Controller
 from controller.devices import Device, build, wire
+from controller.evidence import LEVELS
 from controller.lines import Lines
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
@@ -33,6 +34,7 @@ from controller.supervisor import REASON, Heartbeat, die_with_parent
 from controller.third_party import require_third_party
 from drivers.driver import DeviceError
 from historian.sqlite import SqliteStore, StoreError
+from historian.upkeep import Keep
 
 FROZEN_S = 5.0  # wall; a plan takes a tenth of it
 
@@ -45,7 +47,7 @@ def main() -> int:
     parser.add_argument("plant", type=Path)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--recipe", type=Path)
-    parser.add_argument("--optimiser", choices=("off", "shadow", "on"), default="off")
+    parser.add_argument("--optimiser", choices=LEVELS, default="off")
     asked = parser.parse_args()
     die_with_parent()
     scan_first()  # after a crash every second counts, while it starts too
@@ -81,7 +83,8 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
         loop.call_soon_threadsafe(controller.store_alarm, text, on)
 
     gap_s = max(10.0, 5.0 * plant.settings.scan_s)
-    store = SqliteStore(plant.store, gap_s=gap_s, on_alarm=store_alarm)
+    keep = Keep(plant.settings.store.keep_days, plant.settings.store.keep_gb)
+    store = SqliteStore(plant.store, gap_s=gap_s, keep=keep, on_alarm=store_alarm)
     if not scan_first():
         _log.info("no real-time priority here: on a busy machine a scan may be late")
     heartbeat = Heartbeat()

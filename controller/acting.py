@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+from controller.advising import Advising
 from controller.advisor import AdvisorMode
 from controller.alarm import State
 from controller.alarms import Alarms
@@ -29,10 +30,8 @@ from drivers.point import RangeError
 from historian.events import Event, Kind
 from historian.store import Historian
 
-OPTIMISER_MODES: tuple[AdvisorMode, ...] = get_args(AdvisorMode)
 
-
-class Acting:
+class Acting(Advising):
     """The requests of a `Controller`; it says who runs, this says what may be asked."""
 
     plant: Plant
@@ -54,6 +53,7 @@ class Acting:
         chosen = self._reactor(reactor)
         now = self.clock.now()
         chosen.now = now
+        optimiser = self._permitted(chosen, optimiser)
         chosen.start(recipe, path, now, optimiser)
         day = datetime.fromtimestamp(now, UTC)
         number = f"{chosen.name}-{day:%Y%m%d-%H%M}"
@@ -188,20 +188,6 @@ class Acting:
         return self._changed(
             who, chosen.name, "recipe version", runner.version - 1, runner.version, reason
         )
-
-    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
-        """Switch the optimiser off, to shadow or on."""
-        chosen = self._reactor(reactor)
-        if mode not in OPTIMISER_MODES:
-            raise RefusedError(said("optimiser_mode", mode=mode, allowed=OPTIMISER_MODES))
-        if chosen.stopped and mode != "off":
-            raise RefusedError(said("stopped", reactor=chosen.name))
-        if mode == "on" and chosen.runner is not None and chosen.runner.state == "HELD":
-            raise RefusedError(said("recipe_held", reactor=reactor))
-        old = chosen.advisor.mode if chosen.advisor is not None else "off"
-        chosen.now = self.clock.now()
-        chosen.set_optimiser(mode)  # pyright: ignore[reportArgumentType]
-        return self._changed(who, chosen.name, "optimiser", old, mode, reason)
 
     def tune(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from controller.advising_api import Advises, advising
 from controller.authority import ROLES, require
 from controller.body import (
     REQUIRED,
@@ -43,7 +44,6 @@ EVENTS_MAX = 1000
 WHO_MAX = 64  # characters
 LOOP_MODES = ("OFF", "MANUAL", "AUTO", "CASCADE", "OPTIMISER")
 RECIPE_ACTIONS = ("start", "hold", "resume", "abort", "confirm", "step")
-OPTIMISER_MODES = ("off", "shadow", "on")
 
 SESSION_EVENTS = ("log in", "log out", "locked out", "password")  # his own
 USER_EVENTS = ("made", "role", "password", "locked", "unlocked", "removed")
@@ -61,7 +61,7 @@ _BY: Keys = {"who": (_somebody, REQUIRED), "role": (choice(*ROLES), REQUIRED)}
 _VALUE: Keys = {"value": (number, REQUIRED), "old": (number, None), "reason": _REASON}
 
 
-class Commands(Tunes, Protocol):
+class Commands(Advises, Tunes, Protocol):
     """What can be asked of a running controller. Each call is synchronous and short.
 
     A text that comes back is one line for a person: what is so now. ``LookupError`` means no such
@@ -140,10 +140,6 @@ class Commands(Tunes, Protocol):
 
     def acknowledge(self, name: str, comment: str, who: str) -> str:
         """Acknowledge an alarm by its id, or all of a reactor."""
-        ...
-
-    def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
-        """Switch the optimiser ``off``, to ``shadow`` or ``on``."""
         ...
 
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
@@ -281,7 +277,6 @@ def routes(to: Commands) -> "list[Route]":
     def sample(name: str, reason: str, who: str, **entry: Any) -> str:
         return to.sample(name, Entry(**entry), reason, who)
 
-    optimiser: Keys = {"mode": (choice(*OPTIMISER_MODES), REQUIRED), "reason": _REASON}
     why: Keys = {"reason": _REASON}
     seen: Keys = {"comment": (text, "")}
     old_new: Keys = {"old": (text, ""), "new": (text, ""), "reason": _REASON}
@@ -298,7 +293,7 @@ def routes(to: Commands) -> "list[Route]":
         act("/recipe/{name}", "recipe", recipe, run),
         act("/recipe/{name}/edit", "edit recipe", version, edit),
         act("/sample/{name}", "sample", result, sample),
-        act("/optimiser/{name}", "optimiser", optimiser, to.optimiser),
+        *advising(to, act, _BY),
         act("/interlock/{name}/bypass", "bypass", bypass, to.bypass_interlock),
         act("/interlock/{name}/end", "end bypass", why, to.end_bypass),
         act("/interlock/{name}/reset", "reset", why, to.reset_interlock),

@@ -89,7 +89,7 @@ def in_both(subject: str, text: str, data: Mapping[str, Any]) -> dict[str, str]:
     if "what" in data and "old" in data:
         made = line(subject, data["what"], data["old"], data["new"], data.get("unit", ""))
         return {"text": text, "text_zh": made.told("zh")}
-    return {"text": text, "text_zh": text}
+    return {"text": text, "text_zh": str(data.get("text_zh", text))}
 
 
 def _what(what: object) -> object:

@@ -37,7 +37,10 @@ LEAST: Mapping[str, Role] = {
     "output": Role.OPERATOR,
     "recipe": Role.OPERATOR,
     "edit recipe": Role.ENGINEER,  # of a batch that is under way
-    "optimiser": Role.OPERATOR,
+    "optimiser": Role.OPERATOR,  # as far up as it was promoted
+    "promote": Role.ENGINEER,  # the optimiser
+    "advice": Role.OPERATOR,  # of the optimiser: accept, edit, reject
+    "what-if": Role.VIEWER,  # it changes nothing
     "bypass": Role.ENGINEER,  # of an interlock
     "end bypass": Role.OPERATOR,
     "reset": Role.OPERATOR,  # of a latched interlock whose reason is gone

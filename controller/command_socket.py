@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-Call = Callable[[str, dict[str, Any]], str]
+Call = Callable[[str, dict[str, Any]], Any]
 
 _HTTP_ERRORS = {
     404: "no such path",
@@ -150,13 +150,18 @@ def question(path: str, ask: Callable[[], object]) -> "Route":
 
 
 def command(path: str, keys: Keys, call: Call) -> "Route":
-    """Return a POST that calls ``call`` with ``{name}`` of the path and the checked keys."""
+    """Return a POST that calls ``call`` with ``{name}`` of the path and the checked keys.
+
+    What it returns is a line, or a whole answer, now or when it is awaited.
+    """
     from starlette.routing import Route
 
     async def endpoint(request: "Request") -> "Response":
         try:
             values = parse(await _body(request), keys)
-            done = call(request.path_params.get("name", ""), values)
+            done: object = call(request.path_params.get("name", ""), values)
+            if isinstance(done, Awaitable):
+                done = await cast("Awaitable[object]", done)
         except BadRequestError as error:
             return reply(answer(error), error.status)
         except PermissionError as error:
@@ -167,6 +172,8 @@ def command(path: str, keys: Keys, call: Call) -> "Route":
             return reply(answer(error), 422)
         except ValueError as error:
             return reply(answer(error), 409)
+        if not isinstance(done, str):
+            return reply(done)
         return reply({"ok": True, "text": done, **in_chinese(done)})
 
     return Route(path, endpoint, methods=["POST"])

@@ -11,6 +11,7 @@ from controller.alarm_table import definitions, rules
 from controller.alarms import Alarms
 from controller.audit import change
 from controller.devices import Device
+from controller.forwarding import ForwarderTags
 from controller.look import look
 from controller.loops import Loop
 from controller.pace import PlantClock
@@ -23,7 +24,7 @@ from controller.scan_group import Around
 from controller.snapshot import reactor_json
 from controller.system_alarms import SystemAlarms
 from controller.tuner import Tuner
-from drivers.clock import Clock
+from drivers.clock import Clock, wall
 from drivers.point import Sample
 from historian.events import Event, Kind
 from historian.store import Historian
@@ -59,6 +60,8 @@ class Controller(Acting):
         self.store = store
         self.devices = tuple(devices)
         self.memory = memory
+        self.planner = planner
+        self._ahead = set[str]()
         self.alarms = Alarms(definitions(plant), store.record)
         self.reactors = {
             name: Reactor(name, plant, self._told, planner, lock_step=lock_step)
@@ -77,11 +80,14 @@ class Controller(Acting):
             store,
             self._system,
             rules(plant, self.alarms, loops, {d.name: d for d in devices}),
-            judged=self._keep_alarms,
+            judged=self._judged,
             beat=beat,
             keep=memory.keep if memory is not None and paced else None,
             settle=self._settle if paced else None,
         )
+        self._forwarder: ForwarderTags | None = None
+        if plant.settings.influx.enabled:
+            self._forwarder = ForwarderTags(plant.data_dir / "forwarder.json", store)
         self.scan = Scan(around, devices, reactors, self._staggered)
         self.tuner = Tuner(self._alarms_of, plant.device_of, self._experiment_over)
 
@@ -241,6 +247,11 @@ class Controller(Acting):
         self.store.record(
             change(self.clock.now(), "system", site, "controller", "running", "stopping", why)
         )
+
+    def _judged(self) -> None:
+        self._keep_alarms()
+        if self._forwarder is not None:
+            self._forwarder.step(self.clock.now(), wall())
 
     def _told(self, event: Event) -> None:
         """Take an event of a reactor: what its recipe is alarmed about is an alarm."""

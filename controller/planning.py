@@ -4,6 +4,7 @@ The scan speaks to either in the same words, and to ``Shedding`` about what came
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from controller.outlook import Outlook, Question
@@ -72,22 +73,15 @@ class InProcessPlanner:
     ) -> None:
         self._settings, self._clock, self.latency_s = dict(settings), clock, latency_s
         self._optimisers: dict[str, Optimiser] = {}
-        self._foresights: dict[str, Foresight] = {}
         self._answers: dict[str, tuple[float, Plan]] = {}
         self._outlooks: dict[str, tuple[float, Outlook]] = {}
 
     async def start(self) -> None:
-        from controller.optimiser import Optimiser  # CasADi: only where plans are made
-
-        for reactor, settings in self._settings.items():
-            optimiser = Optimiser(settings)
-            optimiser.warm_up()
-            self._optimisers[reactor] = optimiser
+        self._optimisers = {n: _optimiser(settings) for n, settings in self._settings.items()}
 
     async def close(self) -> None:
         self._answers.clear()
         self._outlooks.clear()
-        self._foresights.clear()
         self._optimisers.clear()
 
     def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
@@ -101,12 +95,7 @@ class InProcessPlanner:
         return self._answers.pop(reactor)[1]
 
     def foresee(self, key: str, reactor: str, estimate: "Estimate", question: Question) -> None:
-        from controller.foresight import Foresight
-
-        if reactor not in self._foresights:
-            optimiser = self._optimisers[reactor]
-            self._foresights[reactor] = Foresight(optimiser.rollout.cells, optimiser.settings)
-        outlook = self._foresights[reactor].run(estimate, question)
+        outlook = _foresight(self._settings[reactor]).run(estimate, question)
         self._outlooks[key] = (self._clock.now() + self.latency_s, outlook)
 
     def foreseen(self, key: str) -> Outlook | None:
@@ -118,3 +107,22 @@ class InProcessPlanner:
     def cancel(self, key: str) -> None:
         self._answers.pop(key, None)
         self._outlooks.pop(key, None)
+
+
+# Neither keeps anything between questions, so the batches of one process share what was built.
+
+
+@lru_cache(maxsize=8)
+def _optimiser(settings: "OptimiserSettings") -> "Optimiser":
+    from controller.optimiser import Optimiser  # CasADi: only where plans are made
+
+    optimiser = Optimiser(settings)
+    optimiser.warm_up()
+    return optimiser
+
+
+@lru_cache(maxsize=8)
+def _foresight(settings: "OptimiserSettings") -> "Foresight":
+    from controller.foresight import Foresight
+
+    return Foresight(_optimiser(settings).rollout.cells, settings)

@@ -7,28 +7,28 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from controller.advisor import Advisor, AdvisorMode
+from controller.advice_tags import AdviceTags
+from controller.advisor import AdvisorMode
 from controller.alarm_table import derived
 from controller.assemble import build_guard
 from controller.facts import facts_of
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.laboratory import Entry, Result
 from controller.loop import AUTO, CASCADE, OFF, OPTIMISER
-from controller.loops import Loop, Mode, PidLoop, RefusedError, Station, kept_tuning
+from controller.loops import Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
-from controller.plan import Plan, Situation
 from controller.planning import Planner
 from controller.plant import Plant
 from controller.plausible import build_plausible
 from controller.recipe import Recipe, RecipeRunner, State, check
 from controller.recipe_file import RecipeError
 from controller.said import said, word
+from controller.seat import Seat
 from controller.sensing import Sensing, estimated
 from controller.tags import Derived
 from controller.trail import Trail
-from controller.units import ML_PER_H
-from drivers.point import Quality, Sample
-from historian.events import Event, Kind
+from drivers.point import Sample
+from historian.events import Event
 
 RESTART_S = 60.0  # an outage up to this is taken up by itself
 
@@ -66,9 +66,22 @@ class Reactor(Outputs):
         self.recipe_path = ""
         self.stopped = False  # by a person's safe stop, until a person releases it
         self.sensing = Sensing(name, self.settings, self.actuators, tell)
-        self.advisor: Advisor | None = None
+        self.seat: Seat | None = None
         if self.settings.optimiser is not None and planner is not None:
-            self.advisor = Advisor(name, self.settings.optimiser, planner, lock_step=lock_step)
+            self.seat = Seat(
+                name,
+                self.settings,
+                self.settings.optimiser,
+                self.loops,
+                self.sensing,
+                self.plausible,
+                self._trail,
+                tell,
+                planner,
+                lock_step=lock_step,
+            )
+        self.advisor = None if self.seat is None else self.seat.advisor
+        self._advice_tags = None if self.seat is None else AdviceTags(name)
         self.kpis = self._new_kpis()
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
@@ -76,7 +89,6 @@ class Reactor(Outputs):
         self._started = -math.inf
         self.now = 0.0
         self.interlock_trips = 0  # since the batch began, or the controller after a restart
-        self._optimiser_loops = self._led_by_optimiser()
 
     # -- one scan ------------------------------------------------------------------------------
 
@@ -97,7 +109,8 @@ class Reactor(Outputs):
         if self.runner is not None and self.runner.inoculated:
             self.sensing.update(now, samples, self._induced, self._feed_tag())
         self._run_recipe(now, samples)
-        self._follow_plan(now, samples)
+        if self.seat is not None:
+            self.seat.step(now, dt, samples, self.runner, induced=self._induced)
         values = self._move(now, dt, samples)
         if self.runner is not None and now - self._started >= SETTLING_H * 3600.0:
             for name, kpi in self.kpis.items():
@@ -149,34 +162,6 @@ class Reactor(Outputs):
                     feed.hold = "the recipe is held"
         self._feeding = () if over else tuple(n for n in out.feeds if n in self.loops)
 
-    def _follow_plan(self, now: float, samples: Mapping[str, Sample]) -> None:
-        """Let an accepted plan lead feed and dissolved oxygen; otherwise the recipe does."""
-        advisor = self.advisor
-        if advisor is None:
-            return
-        plan = None
-        if self.runner is not None and self.runner.state is State.RUNNING:
-            plan = advisor.step(
-                now, self.sensing.estimate, self._situation, self._bad_input(samples)
-            )
-        else:
-            state = State.IDLE if self.runner is None else self.runner.state
-            advisor.rest(f"the recipe is {state}")
-        if news := advisor.news():
-            text = f"{self.name}: optimiser {news}"
-            self._tell(Event(now, "optimiser", Kind.ADVICE, self.name, text))
-        self._trail.plan(now, plan, self._optimiser_loops, advisor.shedding.reason)
-        for loop, column in self._optimiser_loops:
-            if plan is not None:
-                value = plan.at(now, column)
-                if column == "feed_ml_per_h":
-                    value /= ML_PER_H[loop.unit]
-                loop.remote, loop.leader = value, OPTIMISER
-            elif isinstance(loop, PidLoop):
-                loop.remote = None
-            if plan is None:
-                loop.why = advisor.shedding.reason or "no plan yet"
-
     # -- batch ---------------------------------------------------------------------------------
 
     def start(self, recipe: Recipe, path: str, now: float, optimiser: AdvisorMode) -> None:
@@ -193,6 +178,8 @@ class Reactor(Outputs):
         if lines := check(recipe, self.facts):
             raise RecipeError(lines)
         self.sensing.forget(now)
+        if self.advisor is not None:
+            self.advisor.begin()
         self.runner, self.recipe_path = RecipeRunner(recipe, self.facts), path
         self._dosing, self._feeding, self.waiting = {}, (), {}
         self._induced, self._started, self.kpis = False, math.inf, self._new_kpis()
@@ -214,16 +201,11 @@ class Reactor(Outputs):
         Raises:
             RefusedError: the plant file gives this reactor none.
         """
-        if self.advisor is None:
+        if self.seat is None:
             if mode == "off":
                 return
             raise RefusedError(said("no_optimiser", reactor=self.name))
-        self.advisor.set_mode(mode, self.now)
-        for loop, _ in self._optimiser_loops:
-            if mode == "on" and self.under_way:
-                loop.target = OPTIMISER
-            elif loop.target is OPTIMISER:
-                loop.target = CASCADE if isinstance(loop, Station) else AUTO
+        self.seat.switch(mode, self.now, under_way=self.under_way)
 
     def batch(self) -> RecipeRunner:
         """Return the recipe's runner.
@@ -280,16 +262,25 @@ class Reactor(Outputs):
         """Take a result of the laboratory in, see ``Sensing.enter``."""
         began = self._started if self.batch_id else math.inf
         growing = self.runner is not None and self.runner.inoculated
-        return self.sensing.enter(entry, now, self.batch_id, began, who, growing=growing)
+        result = self.sensing.enter(entry, now, self.batch_id, began, who, growing=growing)
+        if self.advisor is not None and not result.corrects and not result.below_limit:
+            cv = self.sensing.laboratory.analytes[result.analyte].cv
+            evidence = self.advisor.evidence
+            evidence.assayed(result.analyte, result.t_sampled, result.value, cv)
+        return result
 
     def record(self, now: float) -> list[Sample]:
         """Return the controller's own samples of this scan."""
         runner = self.runner
         if runner is None:
-            return self.derived.samples(now, math.nan, -1, {})
-        return self.derived.samples(
-            now, runner.age_h(now), runner.phase_index, self.sensing.intervals
-        )
+            own = self.derived.samples(now, math.nan, -1, {})
+        else:
+            own = self.derived.samples(
+                now, runner.age_h(now), runner.phase_index, self.sensing.intervals
+            )
+        if self._advice_tags is not None and self.advisor is not None:
+            own += self._advice_tags.samples(now, self.advisor)
+        return own
 
     def judged(self, now: float) -> dict[str, Sample]:
         """Return those of them that an alarm looks at, by tag name."""
@@ -323,6 +314,7 @@ class Reactor(Outputs):
             "recipe": None if self.runner is None else self.runner.as_state(),
             **self.sensing.as_state(),
             "optimiser": "off" if self.advisor is None else self.advisor.mode,
+            "advisor": None if self.advisor is None else self.advisor.as_state(),
             "stopped": self.stopped,
             "waiting": {name: mode.name for name, mode in self.waiting.items()},
         }
@@ -359,8 +351,12 @@ class Reactor(Outputs):
         induced = bool(state["induced"])
         stopped = bool(state.get("stopped", False))  # an older version kept neither
         waiting = {n: Mode[mode] for n, mode in state.get("waiting", {}).items()}
+        advisor = None
+        if self.advisor is not None and state.get("advisor"):  # an older version kept none
+            advisor = self.advisor.restore(state["advisor"])
         # Everything could be read: now take it.
         take_sensing()
+        lost = "" if advisor is None else advisor()
         self.now, self.guard, self.runner, self._started = now, guard, runner, started
         self.batch_id, self._induced = str(state["batch_id"]), induced
         for name, (mode, setpoint) in loops.items():
@@ -382,7 +378,7 @@ class Reactor(Outputs):
             for name, tuned in tunings.items()
             if tuned is not None and isinstance(loop := self.loops.get(name), PidLoop)
         ]
-        text = "; ".join([text, *kept])
+        text = "; ".join([text, *kept, *([lost] if lost else [])])
         if runner is None or runner.state is not State.HELD:
             return f"{text}; no batch under way"
         if self.advisor is not None and state["optimiser"] != "off":
@@ -413,51 +409,7 @@ class Reactor(Outputs):
         bands = {n: loop.settings.band for n, loop in self.loops.items()}
         return {n: LoopKpi(band) for n, band in bands.items() if band is not None}
 
-    def _feed_station(self) -> Station | None:
-        name = self.settings.optimiser.feed_loop if self.settings.optimiser else "feed"
-        loop = self.loops.get(name)
-        return loop if isinstance(loop, Station) else None
-
     def _feed_tag(self) -> str | None:
-        feed = self._feed_station()
-        return None if feed is None else feed.tag.name
-
-    def _led_by_optimiser(self) -> list[tuple[Loop, str]]:
-        optimiser = self.settings.optimiser
-        if optimiser is None:
-            return []
-        return [
-            (self.loops[optimiser.feed_loop], "feed_ml_per_h"),
-            (self.loops[optimiser.do_loop], "do_percent"),
-        ]
-
-    def _bad_input(self, samples: Mapping[str, Sample]) -> str:
-        for tag in self.settings.measured.values():
-            sample = samples.get(tag)
-            if sample is None or sample.quality is Quality.BAD:  # UNCERTAIN ages the estimate
-                return f"{tag} is {'missing' if sample is None else 'BAD'}"
-            if tag in self.plausible.stuck:
-                return f"{tag} is stuck"
-        return ""
-
-    def _situation(self, previous: Plan | None) -> Situation | None:
-        """Return what the optimiser is asked, or ``None`` while there is no batch to plan."""
-        runner, feed = self.runner, self._feed_station()
-        if runner is None or feed is None or runner.state is not State.RUNNING:
-            return None
-        if not runner.inoculated:
-            return None
-        end = runner.planned_end_h
-        if end is None or runner.age_h(self.now) >= end - 0.02:
-            return None
-        return Situation(
-            now=self.now,
-            batch_h=runner.age_h(self.now),
-            end_h=end,
-            induction_h=runner.planned_induction_h,
-            induced=self._induced,
-            feed_ml_per_h=feed.output * ML_PER_H[feed.unit],
-            feeding=runner.feeding,
-            previous=previous,
-            recipe=runner.feed_profile(self.now),
-        )
+        name = self.settings.optimiser.feed_loop if self.settings.optimiser else "feed"
+        feed = self.loops.get(name)
+        return feed.tag.name if isinstance(feed, Station) else None

@@ -6,8 +6,11 @@ the program.
 
 from collections.abc import Mapping
 
+from controller import said_advice
+
 # words of the plant that a line names; ``word.`` before them
 WORDS: Mapping[str, str] = {
+    **said_advice.WORDS,
     "start": "启动",
     "hold": "保持",
     "resume": "继续",
@@ -53,6 +56,7 @@ WORDS: Mapping[str, str] = {
 
 # what was changed, in the audit trail; ``what.`` before them
 CHANGED: Mapping[str, str] = {
+    **said_advice.CHANGED,
     "mode": "模式",
     "setpoint": "设定值",
     "output": "输出",
@@ -100,6 +104,7 @@ CHANGED: Mapping[str, str] = {
 TEXTS: Mapping[str, tuple[str, str]] = {
     **{f"word.{word}": (word, chinese) for word, chinese in WORDS.items()},
     **{f"what.{what}": (what, chinese) for what, chinese in CHANGED.items()},
+    **said_advice.TEXTS,
     "changed": ("{subject} {what}: {old} → {new}{unit}", "{subject} {what}：{old} → {new}{unit}"),
     "refused": ("{subject} {what} refused{asked}", "{subject} {what}被拒绝{asked}"),
     "acknowledged": ("{name}: acknowledged: {alarms}", "{name}：已确认 {alarms}"),

@@ -10,6 +10,7 @@ from controller.alarm_settings import AlarmSettings, PriorityName
 from controller.config import ConfigError, Settings
 from controller.device_settings import DeviceSettings
 from controller.loop_settings import LoopSettings
+from controller.promotion_settings import GuardrailSettings, PromotionSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
@@ -111,6 +112,14 @@ class OptimiserSettings(Settings):
     do_max: float = Field(45.0, ge=0, le=100, description="% of air saturation")
     feed_loop: Name = "feed"
     do_loop: Name = "do"
+    advice_every_s: Positive = 1800.0
+    advice_hold_h: float = Field(2.0, gt=0, le=24, description="h an accepted suggestion leads")
+    promotion: PromotionSettings = Field(
+        default_factory=lambda: PromotionSettings.model_validate({})
+    )
+    guardrail: GuardrailSettings = Field(
+        default_factory=lambda: GuardrailSettings.model_validate({})
+    )
 
 
 class AnalyteSettings(Settings):
@@ -223,6 +232,18 @@ class InfluxSettings(Settings):
         return self
 
 
+class StoreSettings(Settings):
+    """How long the local store keeps what; minutes, hours, events and the audit trail: for good."""
+
+    seal_after_h: float | None = Field(
+        None, ge=0, description="h after its end a batch goes to Parquet; never if not given"
+    )
+    keep_days: float | None = Field(None, gt=0, description="days; older rows are dropped")
+    keep_gb: float | None = Field(
+        None, gt=0, description="GB of store and sealed batches; above it the oldest are dropped"
+    )
+
+
 class PlantSettings(Settings):
     """The whole plant file but for ``[simulation]``, which the controller never reads."""
 
@@ -234,6 +255,7 @@ class PlantSettings(Settings):
     )
     console: ConsoleSettings = Field(default_factory=lambda: ConsoleSettings.model_validate({}))
     influx: InfluxSettings = Field(default_factory=lambda: InfluxSettings.model_validate({}))
+    store: StoreSettings = Field(default_factory=lambda: StoreSettings.model_validate({}))
     device: dict[Name, DeviceSettings] = Field(min_length=1)
     reactor: dict[Name, ReactorSettings] = Field(min_length=1)
 

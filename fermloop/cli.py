@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from fermloop import (
+    advisers,
     audits,
     batches,
+    boards,
     certificates,
     devices,
     exchange,
@@ -114,6 +116,15 @@ def run(
 for part in (simulators, batches, exchange, files, devices, operators, tuners, keeping):
     app.add_typer(part.app)
 app.add_typer(
+    advisers.app,
+    name="optimiser",
+    short_help="See, promote and decide on what the optimiser suggests.",
+    rich_help_panel=ASK,
+)
+app.command(
+    "whatif", short_help="Run a vessel ahead under a change nobody has made.", rich_help_panel=ASK
+)(advisers.whatif)
+app.add_typer(
     interlocks.app,
     name="interlock",
     short_help="See, bypass and reset interlocks.",
@@ -123,6 +134,12 @@ app.add_typer(
     certificates.app,
     name="cert",
     short_help="Make, show and trust OPC UA certificates.",
+    rich_help_panel=WITHOUT,
+)
+app.add_typer(
+    boards.app,
+    name="grafana",
+    short_help="Boards and alert rules for Grafana.",
     rich_help_panel=WITHOUT,
 )
 app.add_typer(

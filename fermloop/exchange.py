@@ -1,11 +1,11 @@
-"""``fermloop export`` and ``report``: their arguments."""
+"""``fermloop export``, ``import`` and ``report``: their arguments."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fermloop.options import WITHOUT, StoreFile, Which
+from fermloop.options import WITHOUT, Json, StoreFile, Which
 
 app = typer.Typer()
 
@@ -82,3 +82,32 @@ def report(
     from fermloop.commands import batch_report as command
 
     command.run(batch, out, show, plant, store)
+
+
+@app.command(
+    "import", short_help="A batch of the past from CSV or Parquet.", rich_help_panel=WITHOUT
+)
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet.")],
+    mapping: Annotated[
+        Path, typer.Option("--map", metavar="MAP.toml", help="Which column is which tag and unit.")
+    ],
+    plant: Which = None,
+    store: StoreFile = None,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and report; write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Import a batch of the past into a plant's store, or into one of its own (--store NEW.sqlite).
+
+    The mapping file names tag and unit of each column; units are converted, a value outside of its
+    tag's range is BAD, and a column that mostly is outside is refused: its unit is wrong. A batch
+    over another one is refused. Everything is written in one piece or not at all; the plant must
+    not run meanwhile.
+
+    Example: fermloop import old.csv --map old.toml --store history.sqlite --dry-run
+    """
+    from fermloop.commands import import_batch as command
+
+    command.run(file, mapping, plant, store, dry, as_json)

@@ -8,6 +8,35 @@ import typer
 from fermloop.options import WITHOUT, Json, StoreFile, Which
 
 app = typer.Typer()
+store_app = typer.Typer(no_args_is_help=True, help="The local store of a plant: what happened.")
+app.add_typer(
+    store_app,
+    name="store",
+    short_help="Seal finished batches.",
+    rich_help_panel=WITHOUT,
+)
+
+
+@store_app.command(short_help="Put finished batches into Parquet files.")
+def seal(
+    batch: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BATCH]...", help="Their ids; all that are finished if not given."),
+    ] = None,
+    plant: Which = None,
+    store: StoreFile = None,
+    as_json: Json = False,
+) -> None:
+    """Write the rows of finished batches to sealed/BATCH beside the store, compared value by value.
+
+    Their rows then leave the store by and by, while the plant runs or when it starts; trends and
+    exports do not notice. seal_after_h in [store] of the plant file does it by itself.
+
+    Example: fermloop store seal R1-20260101-0000 --plant plant.toml
+    """
+    from fermloop.commands import store as command
+
+    command.seal_all(batch or [], plant, store, as_json)
 
 
 @app.command(

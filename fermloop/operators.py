@@ -12,7 +12,6 @@ from fermloop.options import (
     As,
     Json,
     Loop,
-    Optimiser,
     Reactor,
     Reason,
     Which,
@@ -217,26 +216,6 @@ def recipe(
 
     given = named(values or [])
     remote.recipe(plant, as_json, action, reactor, recipe, given, reason, as_name)
-
-
-@app.command(short_help="Switch the optimiser off, to shadow or on.", rich_help_panel=ASK)
-def optimiser(
-    reactor: Reactor,
-    mode: Annotated[
-        Optimiser, typer.Argument(case_sensitive=False, help="off, shadow (plans only) or on.")
-    ],
-    reason: Reason = "",
-    as_name: As = "",
-    plant: Which = None,
-    as_json: Json = False,
-) -> None:
-    """Switch the optimiser of a reactor.
-
-    Example: fermloop optimiser R1 shadow
-    """
-    from fermloop.commands import remote
-
-    remote.optimiser(plant, as_json, reactor, mode, reason, as_name)
 
 
 @app.command(

@@ -24,6 +24,7 @@ class Optimiser(StrEnum):
 
     OFF = "off"
     SHADOW = "shadow"
+    ADVISORY = "advisory"
     ON = "on"
 
 
@@ -121,7 +122,7 @@ OptimiserMode = Annotated[
         "--optimiser",
         case_sensitive=False,
         help="off: the recipe alone; shadow: plans are made and logged but change nothing; "
-        "on: plans move the feed and the DO setpoint.",
+        "advisory: they are suggested to an operator; on: they move the feed and the DO setpoint.",
     ),
 ]
 Report = Annotated[

@@ -5,9 +5,9 @@ checksum of every file. It is made aside and renamed when all of it is there and
 """
 
 import contextlib
-import hashlib
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -21,12 +21,15 @@ from drivers.clock import wall
 from historian.audit import heads_path, read_heads, verify
 from historian.commits import WRITER
 from historian.events import Event, Kind
-from historian.schema import StoreError, lock_writer, open_reader, row_table
+from historian.files import digest, entry, sync_folder, write
+from historian.schema import StoreError, lineage, lock_writer, open_reader, row_table
+from historian.seal import SealError
+from historian.seal import check as check_sealed
+from historian.sealed import FOLDER, manifests
 from historian.sqlite import SqliteStore
 
 MANIFEST = "manifest.json"
 STORE = "store.sqlite"
-_CHUNK = 1 << 20
 
 
 class BackupError(Exception):
@@ -77,13 +80,15 @@ def back_up(store: Path, folder: Path) -> tuple[Path, Manifest]:
         heads = heads_path(store)
         if heads.exists():  # before the store, which may grow meanwhile
             shutil.copyfile(heads, heads_path(aside / STORE))
+        for place_of, _ in manifests(store):  # before it too: what is not there yet is in it
+            shutil.copytree(place_of, aside / FOLDER / place_of.name)
         _copy(store, aside / STORE)
         manifest = _manifest(aside, now)
-        _write(aside / MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
+        write(aside / MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
         check(aside)
-        _sync_folder(aside)
+        sync_folder(aside)
         aside.rename(place)
-        _sync_folder(folder)
+        sync_folder(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return place, manifest
@@ -96,8 +101,8 @@ def check(folder: Path) -> Manifest:
         BackupError: it is not; the message says what is wrong with which file.
     """
     try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        manifest = Manifest(**found)
+        told: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = Manifest(**told)
     except OSError as error:
         raise BackupError(f"{folder}: no backup: {error.strerror}: {MANIFEST}") from None
     except (ValueError, TypeError) as error:
@@ -106,10 +111,10 @@ def check(folder: Path) -> Manifest:
         path = folder / name
         if not path.exists():
             raise BackupError(f"{path}: is missing")
-        digest, size = _digest(path)
+        found, size = digest(path)
         if size != wanted["bytes"]:
             raise BackupError(f"{path}: has {size} bytes, not {wanted['bytes']}")
-        if digest != wanted["sha256"]:
+        if found != wanted["sha256"]:
             raise BackupError(f"{path}: its checksum is another: it was changed or damaged")
     _check_store(folder / STORE)
     return manifest
@@ -150,8 +155,9 @@ def restore(folder: Path, store: Path, who: str) -> tuple[Manifest, Path | None]
                 heads.rename(heads_path(old))
             if heads_path(folder / STORE).exists():
                 shutil.copyfile(heads_path(folder / STORE), heads)
+            _bring_sealed(folder, store)
             fresh.replace(store)
-            _sync_folder(store.parent)
+            sync_folder(store.parent)
         finally:
             fresh.unlink(missing_ok=True)
     with SqliteStore(store) as opened:
@@ -189,7 +195,7 @@ def _manifest(folder: Path, now: float) -> Manifest:
         identity = db.execute("SELECT id FROM identity").fetchone()[0]
         events = db.execute("SELECT count(*) FROM event").fetchone()[0]
         head = db.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()[0]
-    files = {str(p.relative_to(folder)): _entry(p) for p in _files(folder)}
+    files = {str(p.relative_to(folder)): entry(p) for p in _files(folder)}
     software = f"fermloop {version('fermloop')}"
     return Manifest(now, software, identity, rows, newest, events, head, files)
 
@@ -211,11 +217,11 @@ def _check_store(path: Path) -> None:
 
 def _settle(fresh: Path, folder: Path, manifest: Manifest) -> None:
     """Check the copy that will be the store, and give it an identity of its own."""
-    digest, _ = _digest(fresh)
-    if digest != manifest.files[STORE]["sha256"]:
+    if digest(fresh)[0] != manifest.files[STORE]["sha256"]:
         raise BackupError(f"{fresh}: what was written is not what is in {folder}")
     with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
-        db.execute("UPDATE identity SET id = lower(hex(randomblob(16)))")
+        anew = f"{lineage(manifest.store)}.{secrets.token_hex(4)}"
+        db.execute("UPDATE identity SET id = ?", (anew,))
         closed = json.dumps({"closed": True})
         db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (WRITER, closed))
     with fresh.open("rb") as file:
@@ -234,34 +240,16 @@ def _move_aside(store: Path, old: Path) -> Path:
     return old
 
 
+def _bring_sealed(folder: Path, store: Path) -> None:
+    """Copy the sealed batches of a backup that are not there, or are there and not good."""
+    for place, sealed in manifests(folder / STORE):
+        target = store.parent / FOLDER / place.name
+        try:
+            check_sealed(target, sealed)
+        except SealError:
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(place, target)
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    return (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST)
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    digest, size = _digest(path)
-    return {"bytes": size, "sha256": digest}
-
-
-def _digest(path: Path) -> tuple[str, int]:
-    found, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
-            size += len(chunk)
-    return found.hexdigest(), size
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return (p for p in sorted(folder.rglob("*")) if p.is_file() and p != folder / MANIFEST)

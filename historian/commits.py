@@ -3,7 +3,7 @@
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,6 +13,7 @@ from historian.events import Event, Kind
 from historian.gaps import DIED, ENDED, GapWatch
 from historian.rows import RowWriter, Scan
 from historian.schema import open_writer
+from historian.upkeep import Keep, Upkeep
 
 _INSERT_EVENT = (
     "INSERT INTO event (time, source, kind, subject, text, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -36,6 +37,7 @@ class Commits:
     Args:
         path: the store's file; it is made, with its folder, if it is not there.
         gap_s: see ``SqliteStore``.
+        keep: how long rows are kept.
 
     Attributes:
         db: its connection.
@@ -45,12 +47,40 @@ class Commits:
         StoreError: the file is no store of ours, or another process writes to it.
     """
 
-    def __init__(self, path: Path, gap_s: float) -> None:
+    def __init__(self, path: Path, gap_s: float, keep: Keep) -> None:
         self.db, self._lock_file = open_writer(path)
         self._gaps = GapWatch(self.db, gap_s, _ended_before(self.db))
         self._rows = RowWriter(self.db, self._gaps)
         self._chain = Chain(self.db, heads_path(path))
+        self._upkeep = Upkeep(self.db, path, keep)
         self.broken = self._chain.broken
+
+    def tidy(self) -> bool:
+        """Let rows leave that are sealed or too old, a few at a time; return whether more wait.
+
+        Raises:
+            sqlite3.Error: it could not be done now.
+        """
+        if not self._upkeep.due():
+            return False
+        self._transact(lambda: self._insert(self._upkeep.step()))
+        return self._upkeep.due()
+
+    def make_room(self) -> bool:
+        """Drop the oldest rows, a gap, for a full disk; return whether there was something to drop.
+
+        Raises:
+            sqlite3.Error: it could not be done.
+        """
+        told: list[Event] = []
+
+        def drop() -> None:
+            told.extend(self._upkeep.oldest())
+            self._insert(told)
+
+        self._transact(drop)
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return bool(told)
 
     def close(self) -> None:
         """Close the file and let another process write."""
@@ -63,16 +93,24 @@ class Commits:
         Raises:
             sqlite3.Error, ArithmeticError, TypeError, ValueError: it could not be.
         """
+
+        def all_of_it() -> None:
+            self.db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", group.states.items())
+            self._insert(group.events)
+            self._insert(self._rows.write(group.scans))
+
+        self._transact(all_of_it)
+
+    def _transact(self, work: Callable[[], None]) -> None:
         db = self.db
         try:
             db.execute("BEGIN IMMEDIATE")
-            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", group.states.items())
-            self._insert(group.events)
-            self._insert(self._rows.write(group.scans))
+            work()
             db.execute("COMMIT")
         except BaseException:
             self._rows.forget()
             self._chain.rollback()
+            self._upkeep.forget()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise

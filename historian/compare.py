@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from historian.bucket import Bucket
-from historian.lines import MEASUREMENT, field_key, split_fields, unescape
+from historian.lines import field_key, measurement_of, split_fields, unescape
 from historian.points import HEADS
 from historian.progress import Cursor
 from historian.reader import SqliteReader
@@ -181,7 +181,7 @@ def _server(
     for day in range(int(start // _HOUR_S) * _HOUR_S, int(end) + 1, _DAY_S):
         until = min(day + _DAY_S, (int(end) // _HOUR_S + 1) * _HOUR_S)
         series = bucket.query(
-            f'SELECT count(*) FROM "{MEASUREMENT}" WHERE {scope}'
+            f'SELECT count(*) FROM "{measurement_of(reactor)}" WHERE {scope}'
             f" AND time >= {day}s AND time < {until}s GROUP BY time(1h) fill(0)"
         )
         for one in series:

@@ -41,9 +41,9 @@ class GapWatch:
         """Learn what is in the store; before the first rows of ``reactor`` are inserted."""
         if reactor not in self._last:
             found = self._db.execute(
-                f"SELECT time FROM {row_table(reactor)} ORDER BY seq DESC LIMIT 1"
+                f"SELECT max(time) FROM {row_table(reactor)}"  # an imported batch is older
             ).fetchone()
-            if found is not None:
+            if found[0] is not None:
                 self._last[reactor] = found[0]
 
     def look(self, reactor: str, times: Sequence[float]) -> list[Event]:

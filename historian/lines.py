@@ -9,6 +9,7 @@ from historian.reader import Rows
 from historian.schema import MISSING
 
 MEASUREMENT = "fermloop"
+PLANT = "plant"  # stands for the reactor of tags that are of none; the measurement of their rows
 
 _LONGEST = 1000  # characters of a text
 _TEMPLATES = 1000  # patterns of missing values and qualities remembered for each encoder
@@ -46,6 +47,11 @@ def escape(name: str) -> str:
     """Return a tag key, tag value or field key as line protocol wants it."""
     plain = _UNFIT.sub("_", name)
     return plain.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def measurement_of(reactor: str) -> str:
+    """Return where the rows of a reactor go: those of no vessel apart from the vessels'."""
+    return PLANT if reactor == PLANT else MEASUREMENT
 
 
 def field_key(suffix: str, *, escaped: bool = True) -> str:
@@ -96,7 +102,8 @@ class Encoder:
     def __init__(self, site: str, reactor: str, batch: str, suffixes: tuple[str, ...]) -> None:
         self.suffixes = suffixes
         self._reactor = reactor
-        self._head = f"{MEASUREMENT},batch={escape(batch)},reactor={escape(reactor)}"
+        where = measurement_of(reactor)
+        self._head = f"{where},batch={escape(batch)},reactor={escape(reactor)}"
         self._head = f"{self._head},site={escape(site)}".replace("%", "%%")
         self._keys = [field_key(suffix).replace("%", "%%") for suffix in suffixes]
         self._full = self._template(None, (False,) * len(suffixes))

@@ -7,7 +7,7 @@ from typing import Any
 
 from historian.event_rows import EventRow
 from historian.events import Kind
-from historian.lines import Encoder, Line
+from historian.lines import PLANT, Encoder, Line
 from historian.points import alarm_line, event_line, head_line, minute_lines, tag_lines
 from historian.progress import Cursor
 from historian.reader import Rows, SqliteReader
@@ -179,7 +179,7 @@ class Outbox:
         known = set(reactors)
         for event in events:
             reactor = split_name(event["subject"])[0]
-            reactor = reactor if reactor in known else str(event["data"].get("reactor") or "plant")
+            reactor = reactor if reactor in known else str(event["data"].get("reactor") or PLANT)
             batch = self._spans.at(reactor, event["time"])
             lines += event_line(self._site, reactor, batch, event), alarm_line(self._site, event)
         then.events = events[-1]["id"]

@@ -10,11 +10,10 @@ from itertools import groupby
 
 from drivers.point import Tag
 from historian.event_rows import EventRow
-from historian.lines import MEASUREMENT, Line, escape, field_key, quote
+from historian.lines import PLANT, Line, escape, field_key, measurement_of, quote
 from historian.minutes import Minute
 from historian.schema import MINUTE_S
 
-MINUTES = f"{MEASUREMENT}_1m"
 EVENTS = "event"
 ALARMS = "alarm"
 HEADS = "audit_head"
@@ -31,7 +30,8 @@ def minute_lines(site: str, reactor: str, batch: str, found: Sequence[Minute]) -
     The mean has the tag's own name, as in the rows; beside it ``_min``, ``_max`` and ``_n``, the
     number of values, and ``_q``, the worst quality, where it is not GOOD.
     """
-    head = f"{MINUTES},batch={escape(batch)},reactor={escape(reactor)},site={escape(site)}"
+    where = f"{measurement_of(reactor)}_1m"
+    head = f"{where},batch={escape(batch)},reactor={escape(reactor)},site={escape(site)}"
     lines: list[Line] = []
     for minute, tags in groupby(found, lambda m: m.minute):
         fields: list[str] = []
@@ -72,7 +72,7 @@ def alarm_line(site: str, event: EventRow) -> Line:
     """
     data = event["data"]
     state = ALARM_STATES.get(str(data.get("state")))
-    name, reactor = str(data.get("id", "")), str(data.get("reactor") or "plant")
+    name, reactor = str(data.get("id", "")), str(data.get("reactor") or PLANT)
     if event["kind"] != "alarm" or state is None or not name:
         return Line(reactor, 0, "", 0)
     head = f"{ALARMS},id={escape(name)},priority={escape(str(data.get('priority')))}"

@@ -24,6 +24,7 @@ from historian.schema import (
     quoted,
     row_table,
 )
+from historian.sealed import Sealed, Window
 from historian.trends import Axis, Series, axis, series
 
 
@@ -53,6 +54,7 @@ class SqliteReader:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._batches = BatchList()
+        self._sealed = Sealed(self.path)
 
     def close(self) -> None:
         """Close the file; the reader may be used again."""
@@ -101,11 +103,13 @@ class SqliteReader:
     def time_of(self, reactor: str, seq: int) -> float | None:
         """Return the time of row ``seq``, or of the last before it; ``None`` if there is none."""
         with self._snapshot() as db:
-            if not columns(db, reactor):
+            found = columns(db, reactor)
+            if not found:
                 return None
-            sql = f"SELECT time FROM {row_table(reactor)} WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
-            found = db.execute(sql, (seq,)).fetchone()
-            return found[0] if found else None
+            source = self._sealed.source(db, reactor, found[:1], Window(seq=seq - 1, limit=1))
+            sql = f"SELECT time FROM {source} WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+            row = db.execute(sql, (seq,)).fetchone()
+            return row[0] if row else None
 
     def last(self, reactor: str) -> dict[str, Sample]:
         """Return the samples of the newest row, by tag name."""
@@ -133,8 +137,10 @@ class SqliteReader:
             if not found:
                 return Rows((), [])
             names = ", ".join(quoted(c.col) for c in found)
+            window = Window(seq=after_seq, limit=limit)
             rows = db.execute(
-                f"SELECT seq, time, quality, {names} FROM {row_table(reactor)}"
+                f"SELECT seq, time, quality, {names}"
+                f" FROM {self._sealed.source(db, reactor, found, window)}"
                 " WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after_seq, limit),
             ).fetchall()
@@ -153,7 +159,8 @@ class SqliteReader:
                 return []
             rows = db.execute(
                 f"SELECT time, {quoted(column.col)}, substr(quality, ?, 1)"
-                f" FROM {row_table(tag.reactor)} WHERE time >= ? AND time <= ? ORDER BY time, seq",
+                f" FROM {self._sealed.source(db, tag.reactor, [column], Window(start, end))}"
+                " WHERE time >= ? AND time <= ? ORDER BY time, seq",
                 (column.place + 1, start, end),
             ).fetchall()
         samples = (_sample(tag, time, value, digit) for time, value, digit in rows)
@@ -178,12 +185,12 @@ class SqliteReader:
             ValueError: ``start`` is not before ``end`` or ``buckets`` is below 1.
         """
         with self._snapshot() as db:
-            return series(db, names, axis(start, end, buckets))
+            return series(db, names, axis(start, end, buckets), self._sealed)
 
     def series_along(self, names: Iterable[str], along: Axis) -> Series:
         """Return ``series`` on an axis of one's own, such as the age of a batch."""
         with self._snapshot() as db:
-            return series(db, names, along)
+            return series(db, names, along, self._sealed)
 
     def events(
         self, after_id: int = 0, limit: int = 1000, kinds: Sequence[Kind] | None = None

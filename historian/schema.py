@@ -52,6 +52,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def lineage(identity: str) -> str:
+    """Return what a store has in common with those that were restored from its backups."""
+    return identity.partition(".")[0]
+
+
 def row_table(reactor: str) -> str:
     """Return the quoted name of a reactor's table."""
     return quoted(f"row {reactor}")

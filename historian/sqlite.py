@@ -1,5 +1,6 @@
 """The local store: SQLite with one wide row a scan, and one thread that writes it."""
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -16,10 +17,12 @@ from historian.events import Event, Kind
 from historian.reader import SqliteReader
 from historian.rows import Scan
 from historian.schema import StoreError
+from historian.upkeep import FOR_GOOD, Keep
 
 __all__ = ["SqliteReader", "SqliteStore", "StoreError"]
 
 _GOOD = Quality.GOOD
+_PAUSE_S = 0.02  # between two steps of tidying up
 # Primary result codes of SQLite that may pass: the disk, a lock, memory. Such a group is kept and
 # tried again; any other refusal would come back for ever, so its row is dropped and recorded.
 _MAY_PASS = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 23, 26})
@@ -37,6 +40,7 @@ class SqliteStore:
         commit_s: longest time between commits, wall seconds.
         max_rows_per_commit: rows in one transaction; as many waiting wake the writer early.
         gap_s: two rows of a reactor further apart are a gap, which is told with its reason.
+        keep: how long rows stay in it; those that are sealed leave in any case.
         wait_when_full: virtual time, where nobody is late: a full queue waits for the disk
             instead of losing the row.
         on_alarm: called with a sentence and True when samples begin to be lost or cannot be
@@ -54,6 +58,7 @@ class SqliteStore:
         commit_s: float = 1.0,
         max_rows_per_commit: int = 1_000,
         gap_s: float = 10.0,
+        keep: Keep = FOR_GOOD,
         wait_when_full: bool = False,
         on_alarm: Callable[[str, bool], None] | None = None,
     ) -> None:
@@ -63,7 +68,7 @@ class SqliteStore:
         self._group_rows = min(max_rows_per_commit, queue_rows)
         self._wait_when_full = wait_when_full
         self._on_alarm = on_alarm or _nobody_listens
-        self._commits = Commits(self.path, gap_s)
+        self._commits = Commits(self.path, gap_s, keep)
         self._reader: SqliteReader | None = None
 
         self.stored = 0  # samples committed
@@ -242,10 +247,17 @@ class SqliteStore:
                     self._turn.notify_all()
                 if closing:
                     return
+                self._tidy()
         finally:
             with self._turn:
                 self._ended = True
                 self._turn.notify_all()
+
+    def _tidy(self) -> None:
+        """Let rows leave that are sealed or too old, while nothing waits to be written."""
+        with contextlib.suppress(sqlite3.Error):  # what fails fails for rows too, and they tell
+            while self._commits.tidy() and not (self._wake.is_set() or self._failing):
+                self._wake.wait(_PAUSE_S)
 
     def _drain(self, *, everything: bool) -> bool:
         """Commit group after group; return False when one failed and must be tried again."""

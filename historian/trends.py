@@ -16,6 +16,7 @@ from historian.schema import (
     row_table,
     split_name,
 )
+from historian.sealed import Sealed, Window
 
 _HOLD_S = 60.0  # a tag that is sampled more slowly than the rows is held this long between samples
 _RAW_TO_S = 30.0  # wider buckets are made of rollups
@@ -117,7 +118,7 @@ def axis_of_age(zero: float, start_s: float, end_s: float, buckets: int) -> Axis
     return Axis(zero + first * width, width, math.ceil(end_s / width) - first)
 
 
-def series(db: sqlite3.Connection, names: Iterable[str], along: Axis) -> Series:
+def series(db: sqlite3.Connection, names: Iterable[str], along: Axis, sealed: Sealed) -> Series:
     """Return the trends of ``SqliteReader.series``; ``db`` is in a read transaction."""
     trends: dict[str, Trend] = {}
     by_reactor: dict[str, list[Column]] = {}
@@ -126,9 +127,12 @@ def series(db: sqlite3.Connection, names: Iterable[str], along: Axis) -> Series:
         column = column_of(db, name)
         if column is not None:
             by_reactor.setdefault(split_name(name)[0], []).append(column)
-    read = _from_rows if along.width_s <= _RAW_TO_S else _from_rollups
     for reactor, found in by_reactor.items():
-        read(db, reactor, found, trends, along)
+        if along.width_s <= _RAW_TO_S:
+            source = sealed.source(db, reactor, found, Window(along.base, along.end))
+            _from_rows(db, source, found, trends, along)
+        else:
+            _from_rollups(db, reactor, found, trends, along)
     times = [along.base + (i + 0.5) * along.width_s for i in range(along.buckets)]
     return Series(along.width_s, times, trends)
 
@@ -149,14 +153,14 @@ def _width(wanted: float, *, whole_hours: bool) -> float:
 
 def _from_rows(
     db: sqlite3.Connection,
-    reactor: str,
+    source: str,
     found: list[Column],
     trends: dict[str, Trend],
     along: Axis,
 ) -> None:
     rows = db.execute(
         f"SELECT CAST((time - ?) / ? AS INTEGER) AS bucket{_of_rows(found)}"
-        f" FROM {row_table(reactor)} WHERE time >= ? AND time < ? GROUP BY bucket ORDER BY bucket",
+        f" FROM {source} WHERE time >= ? AND time < ? GROUP BY bucket ORDER BY bucket",
         (along.base, along.width_s, along.base, along.end),
     ).fetchall()
     for index, column in enumerate(found):

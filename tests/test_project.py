@@ -118,6 +118,7 @@ def test_every_dependency_s_licence_is_known_to_us() -> None:
         "pydantic",
         "pymodbus",
         "pyserial",
+        "pyyaml",  # MIT
         "rich",
         "scipy",
         "simple-pid",

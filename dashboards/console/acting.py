@@ -21,8 +21,12 @@ from dashboards.console.door import IDLE_S, LIFE_S, BusyError, Door, Session
 
 BODY_MAX = 16 * 1024  # bytes
 TIMEOUT_S = 5.0  # wall; the controller answers within a scan
+AHEAD_S = 70.0  # wall, for a what-if: a worker's deadline and more
 COMMANDS = frozenset(
-    ("loop", "recipe", "optimiser", "safe-stop", "release", "interlock", "alarm")
+    (
+        *("loop", "recipe", "optimiser", "advice", "what-if"),
+        *("safe-stop", "release", "interlock", "alarm"),
+    )
 )  # first words of what may be passed on; what a role may is the controller's decision
 
 
@@ -152,7 +156,9 @@ class Acting:
             raise RefusedError(422, said("names_himself"))
         by = {"who": user.name, "role": user.role.word}
         try:
-            answer = await self._client.post(f"/{quote(path)}", json={**body, **by})
+            longest = AHEAD_S if word == "what-if" else TIMEOUT_S
+            asked = {**body, **by}
+            answer = await self._client.post(f"/{quote(path)}", json=asked, timeout=longest)
         except (httpx.HTTPError, OSError) as error:
             why = str(error) or type(error).__name__
             raise RefusedError(503, said("silent", why=why)) from None

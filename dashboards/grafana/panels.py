@@ -1,26 +1,29 @@
-"""The panels of a board in our words; the one file that imports grafanalib."""
+"""The panels of a board in our words; with ``board.py`` the only files that import grafanalib."""
 
-import json
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import grafanalib._gen as _gen  # pyright: ignore[reportMissingTypeStubs]
+import attr
 import grafanalib.core as _core  # pyright: ignore[reportMissingTypeStubs]
 import grafanalib.influxdb as _influxdb  # pyright: ignore[reportMissingTypeStubs]
 
-from dashboards.grafana.plain import Json, plain
+from dashboards.grafana.plain import Json
 
-# It has no types; what leaves this file is plain JSON.
+# It has no types; what leaves this package is plain JSON.
 core, influxdb = cast(Any, _core), cast(Any, _influxdb)
 
 DATASOURCE = {"type": "influxdb", "uid": "fermloop-influxdb"}
-SCHEMA = 41
+# Two seconds would do for a scan of 1 s; five also carry a scan that is late or coarser.
+SCAN, ESTIMATE = "5s", "30s"
 
 # Grey unless something is abnormal (ISA-101). ``text`` follows the light and the dark theme.
 PV, SP, OP = "text", "#8f959c", "#a3927c"
-GREYS = ("text", "#8f959c", "#a3927c", "#6f8297")
+GREYS = ("text", "#8f959c", "#a3927c", "#6f8297", "#a7adb5", "#7f8a7a", "#b5a7a0", "#6b7078")
 ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
+
+States = Mapping[int, tuple[str, str]]  # name and colour of each number
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,9 @@ class Series:
     Attributes:
         query: InfluxQL.
         name: what the legend calls it.
-        colour: a colour that is no alarm.
+        colour: a colour that is no alarm; empty: a grey of its own for each line that it yields.
         dashed: a setpoint.
+        dotted: foreseen.
         unit: on an axis of its own at the right; ``""`` for the panel's.
         steps: holds its value until the next one: a mode, a setpoint.
         fills_to: name of the series down to which a band is filled.
@@ -42,6 +46,7 @@ class Series:
     name: str
     colour: str = PV
     dashed: bool = False
+    dotted: bool = False
     unit: str = ""
     steps: bool = False
     fills_to: str = ""
@@ -49,110 +54,132 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A value beyond which a trend is abnormal and takes colour."""
+class Column:
+    """One column of a table, or one tile of a row of tiles.
 
-    value: float
-    above: bool
+    Attributes:
+        field: as the query calls it.
+        name: as people do.
+        unit: Grafana's.
+        states: names and colours of its numbers.
+        missing: what stands where there is no value; coloured.
+        above: value from which on it is abnormal.
+        below: value under which it is abnormal.
+        decimals: digits; as many as Grafana thinks if ``None``.
+        width: pixels; as much as is left if 0.
+        link: where a click leads.
+    """
+
+    field: str
+    name: str
+    unit: str = ""
+    states: States = dataclasses.field(default_factory=dict[int, tuple[str, str]])
+    missing: str = ""
+    above: float | None = None
+    below: float | None = None
+    decimals: int | None = None
+    width: int = 0
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a panel stands on the grid of 24 columns."""
+class Frame:
+    """What every panel has.
 
-    x: int
-    y: int
-    w: int
-    h: int
+    Attributes:
+        title: heading.
+        empty: what stands there while there is nothing to show.
+        about: what the reader cannot see.
+        link: from the panel's title.
+    """
+
+    title: str
+    empty: str
+    about: str = ""
+    link: Json | None = None
+
+    def common(self) -> dict[str, Any]:
+        """Return grafanalib's arguments."""
+        return {
+            "title": self.title,
+            "description": self.about or None,
+            "dataSource": DATASOURCE,
+            "maxDataPoints": None,
+            "links": [self.link] if self.link else [],
+        }
 
 
 def trend(
-    title: str,
-    place: Place,
+    frame: Frame,
     series: Sequence[Series],
     unit: str,
     *,
-    every: str,
-    description: str = "",
-    limit: Limit | None = None,
-    link: Json | None = None,
+    every: str = SCAN,
+    limits: tuple[float | None, float | None] = (None, None),
+    bars: bool = False,
 ) -> Any:
     """Return lines against time, gaps left open.
 
     Args:
-        title: heading.
-        place: on the grid.
+        frame: title and so on.
         series: the lines; their letters A, B, C … name them in overrides, whatever the language.
         unit: Grafana's id, or ``suffix: …``.
         every: least width of a bucket; at least the time between two samples, or gaps appear
             that are none.
-        description: what the reader cannot see.
-        limit: where the first series becomes abnormal.
-        link: from the panel's title.
+        limits: least and greatest value of the first series that is normal.
+        bars: upright bars in place of lines.
     """
+    overrides = [_style(n, s, limits if n == 0 else (None, None)) for n, s in enumerate(series)]
     return core.TimeSeries(
-        title=title,
-        description=description or None,
-        dataSource=DATASOURCE,
-        gridPos=_grid(place),
+        **frame.common(),
         interval=every,
-        maxDataPoints=None,
         targets=[_target(n, s.query, s.name) for n, s in enumerate(series)],
         unit=unit,
         colorMode="fixed",
         lineWidth=1,
+        drawStyle="bars" if bars else "line",
+        fillOpacity=60 if bars else 0,
         spanNulls=False,
         showPoints="auto",
         pointSize=3,
         legendPlacement="bottom",
         legendCalcs=["lastNotNull"],
         tooltipMode="multi",
-        overrides=[_style(n, s, limit if n == 0 else None) for n, s in enumerate(series)],
-        links=[link] if link else [],
+        overrides=overrides,
         extraJson={
-            "fieldConfig": {"defaults": {"color": {"fixedColor": PV}}},
+            "fieldConfig": {"defaults": {"color": {"fixedColor": PV}, "noValue": frame.empty}},
             "options": {"legend": {"showLegend": True}},
         },
     )
 
 
 def timeline(
-    title: str,
-    place: Place,
+    frame: Frame,
     rows: Sequence[tuple[str, str]],
-    states: Mapping[int, tuple[str, str]],
+    states: States,
     *,
-    every: str,
-    description: str = "",
+    every: str = SCAN,
 ) -> Any:
     """Return bars of named states against time; no bar where nothing is known.
 
     Args:
-        title: heading.
-        place: on the grid.
+        frame: title and so on.
         rows: query and name of each.
         states: name and colour of each number.
         every: least width of a bucket.
-        description: what the reader cannot see.
     """
-    options = {
-        str(value): {"text": text, "color": colour, "index": n}
-        for n, (value, (text, colour)) in enumerate(sorted(states.items()))
-    }
     return core.StateTimeline(
-        title=title,
-        description=description or None,
-        dataSource=DATASOURCE,
-        gridPos=_grid(place),
+        **frame.common(),
         interval=every,
-        maxDataPoints=None,
         targets=[_target(n, query, name) for n, (query, name) in enumerate(rows)],
         colorMode="fixed",
         fillOpacity=70,
-        mappings=[{"type": "value", "options": options}] if options else [],
+        mappings=_mappings(states),
         showValue="auto",
         extraJson={
-            "fieldConfig": {"defaults": {"color": {"fixedColor": GREYS[1]}}},
+            "fieldConfig": {
+                "defaults": {"color": {"fixedColor": GREYS[1]}, "noValue": frame.empty}
+            },
             "options": {
                 "legend": {"showLegend": False, "calcs": []},
                 "tooltip": {"sort": "none"},
@@ -162,29 +189,75 @@ def timeline(
 
 
 def table(
-    title: str,
-    place: Place,
-    rows: Sequence[tuple[str, str]],
-    columns: tuple[str, str, str],
+    frame: Frame,
+    queries: Sequence[str],
+    columns: Sequence[Column],
     *,
-    description: str = "",
+    join: str = "",
+    sort: str = "",
+    down: bool = False,
+    transformations: Sequence[Json] = (),
 ) -> Any:
+    """Return a table of rows.
+
+    Args:
+        frame: title and so on.
+        queries: each gives rows.
+        columns: in their order; what else the queries give is left out.
+        join: the field by which the rows of several queries are put together; the times are those
+            of the first.
+        sort: the field that it is sorted by.
+        down: the greatest first.
+        transformations: Grafana's own, before the columns are named.
+    """
+    steps: list[Json] = list(transformations)
+    if join:
+        steps += [_timeless(_letter(n)) for n in range(1, len(queries))]
+        steps.append({"id": "joinByField", "options": {"byField": join, "mode": "outer"}})
+    kept = "|".join(f"^{c.field.replace('.', '[.]')}$" for c in columns)
+    steps += [
+        {"id": "filterFieldsByName", "options": {"include": {"pattern": kept}}},
+        {
+            "id": "organize",
+            "options": {
+                "indexByName": {c.field: n for n, c in enumerate(columns)},
+                "renameByName": {c.field: c.name for c in columns},
+                "excludeByName": {},
+                "includeByName": {},
+            },
+        },
+    ]
+    names = {c.field: c.name for c in columns}
+    return core.Table(
+        **frame.common(),
+        targets=[_target(n, query, "", rows=True) for n, query in enumerate(queries)],
+        colorMode="fixed",
+        sortBy=[core.TableSortByField(displayName=names[sort], desc=down)] if sort else [],
+        transformations=steps,
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"mode": "fixed", "fixedColor": PV},
+                    "custom": {"cellOptions": {"type": "auto"}},
+                    "noValue": frame.empty,
+                },
+                "overrides": [_column(c, c.name, cell=True) for c in columns],
+            },
+        },
+    )
+
+
+def newest(frame: Frame, rows: Sequence[tuple[str, str]], columns: tuple[str, str, str]) -> Any:
     """Return the newest value of each row and how long ago it was.
 
     Args:
-        title: heading.
-        place: on the grid.
+        frame: title and so on.
         rows: query (one point) and name, with its unit, of each.
         columns: what to call name, value and age.
-        description: what the reader cannot see.
     """
     name, value, age = columns
     return core.Table(
-        title=title,
-        description=description or None,
-        dataSource=DATASOURCE,
-        gridPos=_grid(place),
-        maxDataPoints=None,
+        **frame.common(),
         targets=[_target(n, query, text) for n, (query, text) in enumerate(rows)],
         colorMode="fixed",
         # the transformation puts the newest first, so rows would change places all the time
@@ -207,6 +280,7 @@ def table(
                     "color": {"mode": "fixed", "fixedColor": PV},
                     "custom": {"cellOptions": {"type": "auto"}},
                     "decimals": 2,
+                    "noValue": frame.empty,
                 },
                 "overrides": [
                     {
@@ -219,116 +293,197 @@ def table(
     )
 
 
-def heading(title: str, y: int) -> Any:
-    """Return a line with a title across the board."""
-    return core.RowPanel(title=title, gridPos=_grid(Place(0, y, 24, 1)), maxDataPoints=None)
-
-
-def variable(name: str, label: str, query: str) -> Any:
-    """Return a choice among the values that a query finds."""
-    return core.Template(
-        name=name, label=label, query=query, dataSource=DATASOURCE, refresh=2, sort=1, default=None
+def tiles(frame: Frame, queries: Sequence[str], columns: Sequence[Column]) -> Any:
+    """Return a large number for each column of queries that give one row."""
+    kept = "/" + "|".join(f"^{c.field.replace('.', '[.]')}$" for c in columns) + "/"
+    return core.Stat(
+        **frame.common(),
+        targets=[_target(n, query, "", rows=True) for n, query in enumerate(queries)],
+        colorMode="value",
+        graphMode="none",
+        reduceCalc="lastNotNull",
+        fields=kept,
+        textMode="value_and_name",
+        noValue=frame.empty,
+        overrides=[_column(c, c.field) for c in columns],
+        extraJson={
+            "fieldConfig": {"defaults": {"color": {"mode": "fixed", "fixedColor": PV}}},
+            "options": {"wideLayout": True, "showPercentChange": False},
+        },
     )
 
 
-def address(name: str, label: str, default: str) -> Any:
-    """Return a text that a reader may change, such as an address."""
-    return core.Template(name=name, label=label, query=default, type="textbox", default=default)
+def against(
+    frame: Frame,
+    queries: Sequence[str],
+    *,
+    x: tuple[str, str],
+    y: Sequence[tuple[str, str]],
+    transformations: Sequence[Json],
+    unit: str,
+    lines: Mapping[str, str] = {},
+) -> Any:
+    """Return values against another quantity than time.
+
+    Args:
+        frame: title and so on.
+        queries: each gives rows.
+        x: field and name of the abscissa.
+        y: fields to draw and their names; none: every other number of each frame.
+        transformations: Grafana's own, which make a frame for each line.
+        unit: of the values.
+        lines: colour by field.
+    """
+    series = [
+        {
+            "x": {"matcher": {"id": "byName", "options": x[0]}},
+            "y": {"matcher": {"id": "byName", "options": one}},
+            "name": {"fixed": name},
+        }
+        for one, name in y
+    ]
+    overrides: list[Json] = [_named(x[0], [("unit", "suffix: h"), ("displayName", x[1])])]
+    for one, colour in lines.items():
+        overrides.append(_named(one, [("color", {"mode": "fixed", "fixedColor": colour})]))
+    return XyChart(
+        **frame.common(),
+        targets=[_target(n, query, "", rows=True) for n, query in enumerate(queries)],
+        transformations=list(transformations),
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"mode": "shades", "fixedColor": GREYS[3]},
+                    "custom": {
+                        "show": "lines",
+                        "lineWidth": 1,
+                        "pointSize": {"fixed": 3},
+                        "axisPlacement": "auto",
+                    },
+                    "unit": unit,
+                    "noValue": frame.empty,
+                },
+                "overrides": overrides,
+            },
+            "options": {
+                "mapping": "manual" if series else "auto",
+                "series": series,
+                "legend": {
+                    "calcs": [],
+                    "displayMode": "list",
+                    "placement": "bottom",
+                    "showLegend": True,
+                },
+                "tooltip": {"mode": "single", "sort": "none"},
+            },
+        },
+    )
 
 
-def link(title: str, url: str, *, keep: bool = False) -> Json:
+@attr.s
+class XyChart(core.Panel):
+    """Grafana's XY chart, which grafanalib does not know."""
+
+    def to_json_data(self) -> Json:
+        """Return the panel as JSON."""
+        return cast(Json, self.panel_json({"type": "xychart"}))  # pyright: ignore[reportUnknownMemberType] untyped
+
+
+def link(title: str, url: str, *, keep: bool = False, kiosk: bool = False) -> Json:
     """Return a link of a board or a panel; ``keep`` passes on time and variables."""
     made = cast(Json, core.ExternalLink(uri=url, title=title, keepTime=keep).to_json_data())
     return made | {
         "includeVars": keep,
         "targetBlank": not keep,
         "asDropdown": False,
-        "icon": "dashboard" if keep else "external link",
+        "icon": "eye" if kiosk else "dashboard" if keep else "external link",
         "tags": [],
         "tooltip": "",
     }
 
 
-def annotation(name: str, query: str, text: str, tags: str) -> Json:
-    """Return marks on every trend, where ``query`` has a row.
-
-    Args:
-        name: as the board's switch shows it.
-        query: what asks for them.
-        text: the column that is shown.
-        tags: the column of their tags.
-    """
+def _timeless(ref: str) -> Json:
+    """Return the step that takes the times off a query's rows; those of the first stay."""
     return {
-        "name": name,
-        "datasource": DATASOURCE,
-        "enable": True,
-        "hide": False,
-        "iconColor": ABNORMAL,
-        "query": query,
-        "fromAnnotations": True,
-        "textColumn": text,
-        "tagsColumn": tags,
+        "id": "filterFieldsByName",
+        "options": {"exclude": {"pattern": "^Time$"}},
+        "filter": {"id": "byRefId", "options": ref},
     }
 
 
-def board(
-    *,
-    title: str,
-    uid: str,
-    description: str,
-    tags: Sequence[str],
-    variables: Sequence[Any],
-    links: Sequence[Json],
-    panels: Sequence[Any],
-    annotations: Sequence[Json] = (),
-) -> Json:
-    """Return a whole board as plain classic JSON."""
-    made = core.Dashboard(
-        title=title,
-        uid=uid,
-        description=description,
-        tags=list(tags),
-        editable=False,
-        graphTooltip=1,  # one crosshair on all panels
-        annotations=core.Annotations(list(annotations)),
-        links=list(links),
-        panels=list(panels),
-        refresh="5s",
-        schemaVersion=SCHEMA,
-        templating=core.Templating(list(variables)),
-        time=core.Time("now-24h", "now"),
-        timePicker=core.TimePicker(["1s", "5s", "10s", "30s", "1m", "5m"], []),
-        timezone="browser",
-    ).auto_panel_ids()
-    return plain(json.loads(json.dumps(made.to_json_data(), cls=_gen.DashboardEncoder)))
-
-
-def _grid(place: Place) -> Any:
-    return core.GridPos(h=place.h, w=place.w, x=place.x, y=place.y)
-
-
 def _letter(n: int) -> str:
-    return chr(ord("A") + n)
+    return chr(ord("A") + n) if n < 26 else f"Z{n}"
 
 
-def _target(n: int, query: str, name: str) -> Any:
-    return influxdb.InfluxDBTarget(query=query, alias=name, datasource=DATASOURCE, refId=_letter(n))
+def _target(n: int, query: str, name: str, *, rows: bool = False) -> Any:
+    return influxdb.InfluxDBTarget(
+        query=query,
+        alias=name,
+        datasource=DATASOURCE,
+        refId=_letter(n),
+        format="table" if rows else "time_series",
+    )
 
 
-def _style(n: int, series: Series, limit: Limit | None) -> Json:
+def _mappings(states: States, missing: str = "") -> list[Json]:
+    made: list[Json] = []
+    if states:
+        options = {
+            str(value): {"text": text, "color": colour, "index": n}
+            for n, (value, (text, colour)) in enumerate(sorted(states.items()))
+        }
+        made.append({"type": "value", "options": options})
+    if missing:
+        result = {"text": missing, "color": DOUBTFUL, "index": len(states)}
+        made.append({"type": "special", "options": {"match": "null+nan", "result": result}})
+    return made
+
+
+def _column(column: Column, matched: str, *, cell: bool = False) -> Json:
+    put: list[tuple[str, object]] = []
+    if not cell:
+        put.append(("displayName", column.name))
+    if column.unit:
+        put.append(("unit", column.unit))
+    if column.decimals is not None:
+        put.append(("decimals", column.decimals))
+    if mapped := _mappings(column.states, column.missing):
+        put.append(("mappings", mapped))
+    if column.above is not None or column.below is not None:
+        put.append(("thresholds", thresholds((column.below, column.above), PV)))
+        put.append(("color", {"mode": "thresholds"}))
+    if cell and (mapped or column.above is not None or column.below is not None):
+        put.append(("custom.cellOptions", {"type": "color-text"}))
+    if column.width:
+        put.append(("custom.width", column.width))
+    if column.link:
+        put.append(("links", [{"title": column.name, "url": column.link, "targetBlank": False}]))
+    return _named(matched, put)
+
+
+def _named(name: str, put: Iterable[tuple[str, object]]) -> Json:
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": key, "value": value} for key, value in put],
+    }
+
+
+def _style(n: int, series: Series, limits: tuple[float | None, float | None]) -> Json:
     properties: list[Json] = []
 
     def put(key: str, value: object) -> None:
         properties.append({"id": key, "value": value})
 
-    if limit is None:
-        put("color", {"mode": "fixed", "fixedColor": series.colour})
-    else:
+    if limits != (None, None):
         put("color", {"mode": "thresholds"})
         put("custom.gradientMode", "scheme")
-        put("thresholds", _thresholds(limit, series.colour))
-    if series.dashed:
-        put("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
+        put("thresholds", thresholds(limits, series.colour))
+    elif series.colour:
+        put("color", {"mode": "fixed", "fixedColor": series.colour})
+    else:
+        put("color", {"mode": "shades", "fixedColor": GREYS[3]})
+    if series.dashed or series.dotted:
+        pattern = [8, 6] if series.dashed else [2, 5]
+        put("custom.lineStyle", {"fill": "dash" if series.dashed else "dot", "dash": pattern})
     if series.steps:
         put("custom.lineInterpolation", "stepAfter")
     if series.unit:
@@ -344,9 +499,14 @@ def _style(n: int, series: Series, limit: Limit | None) -> Json:
     return {"matcher": {"id": "byFrameRefID", "options": _letter(n)}, "properties": properties}
 
 
-def _thresholds(limit: Limit, colour: str) -> Json:
-    below, above = (colour, ABNORMAL) if limit.above else (ABNORMAL, colour)
+def thresholds(limits: tuple[float | None, float | None], colour: str) -> Json:
+    """Return Grafana's thresholds: abnormal below and above two limits, ``colour`` between."""
+    low, high = limits
     # Grafana takes the first step as the one without an end, whatever its value; null is not
     # in our JSON, so it stands far below every quantity here.
-    steps = [{"color": below, "value": -1e9}, {"color": above, "value": limit.value}]
+    steps: list[Json] = [{"color": colour if low is None else ABNORMAL, "value": -1e9}]
+    if low is not None:
+        steps.append({"color": colour, "value": low})
+    if high is not None:
+        steps.append({"color": ABNORMAL, "value": high})
     return {"mode": "absolute", "steps": steps}

@@ -56,8 +56,12 @@ def _plain_variable(raw: Json) -> Json:
             variable.pop(key, None)
         chosen = {"selected": True, "text": raw["query"], "value": raw["query"]}
         return variable | {"current": chosen, "options": [chosen]}
-    del variable["current"]  # the first value found, once Grafana has asked
-    return variable
+    value = variable.pop("current")["value"]
+    if value is None:
+        return variable  # the first value found, once Grafana has asked
+    text = "All" if value == "$__all" else value
+    several = {"text": [text], "value": [value]} if variable["multi"] else {}
+    return variable | {"current": {"selected": True, "text": text, "value": value} | several}
 
 
 def _without_nulls(value: object) -> object:

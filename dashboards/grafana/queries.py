@@ -1,45 +1,110 @@
 """The InfluxQL that the boards ask: what the forwarder writes, bounded in time, plain aggregates.
 
-One measurement, ``fermloop``; the tags ``site`` and ``reactor``; one field for each tag of the
-plant without its reactor: ``do``, ``do.sp``, ``est.biomass.sd``. A BAD sample has no value; a
-sample that is not GOOD has its quality in ``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are
-a measurement of their own, ``alarm``, with the tags ``id`` and ``priority``, the field ``state``.
+``fermloop`` has a row a scan, ``fermloop_1m`` the minutes made of them; tags ``site``, ``reactor``
+and ``batch``, one field for each tag of the plant without its reactor: ``do``, ``do.sp``,
+``est.biomass.sd``. A BAD sample has no value; where a sample is not GOOD, its quality is in
+``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are ``alarm`` (tags ``id`` and ``priority``,
+field ``state``), everything else that happened is ``event`` (tag ``kind``; ``subject``, ``text``,
+``source``, ``why``).
+
+Which of the two a trend reads is decided by the width of its buckets, which Grafana puts in as a
+number: a condition between two numbers is settled before anything is read.
 """
 
-MEASUREMENT = "fermloop"
-ALARMS = "alarm"
-_SCOPE = "\"site\" = '$site' AND \"reactor\" = '$reactor' AND $timeFilter"
+SCANS, MINUTES, ALARMS, EVENTS = "fermloop", "fermloop_1m", "alarm", "event"
+MINUTE_MS = 60_000
+FRESH_S = 60  # a value older than this is not of now
+LONGEST_ALARM_D = 30  # an alarm that stands longer is no longer found by its beginning
 
-SITES = f'SHOW TAG VALUES FROM "{MEASUREMENT}" WITH KEY = "site"'
-REACTORS = f'SHOW TAG VALUES FROM "{MEASUREMENT}" WITH KEY = "reactor" WHERE "site" = \'$site\''
-
-
-def trend(field: str, aggregate: str = "mean") -> str:
-    """Return a field against time; a bucket without a sample is null, so a gap stays a gap."""
-    return _over_time(f'{aggregate}("{field}")')
-
-
-def band_edge(field: str, sign: str) -> str:
-    """Return ``field`` plus (``sign`` ``+``) or minus (``-``) one standard deviation."""
-    return _over_time(f'mean("{field}") {sign} mean("{field}.sd")')
+SITE = "\"site\" = '$site'"
+REACTOR = f"{SITE} AND \"reactor\" = '$reactor'"
+BATCHES = f'{SITE} AND "batch" =~ /^$batch$/'
+REFERENCES = f'{SITE} AND "batch" =~ /^$reference$/'
+NOW = f"time > ${{__to}}ms - {FRESH_S}s AND time <= ${{__to}}ms"
+SO_FAR = f"time > ${{__to}}ms - {LONGEST_ALARM_D}d AND time <= ${{__to}}ms"
 
 
-def latest(field: str) -> str:
-    """Return the newest value, stamped with its own time, so that an old one can be seen as old."""
-    return f'SELECT last("{field}") FROM "{MEASUREMENT}" WHERE {_SCOPE}'
+def tag_values(key: str, scope: str = SITE) -> str:
+    """Return what a tag of the scans has been, of the rows within ``scope``."""
+    where = f" WHERE {scope}" if scope else ""
+    return f'SHOW TAG VALUES FROM "{MINUTES}", "{SCANS}" WITH KEY = "{key}"{where}'
 
 
-def alarms() -> str:
-    """Return how each alarm stood: 0 normal to 3 active and not acknowledged, until it changed."""
+SITES = tag_values("site", "")
+REACTORS = tag_values("reactor")
+
+
+def trend(expression: str, aggregate: str = "mean", *, scope: str = REACTOR, by: str = "") -> str:
+    """Return an expression of fields against time; an empty bucket is null, so a gap stays a gap.
+
+    Args:
+        expression: of fields in quotes, ``"do" - "do.sp"``; or the name of one.
+        aggregate: of a bucket.
+        scope: which rows.
+        by: a tag that gives each of its values a line.
+    """
+    tags = f', "{by}"' if by else ""
     return (
-        f'SELECT last("state") FROM "{ALARMS}" WHERE {_SCOPE} '
-        'GROUP BY time($__interval), "id" fill(previous)'
+        f'SELECT {aggregate}("v") FROM {_both(_quoted(expression), scope, by)} '
+        f"WHERE $timeFilter GROUP BY time($__interval){tags} fill(null)"
     )
 
 
-def alarms_begun() -> str:
-    """Return each alarm at the moment at which it began, with its id and its priority."""
-    return f'SELECT "state", "id", "priority" FROM "{ALARMS}" WHERE {_SCOPE} AND "state" = 3'
+def band_edge(field: str, sign: str) -> str:
+    """Return ``field`` plus (``sign`` ``+``) or minus (``-``) 1.96 standard deviations."""
+    return trend(f'"{field}" {sign} 1.96 * "{field}.sd"')
+
+
+def latest(field: str, scope: str = REACTOR) -> str:
+    """Return the newest value, stamped with its own time, so that an old one can be seen as old."""
+    return f'SELECT last("{field}") FROM "{SCANS}" WHERE {scope} AND $timeFilter'
+
+
+def now(fields: list[str], scope: str = REACTOR, by: str = "") -> str:
+    """Return a row of values at the right edge of the chosen time; null where BAD or too old."""
+    columns = ", ".join(f'last("{field}") AS "{field}"' for field in fields)
+    return f'SELECT {columns} FROM "{SCANS}" WHERE {scope} AND {NOW}{_group(by)}'
+
+
+def whole(columns: dict[str, tuple[str, str]], scope: str = REACTOR, by: str = "") -> str:
+    """Return one row about all of the chosen time.
+
+    Args:
+        columns: expression of fields and aggregate, by the column's name.
+        scope: which rows.
+        by: tags that each have a row of their own.
+    """
+    asked = ", ".join(
+        f'{aggregate}("{name}") AS "{name}"' for name, (_, aggregate) in columns.items()
+    )
+    made = ", ".join(f'{expression} AS "{name}"' for name, (expression, _) in columns.items())
+    return (
+        f'SELECT {asked} FROM (SELECT {made} FROM "{MINUTES}" WHERE {scope} AND $timeFilter'
+        f"{_group(by)}) WHERE $timeFilter{_group(by)}"
+    )
+
+
+def amount(expression: str, *, scope: str = REACTOR, by: str = "") -> str:
+    """Return the integral of a rate per hour over all of the chosen time."""
+    made = f'SELECT {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {scope} AND $timeFilter'
+    return (
+        f'SELECT integral("v", 1h) AS "v" FROM ({made}{_group(by)}) WHERE $timeFilter{_group(by)}'
+    )
+
+
+def by_age(expression: str, scope: str = BATCHES) -> str:
+    """Return a table of age (h, in steps of 10 min) and value of each batch."""
+    return (
+        'SELECT round(mean("age") * 6) / 6 AS "age", mean("v") AS "value" FROM '
+        f'(SELECT "age", {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {scope} '
+        'AND $timeFilter GROUP BY "batch") '
+        'WHERE $timeFilter GROUP BY time(10m), "batch" fill(none)'
+    )
+
+
+def inside(expression: str, half: str) -> str:
+    """Return an expression that is 1 where ``expression`` is within ± ``half`` and 0 elsewhere."""
+    return f"floor(1 / (1 + floor(abs({expression}) / {half})))"
 
 
 def quality(field: str) -> str:
@@ -47,23 +112,98 @@ def quality(field: str) -> str:
 
     Only what is not GOOD is written, so GOOD is a bucket with values and without a ``_q``.
     """
-    good = _buckets(f'count("{field}") * 0 + 2 AS "q"')
-    worse = _buckets(f'min("{field}_q") AS "q"')
+    good = _both(f'"{field}" * 0 + 2', REACTOR)
+    worse = _both(f'"{field}_q"', REACTOR)
     return (
-        f'SELECT min("q") FROM ({good}), ({worse}) '
+        f'SELECT min("v") FROM {good}, {worse} '
         "WHERE $timeFilter GROUP BY time($__interval) fill(null)"
     )
 
 
-def _over_time(expression: str) -> str:
+def alarms(scope: str = REACTOR) -> str:
+    """Return how each alarm stood: 0 normal to 3 active and not acknowledged, until it changed."""
     return (
-        f'SELECT {expression} FROM "{MEASUREMENT}" WHERE {_SCOPE} '
-        "GROUP BY time($__interval) fill(null)"
+        f'SELECT last("state") FROM "{ALARMS}" WHERE {scope} AND $timeFilter '
+        'GROUP BY time($__interval), "id" fill(previous)'
     )
 
 
-def _buckets(expression: str) -> str:
+def alarms_begun(scope: str = REACTOR) -> str:
+    """Return each alarm at the moment at which it began, with its id and its priority."""
     return (
-        f'SELECT {expression} FROM "{MEASUREMENT}" WHERE {_SCOPE} '
-        "GROUP BY time($__interval) fill(none)"
+        f'SELECT "state", "id", "priority" FROM "{ALARMS}" WHERE {scope} AND $timeFilter '
+        'AND "state" = 3'
     )
+
+
+def alarms_standing(scope: str = SITE) -> str:
+    """Return each alarm that stands at the right edge, with when it last changed."""
+    newest = (
+        f'SELECT last("state") AS "state" FROM "{ALARMS}" WHERE {scope} AND {SO_FAR} '
+        'GROUP BY "reactor", "id", "priority"'
+    )
+    return f'SELECT "state" FROM ({newest}) WHERE {SO_FAR} AND "state" > 0 ' + (
+        'GROUP BY "reactor", "id", "priority"'
+    )
+
+
+def alarms_counted(by: str, scope: str = SITE) -> str:
+    """Return how often alarms began in the chosen time, by a tag."""
+    return (
+        f'SELECT count("state") AS "n" FROM "{ALARMS}" WHERE {scope} AND $timeFilter '
+        f'AND "state" = 3 GROUP BY "{by}"'
+    )
+
+
+def alarms_active(scope: str = SITE) -> str:
+    """Return how many alarms of each reactor are active at the right edge."""
+    newest = (
+        f'SELECT last("state") AS "state" FROM "{ALARMS}" WHERE {scope} AND {SO_FAR} '
+        'GROUP BY "reactor", "id"'
+    )
+    return (
+        f'SELECT count("state") AS "alarms" FROM ({newest}) WHERE {SO_FAR} AND "state" > 1 '
+        'GROUP BY "reactor"'
+    )
+
+
+def alarm_rate(every: str) -> str:
+    """Return how many alarms began in each stretch of ``every``."""
+    return (
+        f'SELECT count("state") FROM "{ALARMS}" WHERE {SITE} AND $timeFilter AND "state" = 3 '
+        f"GROUP BY time({every}) fill(0)"
+    )
+
+
+def events(kinds: str, which: str = "", scope: str = REACTOR, newest: int = 500) -> str:
+    """Return what happened, the newest first.
+
+    Args:
+        kinds: regular expression of the kinds.
+        which: a further condition of fields.
+        scope: which vessel.
+        newest: how many at most, so that no board drowns.
+    """
+    more = f" AND {which}" if which else ""
+    return (
+        f'SELECT "subject", "text", "source", "kind" FROM "{EVENTS}" WHERE {scope} '
+        f'AND $timeFilter AND "kind" =~ /^({kinds})$/{more} ORDER BY time DESC LIMIT {newest}'
+    )
+
+
+def _both(expression: str, scope: str, by: str = "") -> str:
+    """Return the scans where buckets are narrow and the minutes where they are wide."""
+    where = f"WHERE {scope} AND $timeFilter AND $__interval_ms"
+    group = _group(by)
+    return (
+        f'(SELECT {expression} AS "v" FROM "{SCANS}" {where} < {MINUTE_MS}{group}), '
+        f'(SELECT {expression} AS "v" FROM "{MINUTES}" {where} >= {MINUTE_MS}{group})'
+    )
+
+
+def _quoted(expression: str) -> str:
+    return expression if '"' in expression else f'"{expression}"'
+
+
+def _group(by: str) -> str:
+    return " GROUP BY " + ", ".join(f'"{tag}"' for tag in by.split()) if by else ""

@@ -1,4 +1,4 @@
-"""Makes what the compose stack needs before it can start: secrets, accounts and its plant file.
+"""Makes what the compose stack needs before it can start: secrets, accounts, plant file, boards.
 
 ``python -m dashboards.grafana.stack secrets DIR`` runs before the servers, ``… accounts DIR`` once
 InfluxDB answers. Both may run again at every start: what is there and valid stays. Each file
@@ -11,17 +11,22 @@ import os
 import secrets
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from controller.plant import load_plant
+from dashboards.grafana import build
+from dashboards.grafana.alerting import KINDS
 
 ORG = "fermloop"
 BUCKET = "fermloop"
 INFLUX_URL = "http://influxdb:8086"
 DATA_DIR = "/var/lib/fermloop"
 PLANT = "sim/plants/ecoli_5l.toml"
+CONTACT = "FERMLOOP_CONTACT"  # environment variable: KIND=ADDRESS of who is told of alerts
 
 # The users inside the images that read the files.
 INFLUX, GRAFANA, FERMLOOP = 1000, 472, 10001
@@ -47,9 +52,37 @@ def make_secrets(folder: Path, owners: Mapping[str, int] = SECRETS) -> list[str]
     return missing
 
 
+def told_once(folder: Path, made: Sequence[str]) -> list[str]:
+    """Return what a person must know of new secrets; afterwards it is in their files alone."""
+    if "grafana_password" not in made:
+        return []
+    password = _token(folder / "grafana_password")
+    return [f"Grafana: http://127.0.0.1:3000, user admin, password {password}"]
+
+
 def make_plant(folder: Path, source: Path) -> None:
     """Write ``plant.toml``: the demo's plant, whose samples also go to the stack's InfluxDB."""
     _write(folder / "plant.toml", plant_text(source.read_text(encoding="utf-8"), folder), 0o444)
+
+
+def make_grafana(folder: Path, contact: str = "") -> None:
+    """Write boards and provisioning files of the stack's plant.
+
+    Args:
+        folder: has ``plant.toml``; Grafana sees it under the same path.
+        contact: ``KIND=ADDRESS`` of who is told of alerts; nobody if empty.
+
+    Raises:
+        StackError: there is no such kind.
+    """
+    kind, _, address = contact.partition("=")
+    if contact and (kind not in KINDS or not address):
+        allowed = ", ".join(f"{known}=ADDRESS" for known in KINDS)
+        raise StackError(f"{CONTACT}: {contact!r} is not allowed; {allowed} are")
+    wanted = build.Wanted(
+        load_plant(folder / "plant.toml"), contacts=[(kind, address)] if contact else []
+    )
+    build.write(wanted, folder / "grafana", folder / "grafana", folder / "grafana_token")
 
 
 def plant_text(source: str, folder: Path) -> str:
@@ -125,6 +158,8 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.step == "secrets":
             made = make_secrets(chosen.folder)
             make_plant(chosen.folder, Path(PLANT))
+            make_grafana(chosen.folder, os.environ.get(CONTACT, ""))
+            print(*told_once(chosen.folder, made), sep="\n")
         else:
             made = make_accounts(chosen.folder, chosen.url)
     except (StackError, OSError, httpx.HTTPError) as error:

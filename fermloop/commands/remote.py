@@ -65,6 +65,7 @@ def ask(
     path: str,
     body: Mapping[str, object] | None = None,
     kind: Kind = "controller",
+    timeout_s: float = TIMEOUT_S,
 ) -> dict[str, Any]:
     """Return the answer of a controller or simulator to a command, with no ``body`` to a question.
 
@@ -77,11 +78,11 @@ def ask(
     try:
         with httpx.Client(transport=transport, base_url="http://fermloop") as client:
             answer = client.request(
-                "GET" if body is None else "POST", path, json=body, timeout=TIMEOUT_S
+                "GET" if body is None else "POST", path, json=body, timeout=timeout_s
             )
         said = answer.json()
     except httpx.TimeoutException:
-        raise FailureError(f"{socket}: the {kind} does not answer in {TIMEOUT_S:g} s") from None
+        raise FailureError(f"{socket}: the {kind} does not answer in {timeout_s:g} s") from None
     except httpx.HTTPError as error:
         raise FailureError(
             f"{socket}: the {kind} cannot be reached: {error}; {START[kind]}"

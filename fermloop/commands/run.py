@@ -138,6 +138,9 @@ def processes(
     children: list[Child] = []
     if plant.settings.influx.enabled:
         children.append(Child("forwarder", [*python, *_forwarder(plant)], log=log))
+    if (after_h := plant.settings.store.seal_after_h) is not None:
+        where = ("--store", str(plant.store.absolute()), "--after-h", str(after_h))
+        children.append(Child("keeper", [*python, "historian.keeper", *where], log=log))
     # its end writes every actuator's safe value and waits for the confirmation
     grace = GRACE_S + 2.0 * max(device.timeout_s for device in plant.settings.device.values())
     argv = [*python, "controller", file, "--optimiser", optimiser]

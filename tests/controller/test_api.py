@@ -25,6 +25,7 @@ from controller.body import BadRequestError, dumps, parse
 from controller.laboratory import Entry
 from controller.registry import AlreadyRunningError, SocketError, running
 from controller.said import said
+from controller.whatif import Wish
 from drivers.point import RangeError, Tag
 from tests.controller.untuned import Untuned
 
@@ -107,6 +108,28 @@ class Plant(Untuned):
     def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         self.asked.append((mode, reason, who))
         return f"{reactor}: optimiser {mode}"
+
+    def promote(self, reactor: str, mode: str, reason: str, who: str, *, override: bool) -> str:
+        self.asked.append((f"promote {override}", reason, who))
+        return f"{reactor}: promoted to {mode}"
+
+    def advise(
+        self,
+        reactor: str,
+        action: str,
+        number: int,
+        feed: float | None,
+        do: float | None,
+        reason: str,
+        who: str,
+    ) -> str:
+        self.asked.append((action, number, feed, do, reason, who))
+        return f"{reactor}: suggestion {number} {action}"
+
+    async def what_if(self, reactor: str, wish: Wish) -> dict[str, Any]:
+        if reactor != "R1":
+            raise LookupError(said("no_reactor", name=reactor, known=["R1"]))
+        return {"reactor": reactor, "wish": {"feed": wish.feed}}
 
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
         if name != "R1.low_do":
@@ -211,9 +234,19 @@ async def test_who_and_reason_reach_the_controller(client: httpx.AsyncClient, pl
 
 
 async def test_every_other_command_arrives(client: httpx.AsyncClient, plant: Plant) -> None:
-    asked: list[tuple[str, dict[str, str], str]] = [
+    asked: list[tuple[str, dict[str, object], str]] = [
         ("/recipe/R1", {"action": "start", "recipe": "/r/ecoli.toml"}, "R1: start /r/ecoli.toml"),
         ("/optimiser/R1", {"mode": "shadow"}, "R1: optimiser shadow"),
+        (
+            "/optimiser/R1/promote",
+            {"mode": "on", "override": True, "reason": "acceptance test"},
+            "R1: promoted to on",
+        ),
+        (
+            "/advice/R1",
+            {"action": "edit", "number": 4, "feed": 20, "reason": "pump"},
+            "R1: suggestion 4 edit",
+        ),
         ("/alarm/R1.t.high/acknowledge", {"comment": "seen"}, "R1.t.high: acknowledged seen"),
         ("/alarm/R1/acknowledge", {}, "R1: acknowledged"),
         ("/safe-stop", {"reason": "smoke"}, "safe stop: all"),
@@ -387,6 +420,9 @@ COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
     "/recipe/R1": ("recipe", {"action": "hold"}),
     "/recipe/R1/edit": ("edit recipe", {"parameters": {"mu": 0.2}, "reason": "acetate"}),
     "/optimiser/R1": ("optimiser", {"mode": "off"}),
+    "/optimiser/R1/promote": ("promote", {"mode": "advisory"}),
+    "/advice/R1": ("advice", {"action": "accept", "number": 3}),
+    "/what-if/R1": ("what-if", {"feed": 25}),
     "/interlock/R1.low_do/bypass": ("bypass", {"minutes": 30, "reason": "calibration"}),
     "/interlock/R1.low_do/end": ("end bypass", {}),
     "/interlock/R1.low_do/reset": ("reset", {}),
@@ -479,7 +515,7 @@ async def test_no_body_makes_the_server_fail_or_obey_who_may_not(
 ) -> None:
     action, good = COMMANDS[path]
     answer = await client.post(path, content=json.dumps({**(good if usual else {}), **body, **by}))
-    session = action == "session" and by
+    session = action in ("session", "what-if") and by  # what changes nothing, a viewer may
     assert answer.status_code in ((200, 409, 422) if session else (403, 404, 413, 422))
     strict(answer)
     assert session or (plant.setpoint, plant.mode, plant.stopped_by) == (30.0, "AUTO", "")

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 # whose errors a person can be answered with, and with which of them
 SPOKEN = [
     *(ROOT / "controller" / f"{name}.py" for name in (
-        "acting", "alarms", "api", "authority", "body", "interlocks", "loop", "reactor", "tuner",
-        "users",
+        "acting", "advice", "advising", "alarms", "api", "authority", "body", "interlocks", "loop",
+        "reactor", "seat", "tuner", "users", "whatif",
     )),
     *(ROOT / "dashboards/console" / f"{name}.py" for name in ("acting", "door", "people", "rim")),
 ]  # fmt: skip

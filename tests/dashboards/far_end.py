@@ -292,6 +292,7 @@ class FarEnd:
     Attributes:
         told: every command with its body, in order.
         refusal: what it answers to commands instead of obeying: status and words.
+        ahead: what it answers to a what-if.
     """
 
     def __init__(self, path: Path) -> None:
@@ -300,6 +301,7 @@ class FarEnd:
         self.raw: tuple[int, bytes] | None = None
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.refusal: tuple[int, Said] | None = None
+        self.ahead: dict[str, Any] = {}
         self._server: _Server | None = None
 
     @property
@@ -340,6 +342,8 @@ class FarEnd:
         self.told.append((path, sent))
         if self.refusal is not None:
             return self.refusal[0], json.dumps(answer(ValueError(self.refusal[1]))).encode()
+        if path.startswith("/what-if/"):
+            return 200, json.dumps(self.ahead).encode()
         return 200, json.dumps({"ok": True, "text": f"done: {path}"}).encode()
 
     def __enter__(self) -> "FarEnd":

@@ -75,14 +75,25 @@ def test_no_secret_is_written_down_and_none_is_a_default() -> None:
                 assert value.startswith("/stack/"), value
 
 
-def test_each_reader_of_a_secret_owns_its_file() -> None:
+def provisioning(folder: Path) -> dict[str, str]:
+    """Return what the stack shows Grafana, as if ``folder`` were its volume."""
+    stack.make_plant(folder, ROOT / "sim/plants/ecoli_5l.toml")
+    stack.make_grafana(folder)
+    at = folder / "grafana/provisioning"
+    return {
+        str(path.relative_to(at)): path.read_text(encoding="utf-8").replace(str(folder), "/stack")
+        for path in at.rglob("*.yaml")
+    }
+
+
+def test_each_reader_of_a_secret_owns_its_file(tmp_path: Path) -> None:
     owners = stack.SECRETS | {name: uid for name, (uid, _) in stack.ACCOUNTS.items()}
-    provisioned = (ROOT / "dashboards/grafana/provisioning/datasources/fermloop.yaml").read_text(
-        encoding="utf-8"
-    )
+    provisioned = provisioning(tmp_path)["datasources/fermloop.yaml"]
     asked = {
         "influxdb": re.findall(r"/stack/(\w+)", json.dumps(environment("influxdb"))),
-        "grafana": re.findall(r"/stack/(\w+)", json.dumps(environment("grafana")) + provisioned),
+        "grafana": re.findall(
+            r"/stack/(\w+_\w+)", json.dumps(environment("grafana")) + provisioned
+        ),
         "fermloop": ["fermloop_token"],
     }
     assert sorted(name for names in asked.values() for name in names) == sorted(owners)
@@ -131,19 +142,30 @@ def test_every_file_that_is_mounted_is_there() -> None:
                 assert source in COMPOSE["volumes"]
 
 
-def test_grafana_finds_bucket_data_source_and_boards_where_they_are_mounted() -> None:
-    grafana = environment("grafana")
+def test_grafana_finds_bucket_data_source_and_boards_where_they_are_made(tmp_path: Path) -> None:
+    made = provisioning(tmp_path)
     influx = environment("influxdb")
-    assert grafana["FERMLOOP_INFLUX_URL"] == stack.INFLUX_URL
-    assert (
-        grafana["FERMLOOP_INFLUX_BUCKET"] == influx["DOCKER_INFLUXDB_INIT_BUCKET"] == stack.BUCKET
-    )
+    (source,) = yaml.safe_load(made["datasources/fermloop.yaml"])["datasources"]
+    assert source["url"] == stack.INFLUX_URL
+    assert source["jsonData"]["dbName"] == influx["DOCKER_INFLUXDB_INIT_BUCKET"] == stack.BUCKET
     assert influx["DOCKER_INFLUXDB_INIT_ORG"] == stack.ORG
-    home = Path(grafana["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
-    assert (ROOT / "dashboards/grafana/boards" / home.name).exists()
-    mounts = dict(v.split(":")[:2] for v in SERVICES["grafana"]["volumes"])
-    assert mounts["./dashboards/grafana/boards"] == str(home.parent)
-    assert mounts["./dashboards/grafana/provisioning"] == "/etc/grafana/provisioning"
+    (provider,) = yaml.safe_load(made["dashboards/fermloop.yaml"])["providers"]
+    home = Path(environment("grafana")["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert provider["options"]["path"] == str(home.parent) == "/stack/grafana/boards"
+    assert (tmp_path / "grafana/boards" / home.name).exists()
+    assert environment("grafana")["GF_PATHS_PROVISIONING"] == "/stack/grafana/provisioning"
+    assert SERVICES["grafana"]["volumes"][-1] == "stack:/stack:ro"
+
+
+def test_who_is_told_is_asked_for_and_checked(tmp_path: Path) -> None:
+    assert environment("secrets") == {stack.CONTACT: "${FERMLOOP_CONTACT:-}"}
+    assert "alerting/contacts.yaml" not in provisioning(tmp_path)
+    stack.make_grafana(tmp_path, "wecom=https://chat.example/send?key=k")
+    text = (tmp_path / "grafana/provisioning/alerting/contacts.yaml").read_text(encoding="utf-8")
+    (point,) = yaml.safe_load(text)["contactPoints"]
+    assert point["receivers"][0]["settings"] == {"url": "https://chat.example/send?key=k"}
+    with pytest.raises(stack.StackError, match=r"FERMLOOP_CONTACT: 'fax=1' is not allowed; email="):
+        stack.make_grafana(tmp_path, "fax=1")
 
 
 # Our image

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from controller.advice import BINDINGS
 from controller.alarm import Priority, State
 from controller.authority import Role
 from controller.consistency import UNITS
+from controller.foresight import LIMITS
 from dashboards.console.app import LANGUAGES, STATIC, catalogue
 from drivers.point import Quality
 
@@ -51,7 +53,10 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "mode": words("OFF MANUAL AUTO CASCADE OPTIMISER IMAN LO OOS"),
         "quality": {quality.name for quality in Quality},
         "batch_state": words("IDLE RUNNING HELD ABORTED COMPLETE"),
-        "optimiser_mode": words("off shadow on"),
+        "optimiser_mode": words("off shadow advisory on"),
+        "optimiser_short": words("off shadow advisory on"),
+        "decision": words("accepted edited rejected superseded lapsed"),
+        "limit": {*BINDINGS[1:], *LIMITS},
         "optimiser_state": words("off waiting good late infeasible shed latched dead"),
         "estimate": words(ESTIMATES),
         "alarm_priority": {priority.name.lower() for priority in Priority},

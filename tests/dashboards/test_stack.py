@@ -72,6 +72,13 @@ def test_a_plant_file_that_has_changed_its_form_is_refused(tmp_path: Path, gone:
         stack.plant_text(source.replace(gone, ""), tmp_path)
 
 
+def test_the_password_is_said_once_and_no_other_secret(tmp_path: Path) -> None:
+    said = stack.told_once(tmp_path, stack.make_secrets(tmp_path, OURS))
+    password = (tmp_path / "grafana_password").read_text(encoding="utf-8")
+    assert said == [f"Grafana: http://127.0.0.1:3000, user admin, password {password}"]
+    assert stack.told_once(tmp_path, stack.make_secrets(tmp_path, OURS)) == []
+
+
 # Accounts. InfluxDB 2 is no Debian package, so a server of our own answers the two calls as its
 # API documents them: 401 for a token that it does not know.
 

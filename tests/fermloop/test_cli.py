@@ -16,7 +16,7 @@ PLANT = ROOT / "sim/plants/ecoli_5l.toml"
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 COMMANDS = [
     "demo", "simulate", "run", "batch", "campaign", "check", "probe", "profiles", "browse",
-    "status", "mode", "set", "output", "recipe", "optimiser", "stop",
+    "status", "mode", "set", "output", "recipe", "optimiser", "whatif", "stop",
 ]  # fmt: skip
 
 PLAN_KEYS = {"driver", "address", "unit_id", "how", "tags", "requests", "count", "unused"}
@@ -85,7 +85,7 @@ def test_version(fermloop: Typed) -> None:
         (("demo", "--speed", "0"), "a number from 1 to 1000, or"),
         (("demo", "--speed", "fast"), "a number from 1 to 1000, or"),
         (("demo", "--hours", "-1"), "--hours"),
-        (("demo", "--optimiser", "maybe"), "'off', 'shadow', 'on'"),
+        (("demo", "--optimiser", "maybe"), "'off', 'shadow', 'advisory', 'on'"),
         (("mode", "R1.do", "SOMEHOW"), "SOMEHOW is not allowed; one of OFF, MANUAL, AUTO"),
         (("set", "R1.do", "much"), "much is not allowed; a number such as 35"),
         (("set", "R1.do", "nan"), "nan is not allowed"),

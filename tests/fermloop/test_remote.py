@@ -15,8 +15,9 @@ from rich.console import Console
 
 from controller.api import CommandServer
 from controller.laboratory import Entry
+from controller.whatif import Wish
 from drivers.point import RangeError
-from fermloop.commands import alarms, interlock, live, remote, sample
+from fermloop.commands import advice, alarms, interlock, live, remote, sample
 from fermloop.failure import FailureError
 from tests.controller.untuned import Untuned
 from tests.dashboards.far_end import alarm
@@ -60,6 +61,20 @@ STATE: dict[str, Any] = {
         alarm("R1.ph.quality", active=False, state="returned", time=1.79e9),
     ],
 }  # fmt: skip
+
+
+BAND = {"low": [1.0, 2.0], "middle": [2.0, 4.0], "high": [3.0, 6.0]}
+COURSE: dict[str, Any] = {"bands": dict.fromkeys(advice.PICTURES, BAND), "limits": []}
+LIMITED = {"limit": "oxygen transfer", "possible_h": 0.5, "expected_h": None}
+AHEAD: dict[str, Any] = {
+    "reactor": "R1",
+    "hours": [0.0, 4.0],
+    "wish": {"feed_percent": 120.0},
+    "units": dict.fromkeys(advice.PICTURES, "g/L"),
+    "present": COURSE,
+    "changed": {**COURSE, "limits": [LIMITED]},
+    "text": "product at the end 4 g",
+}
 
 
 class Plant(Untuned):
@@ -132,6 +147,25 @@ class Plant(Untuned):
 
     def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         return self._note("optimiser", reactor, mode, who)
+
+    def promote(self, reactor: str, mode: str, reason: str, who: str, *, override: bool) -> str:
+        return self._note("promote", reactor, mode, f"{override}", reason, who)
+
+    def advise(
+        self,
+        reactor: str,
+        action: str,
+        number: int,
+        feed: float | None,
+        do: float | None,
+        reason: str,
+        who: str,
+    ) -> str:
+        return self._note("advice", reactor, action, f"{number} {feed} {do}", reason, who)
+
+    async def what_if(self, reactor: str, wish: Wish) -> dict[str, Any]:
+        self._note("what-if", reactor, f"{wish.feed_percent}")
+        return AHEAD
 
     def bypass_interlock(self, name: str, minutes: float, reason: str, who: str) -> str:
         return self._note("bypass", name, f"{minutes:g}", reason, who)
@@ -236,6 +270,8 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
     remote.recipe(None, False, "start", "R1", Path("r.toml"), {"mu": 0.2}, "")
     remote.recipe(None, False, "edit", "R1", Path("r.toml"), {}, "acetate")
     remote.optimiser(None, False, "R1", "shadow", "")
+    advice.promote(None, False, "R1", "on", True, "acceptance test", "")
+    advice.decide(None, False, "R1", {"action": "edit", "feed": 22.0, "reason": "foam"}, "")
     remote.safe_stop(None, False, "", "smoke")
     remote.safe_stop(None, False, "R1", "")
     remote.release(None, False, "R1", "no smoke")
@@ -247,11 +283,62 @@ def test_every_command_arrives_with_who_and_why(plant: Plant, folder: Path) -> N
         ("recipe", "R1", "start", str(folder / "r.toml"), "", "mu=0.2"),
         ("edit", "R1", str(folder / "r.toml"), "acetate"),
         ("optimiser", "R1", "shadow", "ana"),
+        ("promote", "R1", "on", "True", "acceptance test", "ana"),
+        ("advice", "R1", "edit", "0 22.0 None", "foam", "ana"),
         ("safe stop", "", "smoke", "ana"),
         ("safe stop", "R1", "", "ana"),
         ("release", "R1", "no smoke", "ana"),
         ("acknowledge", "R1.t.high", "valve opened", "ana"),
         ("stop", "ana"),
+    ]
+
+
+def test_a_what_if_is_drawn_with_its_limits_and_what_it_comes_to(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    advice.what_if(None, False, "R1", {"feed_percent": 120.0})
+    out = capsys.readouterr().out
+    assert plant.asked == [("what-if", "R1", "120.0")]
+    assert out.startswith("R1: feed_percent 120; the next 4.0 h\n")
+    assert "product / g/L, 0 to 4.0 h: o present, * changed, : 90 %" in out
+    assert "4 (2 … 6)" in out
+    assert "changed: oxygen transfer may be exceeded from 0.5 h on" in out
+    assert out.endswith("product at the end 4 g\n")
+
+
+def test_an_optimiser_tells_its_evidence_and_its_advice() -> None:
+    suggestion = {"number": 7, "text": "suggestion 7: feed 18 → 24 mL/h"}
+    shown = {
+        "mode": "advisory",
+        "granted": "advisory",
+        "state": "good",
+        "reason": "",
+        "evidence": {
+            "hours": {"shadow": 24.0, "advisory": 2.0, "on": 0.0},
+            "plans": 300,
+            "refused": 2,
+            "fed_more_ml": 194.0,
+            "forecasts": 46,
+            "coverage": 0.9,
+            "scores": {"biomass_g_per_l": {"count": 23, "inside": 22, "bias_percent": -0.5}},
+            "lacking": {"advisory": [], "on": [{"text": "in advisory for 2.0 h of 12.0 h"}]},
+        },
+        "guardrail": {"share": 1.0, "reason": ""},
+        "advice": {
+            "open": suggestion,
+            "accepted": None,
+            "decisions": [{"number": 6, "decision": "rejected", "who": "bo", "reason": "foam"}],
+        },
+    }
+    assert list(advice.lines(shown)) == [
+        "mode advisory (promoted up to advisory), good",
+        "evidence: shadow 24.0 h, advisory 2.0 h, on 0.0 h; 300 plans, 2 refused",
+        "forecasts: 46, inside the 90 % interval 90 %; its plans would have fed +194 mL",
+        "  biomass_g_per_l: 22 of 23 inside, bias -0.5 %",
+        "lacking for advisory: nothing",
+        "lacking for on: in advisory for 2.0 h of 12.0 h",
+        "waits: suggestion 7: feed 18 → 24 mL/h",
+        "  6: rejected by bo (foam)",
     ]
 
 

@@ -238,6 +238,7 @@ def test_an_interlock_is_above_the_plan(led: Rig) -> None:
 
 def test_an_idle_reactor_with_the_optimiser_on_stays_idle(make: Callable[..., Rig]) -> None:
     rig = make(QUICK, planner=Oracle).connect()
+    rig.controller.promote("R1", "on", *WHO, override=True)
     rig.controller.optimiser("R1", "on", *WHO)
     rig.run(120)
     assert {loop.target for loop in rig.controller.reactors["R1"].loops.values()} == {Mode.OFF}

@@ -260,7 +260,7 @@ def test_two_vessels_are_chosen_between(chromium: Browser, url: str, far_end: Fa
         expect(w.page.locator("#batch")).to_contain_text("R2-20261122-0007")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK, WALL])
+@pytest.mark.parametrize("size", [PHONE, DESK, (1440, 900), WALL])
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_it_fits_the_screen(
     chromium: Browser, url: str, size: tuple[int, int], locale: str
@@ -276,6 +276,10 @@ def test_it_fits_the_screen(
         )
         assert cut == []
         assert page.evaluate("document.getAnimations().length") == 0
+        if size[0] >= 1440:  # what is always there takes one line
+            header = page.locator("body > header").bounding_box()
+            assert header is not None
+            assert header["height"] <= 50
         if size == WALL:  # values and trends on one screen, without scrolling
             bottom = page.locator("[data-chart=offgas]").bounding_box()
             assert bottom is not None

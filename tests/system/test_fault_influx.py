@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drivers.point import Tag
 from tests.system.influx_server import InfluxServer
 from tests.system.plant_processes import Site, site
 from tests.system.served_plant import wires
@@ -63,6 +64,11 @@ async def test_an_outage_of_influxdb_is_caught_up_and_no_scan_waits(tmp_path: Pa
             running.terminate()  # in order: the forwarder sends what the controller stored last
             assert await asyncio.to_thread(running.wait, 60) == 0
             assert missing(plant, server) == []
+            with plant.store() as reader:
+                lag = Tag("plant.influx.lag", "s", 0, 1e12)
+                lags = [sample.value for sample in reader.read(lag, 0, 1e12)]
+            assert max(lags) > 30.0  # plant s: it is seen in the trends that InfluxDB was away
+            assert server.count("influx.lag", "plant") == len(lags)
             sent = status(plant, "forwarder")
             assert sent["forwarded"] == status(plant, "report")["samples_stored"]
             assert (sent["behind_rows"], sent["quarantined"]) == (0, 0)

@@ -138,7 +138,7 @@ export function alarmActions(id) {
 /** What the optimiser's panel offers. */
 export function optimiserActions(id, mode) {
   if (!may("operator")) return [];
-  return ["off", "shadow", "on"]
+  return ["off", "shadow", "advisory", "on"]
     .filter((m) => m !== mode)
     .map((m) => {
       const node = el("button", { type: "button" }, word("optimiser_mode", m));

@@ -1,5 +1,6 @@
 // Header, batch strip and the panels beside the trends.
 
+import { adviceParts } from "./advice.js";
 import { interlockActions, optimiserActions, recipeActions } from "./act.js";
 import { priorityMark } from "./alarms.js";
 import { el, retell, say, shape, show } from "./dom.js";
@@ -206,6 +207,7 @@ export function optimiser(o, state, id) {
       figure("optimiser.late", count(o?.late), o?.late > 0),
     ),
     el("div", { class: "acts" }, ...optimiserActions(id, o?.mode ?? "off")),
+    ...adviceParts(o, id, state.reactors[id]),
     ...advice(o?.plan, state),
   ]);
 }

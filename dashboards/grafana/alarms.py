@@ -1,0 +1,83 @@
+"""The alarms' board: what stands, what came first, how often, and what else happened."""
+
+from dashboards.grafana import board as boards
+from dashboards.grafana import parts, queries
+from dashboards.grafana.panels import GREYS, Column, Series, table, timeline, trend
+from dashboards.grafana.plain import Json
+from dashboards.grafana.scope import Scope
+
+FLOOD = 10.0  # alarms in 10 min, ISA-18.2
+
+
+def alarms(scope: Scope) -> Json:
+    """Return the board as plain classic JSON."""
+    say = scope.say
+    states = parts.states(scope, "alarm", parts.ALARM_STATES)
+    standing = table(
+        boards.frame(scope, "standing"),
+        [queries.alarms_standing()],
+        [
+            Column("state", say("column.state"), states=states),
+            Column("id", say("column.alarm")),
+            Column("priority", say("column.priority")),
+            Column("reactor", say("reactor")),
+            Column("Time", say("column.since"), "dateTimeAsLocal"),
+        ],
+        sort="state",
+        down=True,
+    )
+    first = table(
+        boards.frame(scope, "first"),
+        [queries.alarms_begun(queries.SITE)],
+        [
+            Column("Time", say("column.time"), "dateTimeAsLocal"),
+            Column("id", say("column.alarm")),
+            Column("priority", say("column.priority")),
+        ],
+    )
+    rate = trend(
+        boards.frame(scope, "rate"),
+        [Series(queries.alarm_rate("10m"), say("column.count"), GREYS[1])],
+        "none",
+        every="10m",
+        limits=(None, FLOOD),
+        bars=True,
+    )
+    counted = {
+        key: table(
+            boards.frame(scope, title),
+            [queries.alarms_counted(tag)],
+            [Column(tag, say(key)), Column("n", say("column.count"))],
+            sort="n",
+            down=True,
+            transformations=[
+                {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "n", "desc": True}]}},
+                {"id": "limit", "options": {"limitField": 10}},
+            ],
+        )
+        for key, title, tag in (
+            ("column.alarm", "top", "id"),
+            ("column.priority", "priorities", "priority"),
+        )
+    }
+    history = timeline(
+        boards.frame(scope, "alarms"),
+        [(queries.alarms(queries.SITE), "$tag_id")],
+        states,
+    )
+    site = queries.SITE
+    rows: list[boards.Row] = [
+        (9, [standing, first]),
+        (7, [rate, *counted.values()]),
+        (9, [history]),
+        (8, [parts.happened(scope, "interlocks", _of("interlock"))]),
+        (8, [parts.happened(scope, "advice", queries.events("advice", scope=site))]),
+        (8, [parts.happened(scope, "mode_changes", queries.events("audit", scope=site))]),
+        (8, [parts.happened(scope, "gaps", queries.events("gap|note", scope=site))]),
+    ]
+    return boards.board(scope, "alarms", rows, variables=[boards.site(scope)])
+
+
+def _of(source: str) -> str:
+    """Return what a part of the controller did or said."""
+    return queries.events("audit|note", f'"source" =~ /^{source}/', scope=queries.SITE)

@@ -1,0 +1,137 @@
+"""What boards are built for: a language, and what the plant file knows of its quantities."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from controller.alarm_consistency import measured_by
+from controller.assemble import build_loops
+from controller.conditions import shown
+from controller.loops import PidLoop
+from controller.plant import Plant
+from controller.said import Language
+from controller.tags import ESTIMATES, Derived
+from dashboards.grafana.texts import NAMES, TEXTS
+
+# Grafana's own units where it has one that does not change the number's scale
+UNITS = {"%": "percent", "Cel": "celsius", "[pH]": "pH", "{r}/min": "rotrpm", "1": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFacts:
+    """A loop as boards see it.
+
+    Attributes:
+        name: ``do``.
+        measured: the field of its measurement; empty of a station.
+        low: least output, in its own unit.
+        high: greatest output.
+        band: half width of its band, in the measured unit; 0 where nobody has said.
+    """
+
+    name: str
+    measured: str
+    low: float
+    high: float
+    band: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One language, and a plant: fields are the plant's tags without their reactor.
+
+    Attributes:
+        language: ``en`` or ``zh``.
+        site: name of the plant.
+        console: address of the web console.
+        reactors: their names.
+        loops: of all reactors, each name once.
+        units: of every field, UCUM.
+        measured: fields by meaning: ``pressure`` is ``head_pressure``.
+        limits: least and greatest value that is no alarm, by field.
+        estimates: what the estimators tell, without ``est.``.
+    """
+
+    language: Language
+    site: str
+    console: str
+    reactors: tuple[str, ...]
+    loops: tuple[LoopFacts, ...]
+    units: Mapping[str, str]
+    measured: Mapping[str, str]
+    limits: Mapping[str, tuple[float | None, float | None]]
+    estimates: tuple[str, ...]
+
+    def say(self, key: str) -> str:
+        """Return a text of the catalogue."""
+        return TEXTS[key][("en", "zh").index(self.language)]
+
+    def name(self, field: str) -> str:
+        """Return what people call a quantity; one that only the plant file knows as it stands."""
+        key = field.removeprefix("est.")
+        found = NAMES.get(key)
+        return found[("en", "zh").index(self.language)] if found else key.replace("_", " ")
+
+    def unit(self, field: str) -> str:
+        """Return Grafana's unit of a field; ``none`` where it has none."""
+        code = self.units.get(field, "1")
+        return UNITS.get(code) or f"suffix:{shown(code)}"
+
+    def named(self, field: str) -> str:
+        """Return a quantity's name with its unit."""
+        unit = shown(self.units.get(field, "1")).strip()
+        return f"{self.name(field)} ({unit})" if unit else self.name(field)
+
+    def field(self, meaning: str) -> str:
+        """Return the field that has a meaning; the meaning itself where the plant has none."""
+        return self.measured.get(meaning, meaning)
+
+
+def scope_of(plant: Plant, language: Language, site: str = "") -> Scope:
+    """Return the scope of a checked plant.
+
+    Args:
+        plant: the plant.
+        language: ``en`` or ``zh``.
+        site: its name, if not that of the plant file.
+    """
+    settings = plant.settings
+    loops: dict[str, LoopFacts] = {}
+    units = {_field(t.name): t.unit for t in (*plant.tags.values(), *plant.calculated.values())}
+    measured: dict[str, str] = {}
+    for name, reactor in settings.reactor.items():
+        built = build_loops(name, plant)
+        units |= {_field(t.name): t.unit for t in Derived(name, built, True).tags}
+        measured = {m: _field(t) for m, t in reactor.measured.items()} | measured
+        for key, loop in built.items():
+            s = loop.settings
+            pv = _field(s.measured) if s.measured and isinstance(loop, PidLoop) else ""
+            facts = LoopFacts(key, pv, loop.output_low, loop.output_high, s.band or 0.0)
+            loops.setdefault(key, facts)
+    scheme = "https" if settings.console.certificate else "http"
+    return Scope(
+        language,
+        site or settings.site,
+        f"{scheme}://{settings.console.address}",
+        tuple(settings.reactor),
+        tuple(loops.values()),
+        units,
+        measured,
+        dict(_limits(plant)),
+        tuple(suffix for suffix, _ in ESTIMATES.values()),
+    )
+
+
+def _limits(plant: Plant) -> Iterator[tuple[str, tuple[float | None, float | None]]]:
+    """Yield the innermost limits of what alarms judge; the last reactor's, where they differ."""
+    for reactor in plant.settings.reactor.values():
+        for alarm in reactor.alarm.values():
+            low, high = alarm.low or alarm.low_low, alarm.high or alarm.high_high
+            if low is not None or high is not None:
+                yield (
+                    _field(measured_by(alarm, reactor)),
+                    (None if low is None else low.limit, None if high is None else high.limit),
+                )
+
+
+def _field(tag: str) -> str:
+    return tag.partition(".")[2]

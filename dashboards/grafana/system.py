@@ -1,0 +1,87 @@
+"""The system's board: is the control system itself well?"""
+
+from dashboards.grafana import board as boards
+from dashboards.grafana import parts, queries
+from dashboards.grafana.panels import GREYS, Column, Series, table, tiles, trend
+from dashboards.grafana.plain import Json
+from dashboards.grafana.scope import Scope
+
+LATE_MS = 200.0  # from which a scan is late enough to look into
+
+
+def system(scope: Scope) -> Json:
+    """Return the board as plain classic JSON."""
+    say = scope.say
+    lateness = trend(
+        boards.frame(scope, "lateness"),
+        [
+            Series(
+                queries.trend("scan.lateness", "max", scope=queries.SITE, by="reactor"),
+                f"$tag_reactor {say('greatest')}",
+                GREYS[1],
+            ),
+            Series(
+                queries.trend("scan.lateness", scope=queries.SITE, by="reactor"),
+                f"$tag_reactor {say('mean')}",
+                GREYS[3],
+            ),
+        ],
+        "ms",
+        limits=(None, LATE_MS),
+    )
+    missed = trend(
+        boards.frame(scope, "missed"),
+        [
+            Series(
+                queries.trend("scan.missed", "max", scope=queries.SITE, by="reactor"),
+                "$tag_reactor",
+                "",
+                steps=True,
+            )
+        ],
+        "none",
+    )
+    arrival = trend(
+        boards.frame(scope, "arrival"),
+        [
+            Series(
+                f'SELECT sum("scan.lateness_n") FROM "{queries.MINUTES}" WHERE {queries.SITE} '
+                'AND $timeFilter GROUP BY time(1m), "reactor" fill(null)',
+                "$tag_reactor",
+                "",
+            )
+        ],
+        "none",
+        every="1m",
+    )
+    audit = tiles(
+        boards.frame(scope, "audit"),
+        [
+            'SELECT last("seq") AS "seq" FROM "audit_head" '
+            f"WHERE {queries.SITE} AND {queries.SO_FAR}"
+        ],
+        [Column("seq", say("audit"))],
+    )
+    tags = table(
+        boards.frame(scope, "tags"),
+        [
+            'SELECT last("unit") AS "unit", last("low") AS "low", last("high") AS "high" '
+            f'FROM "tag" WHERE {queries.REACTOR} AND time > ${{__to}}ms - 400d GROUP BY "field"'
+        ],
+        [
+            Column("field", say("column.tag")),
+            Column("unit", say("column.unit")),
+            Column("low", say("column.low")),
+            Column("high", say("column.high")),
+        ],
+        sort="field",
+    )
+    rows: list[boards.Row] = [
+        (8, [lateness, missed]),
+        (8, [arrival, audit]),
+        (9, [parts.happened(scope, "restarts", queries.events("note|gap", scope=queries.SITE))]),
+        (10, [tags]),
+    ]
+    return boards.board(
+        scope, "system", rows, variables=[boards.site(scope), boards.reactor(scope)]
+    )

@@ -1,0 +1,228 @@
+"""Every query of every board and alert, on a real InfluxDB, filled by the real forwarder.
+
+What it forwards is a real batch of the demo's plant in virtual time, with events of the
+controller's own making where a quiet batch has none.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.alarm import Alarm
+from controller.alarm_table import definitions
+from controller.audit import change
+from controller.plant import load_plant
+from controller.said import said
+from dashboards.grafana import alerting, queries
+from dashboards.grafana.build import Wanted
+from drivers.point import Quality, Sample, Tag
+from fermloop.commands.check import recipe_for
+from fermloop.commands.closed_loop import EPOCH, run_batch
+from historian.events import Event, Kind
+from historian.forwarder import Forwarder
+from historian.influx import InfluxSettings, InfluxWriter
+from historian.reader import SqliteReader
+from historian.sqlite import SqliteStore
+from tests.dashboards.grafana_asks import POINTS, Asked, Reader, all_queries
+from tests.system.influx_server import InfluxServer
+
+ROOT = Path(__file__).parents[2]
+PLANT = load_plant(ROOT / "sim/plants/ecoli_5l.toml")
+RECIPE = ROOT / "sim/recipes/ecoli.toml"
+HOURS = 0.4
+BEGIN, END = round(EPOCH), round(EPOCH + 3600 * HOURS)
+ASKED = list(all_queries({n: b for n, b in Wanted(PLANT, ("en",)).boards().items()}))
+RULES = alerting.alerts(PLANT, "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A server, and what its store held."""
+
+    server: InfluxServer
+    fields: frozenset[str] = frozenset()
+    read: Reader = field(default_factory=lambda: Reader(BEGIN, END))
+
+    def rows(self, asked: Asked | str, reader: Reader | None = None) -> list[dict[str, Any]]:
+        """Return the answer as rows of a table, tags and all."""
+        query, every = (asked, "") if isinstance(asked, str) else (asked.query, asked.every)
+        answer = self.server.query((reader or self.read).asks(query, every))
+        return [
+            dict(zip(series["columns"], values, strict=True)) | series.get("tags", {})
+            for series in answer
+            for values in series["values"]
+        ]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    folder = tmp_path_factory.mktemp("grafana")
+    with SqliteStore(folder / "store.sqlite", wait_when_full=True) as store:
+        recipe = recipe_for(PLANT, RECIPE)
+        run_batch(PLANT, recipe, RECIPE, hours=HOURS, seed=1, optimiser="on", store=store)
+        for event in happenings(BEGIN + 600.0):
+            store.record(event)
+    with InfluxServer(folder) as server:
+        forward(folder, server)
+        (known,) = server.query(f'SHOW FIELD KEYS FROM "{queries.MINUTES}"')
+        yield Filled(server, frozenset(row[0] for row in known["values"]))
+
+
+def happenings(now: float) -> Iterator[Event]:
+    """Yield what people, interlocks and alarms do in a less quiet batch."""
+    yield change(now, "operator:ana", "R1.do", "setpoint", 30.0, 35.0, "foam", "%")
+    values = {"subject": "R1.dry_weight", "new": 5.5, "unit": "g/L", "number": 1}
+    yield Event(
+        now + 60, "operator:ana", Kind.AUDIT, "R1.dry_weight", said("result_entered", **values)
+    )
+    yield Event(now + 70, "interlock", Kind.AUDIT, "R1.low_do", "low_do acts: R1.do below 12 %")
+    known = {d.id: d for d in definitions(PLANT)}
+    low, high = Alarm(known["R1.do.low"]), Alarm(known["R1.temperature.high_high"])
+    for n, alarm in enumerate((low, high)):
+        alarm.active, alarm.acknowledged, alarm.value, alarm.began = True, False, 19.0, now + n
+        yield Event(
+            now + n, "system", Kind.ALARM, alarm.definition.source, alarm.text, alarm.as_json()
+        )
+
+
+def forward(folder: Path, server: InfluxServer) -> None:
+    """Send a store to the server as the forwarder's process does."""
+    writer = InfluxWriter(InfluxSettings(server.url, "plant", server.bucket, server.token))
+    reader = SqliteReader(folder / "store.sqlite")
+    forwarder = Forwarder(reader, writer.post, folder / "cursor.json", site="demo")
+    while forwarder.step() == 0.0:
+        pass
+    writer.close()
+    reader.close()
+    assert forwarder.status.error == ""
+    assert forwarder.status.quarantined == 0
+
+
+def numbers(rows: Sequence[dict[str, Any]]) -> list[object]:
+    return [v for row in rows for key, v in row.items() if key != "time" and v is not None]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.where)
+def test_every_query_of_every_board_is_answered(filled: Filled, asked: Asked) -> None:
+    rows = filled.rows(asked)
+    if only_of_absent_tags(asked.query, filled.fields):
+        assert not numbers(rows)  # empty, and no error
+        return
+    assert numbers(rows), filled.read.asks(asked.query, asked.every)
+    if asked.panel.get("type") == "timeseries":
+        widths = (filled.read.end - filled.read.start) / filled.read.width(asked.every)
+        lines = len({tuple(sorted(k for k in r)) for r in rows}) or 1
+        assert len(rows) <= (widths + 2) * lines * 2
+    for name in wanted_fields(asked):
+        assert any(name in row for row in rows), (name, rows[:1])
+
+
+def only_of_absent_tags(query: str, known: frozenset[str]) -> bool:
+    """Return whether a trend is of a tag that this batch has no value of."""
+    asked = set(re.findall(r'"(optimiser[.]\w+)"', query))
+    return bool(asked) and "FROM (SELECT" in query and not asked & known
+
+
+def wanted_fields(asked: Asked) -> list[str]:
+    """Return the columns that a table or tiles show out of this query, as far as it names them."""
+    if asked.panel.get("type") not in ("table", "stat"):
+        return []
+    named = re.findall(r' AS "([^"]+)"', asked.query.partition(" FROM ")[0])
+    text = str(asked.panel["transformations"]) + str(asked.panel["fieldConfig"]["overrides"])
+    return [name for name in named if f"'{name}'" in text]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.where)
+def test_other_sites_and_missing_batches_are_empty_and_no_error(
+    filled: Filled, asked: Asked
+) -> None:
+    nobody = {"site": "nowhere", "reactor": "R9", "batch": "(none)", "reference": "(none)"}
+    rows = filled.rows(asked, Reader(BEGIN, END, nobody))
+    assert (
+        rows == []
+        or "SHOW TAG VALUES" in asked.query
+        or not numbers(rows)
+        or set(numbers(rows)) == {0}
+    )
+
+
+def test_a_question_before_anything_was_written_is_empty_and_no_error(tmp_path: Path) -> None:
+    with InfluxServer(tmp_path) as server:
+        nothing = Filled(server)
+        for query in (*(asked.query for asked in ASKED), *(rule.query for rule in RULES)):
+            assert numbers(nothing.rows(query)) == [], query
+
+
+def test_wide_ranges_read_the_minutes_and_narrow_ones_the_scans(filled: Filled) -> None:
+    query = queries.trend("do")
+    near, far = Reader(BEGIN, END), Reader(BEGIN, BEGIN + 14 * 86400)
+    filled.server.query('DELETE FROM "fermloop_1m" WHERE "reactor" = \'nobody\'')
+    assert far.width("5s") >= 60 > near.width("5s")
+    by_scan = {row["time"]: row["mean"] for row in filled.rows(query, near)}
+    by_minute = [row for row in filled.rows(query, far) if row["mean"] is not None]
+    assert len(by_scan) > 200
+    assert len(by_minute) == math.ceil((END - BEGIN) / far.width("5s"))
+    scans = [v for v in by_scan.values() if v is not None]
+    assert min(scans) <= by_minute[0]["mean"] <= max(scans)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_alert_s_query_gives_one_number(filled: Filled, rule: alerting.Alert) -> None:
+    look = Reader(END - rule.look_s, END)
+    series = filled.server.query(look.asks(rule.query))
+    (value,) = (row[1:] for one in series for row in one["values"])
+    assert len(value) == 1
+    assert isinstance(value[0], int | float)
+
+
+def fires(rule: alerting.Alert, value: float | None) -> bool:
+    """Return what Grafana's threshold says of a number, and its state of no data otherwise."""
+    if value is None:
+        return rule.silence == "Alerting"
+    low, high = rule.params[0], rule.params[-1]
+    return {"gt": value > low, "lt": value < low, "outside_range": not low <= value <= high}[
+        rule.evaluator
+    ]
+
+
+def test_alerts_fire_when_they_must(filled: Filled) -> None:
+    rules = {rule.name: rule for rule in RULES}
+
+    def now(name: str, end: int) -> bool:
+        rule = rules[name]
+        series = filled.server.query(Reader(end - rule.look_s, end).asks(rule.query))
+        value = series[0]["values"][0][1] if series else None
+        return fires(rule, value)
+
+    assert not now("R1.silent", END)
+    assert now("R1.silent", END + 600)  # nothing came any more
+    assert now("R1.unseen", END)  # the high alarm that nobody has acknowledged
+    assert not now("R1.unseen", BEGIN + 60)
+    assert not now("R1.temperature.high_high", END)
+    assert not now("R1.temperature.high_high", END + 600)  # what is not there is no limit passed
+    assert not now("R1.scans", END)
+
+
+def test_quality_is_the_worst_of_its_bucket_and_unknown_without_contact(
+    filled: Filled, tmp_path: Path
+) -> None:
+    """A minute of R2: BAD from 20 to 29 s, uncertain from 40 to 44 s, nothing from 50 s on."""
+    tag = Tag("R2.do", "%", 0, 100)
+    start = 1_790_000_000
+    with SqliteStore(tmp_path / "store.sqlite") as store:
+        for n in range(50):
+            bad, doubtful = 20 <= n < 30, 40 <= n < 45
+            quality = Quality.BAD if bad else Quality.UNCERTAIN if doubtful else Quality.GOOD
+            store.append([Sample(tag, start + n, math.nan if bad else 30.0, quality)])
+    forward(tmp_path, filled.server)
+    reader = Reader(start, start + 59, {"site": "demo", "reactor": "R2"})
+    rows = filled.rows(Asked("", queries.quality("do"), "10s", {}), reader)
+    assert [row["min"] for row in rows] == [2, 2, 0, 2, 1, None]
+    trend = filled.rows(Asked("", queries.trend("do"), "10s", {}), reader)
+    assert [row["mean"] for row in trend] == [30, 30, None, 30, 30, None]
+    assert POINTS == 1000
