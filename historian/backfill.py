@@ -7,7 +7,6 @@ from historian.delivery import Delivery
 from historian.outbox import Outbox
 from historian.progress import Cursor
 from historian.reader import SqliteReader
-from historian.schema import row_table
 
 _ROWS = 1000  # in one request at most
 
@@ -50,15 +49,14 @@ def backfill(
 def _chosen(reader: SqliteReader, start: float, end: float) -> tuple[Cursor, int]:
     """Return a cursor from which the stretch is missing, and the last event in it."""
     cursor = Cursor()
-    with reader.snapshot() as db:
-        for (reactor,) in db.execute("SELECT name FROM reactor").fetchall():
+    for reactor in reader.reactors():
+        with reader.table(reactor, start, end) as (db, rows, _):
             first, last = db.execute(
-                f"SELECT min(seq), max(seq) FROM {row_table(reactor)}"
-                " WHERE time >= ? AND time <= ?",
-                (start, end),
+                f"SELECT min(seq), max(seq) FROM {rows} WHERE time >= ? AND time <= ?", (start, end)
             ).fetchone()
             if first is not None:
                 cursor.gaps[reactor] = [[first - 1, last]]
+    with reader.snapshot() as db:
         first, last = db.execute(
             "SELECT min(id), max(id) FROM event WHERE time >= ? AND time <= ?", (start, end)
         ).fetchone()

@@ -12,7 +12,7 @@ from historian.lines import field_key, measurement_of, split_fields, unescape
 from historian.points import HEADS
 from historian.progress import Cursor
 from historian.reader import SqliteReader
-from historian.schema import columns, quoted, row_table
+from historian.schema import quoted
 
 _HOUR_S = 3600
 _DAY_S = 86_400
@@ -151,17 +151,17 @@ def _store(
 ) -> dict[int, _Hour]:
     """Return what the store has; rows ``(after, up to]`` of ``unsent`` are not sent yet."""
     waiting = " OR ".join("seq > ? AND seq <= ?" for _ in unsent)
-    with reader.snapshot() as db:
-        known = columns(db, reactor)
+    first, last = start // _HOUR_S * _HOUR_S, (end // _HOUR_S + 1) * _HOUR_S
+    with reader.table(reactor, first, last) as (db, source, known):
         counts = "".join(f", count({quoted(c.col)})" for c in known)
         rows = db.execute(
             f"SELECT CAST(time AS INTEGER) / {_HOUR_S} AS hour, sum({waiting}), count(*),"
             f" count(DISTINCT CAST(round(time * 1e6) AS INTEGER)){counts}"
-            f" FROM {row_table(reactor)} WHERE time >= ? AND time < ? GROUP BY hour",
+            f" FROM {source} WHERE time >= ? AND time < ? GROUP BY hour",
             (
                 *(seq for stretch in unsent for seq in stretch),
-                start // _HOUR_S * _HOUR_S,
-                (end // _HOUR_S + 1) * _HOUR_S,
+                first,
+                last,
             ),
         ).fetchall()
     return {

@@ -18,12 +18,12 @@ from typing import Any, Final, NamedTuple
 from drivers.point import Quality, Tag
 from historian.batch import BatchRecord
 from historian.reader import SqliteReader
-from historian.schema import row_table
 
 FORMATS: Final = ("csv", "parquet", "xlsx")
 TIME, AGE, UTC = "time", "age [h]", "time [s since 1970 UTC]"
 QUALITY = "quality"
 _PAGE = 5000  # rows read at once
+_LOOK_S = 600.0  # in which the first row of a batch is looked for first
 _SHEET_ROWS = 1_048_575  # in one sheet of a workbook, its header aside
 _NAMES = {"0": Quality.BAD.name, "1": Quality.UNCERTAIN.name}
 _DECIMALS = 6  # of the age in h: 4 ms
@@ -78,12 +78,14 @@ class Table:
 
     def _before(self, time: float) -> int:
         """Return the ``seq`` before the first row from ``time`` on."""
-        with self.reader.snapshot() as db:
-            found = db.execute(
-                f"SELECT min(seq) FROM {row_table(self.record.batch.reactor)} WHERE time >= ?",
-                (time,),
-            ).fetchone()[0]
-        return (found or 1) - 1
+        for end in (time + _LOOK_S, float("inf")):
+            with self.reader.table(self.record.batch.reactor, time, end) as (db, rows, some):
+                if some:
+                    sql = f"SELECT min(seq) FROM {rows} WHERE time >= ? AND time <= ?"
+                    found = db.execute(sql, (time, end)).fetchone()[0]
+                    if found is not None:
+                        return int(found) - 1
+        return 0
 
     def _page(self, suffixes: Sequence[str], rows: list[tuple[Any, ...]]) -> Page:
         columns = list(zip(*rows, strict=True))

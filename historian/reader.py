@@ -74,6 +74,20 @@ class SqliteReader:
         """Give a connection in a read transaction: columns and rows of one moment."""
         return self._snapshot()
 
+    @contextmanager
+    def table(
+        self, reactor: str, start: float = -math.inf, end: float = math.inf
+    ) -> Generator[tuple[sqlite3.Connection, str, list[Column]]]:
+        """Give a snapshot, what to select a reactor's rows from, and its columns.
+
+        That has ``seq``, ``time``, ``quality`` and every column, of sealed batches too, at least
+        from ``start`` to ``end`` (s since 1970 UTC). A reactor without rows has no columns.
+        """
+        with self._snapshot() as db:
+            found = columns(db, reactor)
+            source = self._sealed.source(db, reactor, found, Window(start, end)) if found else ""
+            yield db, source, found
+
     def store_id(self) -> str:
         """Return the identity of this store: another one when the file was made anew."""
         with self._snapshot() as db:

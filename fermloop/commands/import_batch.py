@@ -20,7 +20,8 @@ from historian.batch import UNDER_WAY
 from historian.commits import Commits, Group
 from historian.events import Event, Kind
 from historian.reader import SqliteReader
-from historian.schema import StoreError, row_table
+from historian.schema import StoreError
+from historian.upkeep import FOR_GOOD
 
 _HOUR_S = 3600.0
 
@@ -75,9 +76,9 @@ def _require_room(reader: SqliteReader, batch: Import) -> None:
         ):
             lines.append(f"{_span(batch)} overlaps with batch {other.id}")
     if reactor in reader.reactors():
-        with reader.snapshot() as db:
+        with reader.table(reactor, batch.began, batch.ended) as (db, source, _):
             rows = db.execute(
-                f"SELECT count(*) FROM {row_table(reactor)} WHERE time >= ? AND time <= ?",
+                f"SELECT count(*) FROM {source} WHERE time >= ? AND time <= ?",
                 (batch.began, batch.ended),
             ).fetchone()[0]
         if rows:
@@ -116,7 +117,7 @@ def _events(batch: Import, file: Path) -> list[Event]:
 def _write(path: Path, batch: Import, events: list[Event]) -> None:
     """Commit everything in one transaction."""
     try:
-        commits = Commits(path, float("inf"))
+        commits = Commits(path, float("inf"), FOR_GOOD)
     except StoreError as error:
         raise FailureError([str(error), "stop the plant, or import into another --store"]) from None
     try:

@@ -14,8 +14,10 @@ import pytest
 
 from drivers.clock import monotonic
 from drivers.point import Quality, Sample, Tag
+from historian.backfill import backfill
 from historian.backup import back_up, restore
 from historian.events import Event, Kind
+from historian.export import table, write
 from historian.history import History
 from historian.seal import SealError, check, due, seal
 from historian.sealed import manifests
@@ -116,6 +118,28 @@ def test_a_sealed_batch_leaves_the_store_and_no_read_notices(store: Path) -> Non
         note = reader.events(kinds=[Kind.NOTE])[-1]
         assert note["text"] == "rows 3001 to 6000 are in R1-1 now: sealed"
     assert all_reads(store) == before
+
+
+def test_an_export_and_a_backfill_have_the_sealed_rows(store: Path, tmp_path: Path) -> None:
+    def told(name: str) -> tuple[bytes, set[bytes]]:
+        lines: set[bytes] = set()
+        with SqliteReader(store) as reader:
+            write(table(reader, "R1-1"), tmp_path / name, "csv")
+            quarantine, end = tmp_path / "refused", T0 + 2.5 * ROWS
+            send = backfill(
+                reader, lambda body: lines.update(body.splitlines()), "demo", T0, end, quarantine
+            )
+            assert sum(1 for _ in send) > 1
+        rows = {line for line in lines if line.startswith(b"fermloop,")}
+        return (tmp_path / name).read_bytes(), rows
+
+    before = told("before.csv")
+    assert before[0].count(b"\n") == ROWS + 1
+    assert len(before[1]) == 2.5 * ROWS + 1
+    seal(store, "R1-1")
+    with SqliteStore(store) as living:
+        until(living, lambda: left(store) == 2 * ROWS)
+    assert told("after.csv") == before
 
 
 def test_the_file_says_what_it_holds(store: Path) -> None:
