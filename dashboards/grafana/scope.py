@@ -9,7 +9,8 @@ from controller.conditions import shown
 from controller.loops import PidLoop
 from controller.plant import Plant
 from controller.said import Language
-from controller.tags import ESTIMATES, Derived
+from controller.sensing import estimated
+from controller.tags import Derived
 from dashboards.grafana.texts import NAMES, TEXTS
 
 # Grafana's own units where it has one that does not change the number's scale
@@ -98,9 +99,11 @@ def scope_of(plant: Plant, language: Language, site: str = "") -> Scope:
     loops: dict[str, LoopFacts] = {}
     units = {_field(t.name): t.unit for t in (*plant.tags.values(), *plant.calculated.values())}
     measured: dict[str, str] = {}
+    estimates: dict[str, None] = {}
     for name, reactor in settings.reactor.items():
-        built = build_loops(name, plant)
-        units |= {_field(t.name): t.unit for t in Derived(name, built, True).tags}
+        built, own = build_loops(name, plant), estimated(reactor)
+        units |= {_field(t.name): t.unit for t in Derived(name, built, own).tags}
+        estimates |= {suffix: None for suffix, _ in own.values()}
         measured = {m: _field(t) for m, t in reactor.measured.items()} | measured
         for key, loop in built.items():
             s = loop.settings
@@ -117,7 +120,7 @@ def scope_of(plant: Plant, language: Language, site: str = "") -> Scope:
         units,
         measured,
         dict(_limits(plant)),
-        tuple(suffix for suffix, _ in ESTIMATES.values()),
+        tuple(estimates),
     )
 
 

@@ -6,6 +6,7 @@ Text = tuple[str, str]
 NAMES: dict[str, Text] = {
     "acetate": ("Acetate", "乙酸"),
     "acid": ("Acid", "加酸"),
+    "active": ("Active cells", "活性菌体"),
     "age": ("Batch age", "发酵周期"),
     "agitation": ("Agitation", "搅拌转速"),
     "air": ("Air", "空气"),
@@ -29,6 +30,7 @@ NAMES: dict[str, Text] = {
     "jacket_temperature": ("Jacket temperature", "夹套温度"),
     "kla": ("kLa", "传氧系数 kLa"),
     "kla_factor": ("Oxygen transfer factor", "传氧系数比"),
+    "m_factor": ("Maintenance factor", "维持系数比"),
     "medium": ("Medium", "培养基"),
     "nitrogen": ("Nitrogen", "氮源"),
     "offgas_co2": ("Off-gas CO2", "尾气 CO2"),
@@ -40,9 +42,12 @@ NAMES: dict[str, Text] = {
     "paa": ("Precursor", "前体"),
     "ph": ("pH", "pH"),
     "power": ("Stirrer power", "搅拌功率"),
+    "precursor": ("Precursor (estimated)", "前体（估计）"),
     "pressure": ("Pressure", "罐压"),
     "product": ("Product", "产物浓度"),
     "qomax_factor": ("Oxygen uptake factor", "摄氧能力比"),
+    "qpm_factor": ("Product formation factor", "产物合成速率比"),
+    "qsmax_factor": ("Sugar uptake factor", "糖摄取能力比"),
     "rq": ("RQ", "呼吸商 RQ"),
     "seed": ("Seed transfer", "移种"),
     "stirrer": ("Stirrer drive", "搅拌电机"),
@@ -51,6 +56,8 @@ NAMES: dict[str, Text] = {
     "volume": ("Volume", "体积"),
     "water": ("Water", "补水"),
     "weight": ("Vessel weight", "罐重"),
+    "yem_factor": ("Yield factor", "得率比"),
+    "yox_factor": ("Yield factor", "得率比"),
 }
 
 TEXTS: dict[str, Text] = {
