@@ -9,7 +9,7 @@ from controller.facts import PlantFacts
 from controller.feed_laws import as_state as feed_state
 from controller.feed_laws import law_of
 from controller.phase import DoseRun
-from controller.progress import HOUR_S, Progress, State
+from controller.progress import ABORTED, COMPLETE, HELD, HOUR_S, RUNNING, Progress
 from controller.recipe_file import ModeName, Recipe
 from drivers.point import Sample
 from historian.events import Event, Kind
@@ -38,7 +38,7 @@ class Course(Progress):
         self._now = now
         if not self._entered or dt == 0.0:
             return
-        running = self.state is State.RUNNING
+        running = self.state is RUNNING
         if running:
             self._dt = dt
             self._phase_s += dt
@@ -160,13 +160,13 @@ class Course(Progress):
 
     def _held(self, now: float, reason: str, kind: Kind) -> None:
         """Let phase time stand still and doses stop."""
-        self.state, self.message = State.HELD, reason
+        self.state, self.message = HELD, reason
         self._turned(now, kind, f"held in phase {self.phase}: {reason}")
 
     def _finish(self, now: float) -> None:
         """End the batch: it is done."""
         self._report_unfinished(now, "is not given: the batch is over")
-        self.state = State.COMPLETE
+        self.state = COMPLETE
         self._end(now)
         self._turned(now, Kind.PHASE, f"complete after {self.age_h(now):.2f} h")
 
@@ -178,7 +178,7 @@ class Course(Progress):
     def _abort(self, now: float, reason: str, kind: Kind) -> None:
         """End the batch for good: no feed, no dose."""
         self._report_unfinished(now, "is not given: the batch was aborted")
-        self.state, self.message = State.ABORTED, reason
+        self.state, self.message = ABORTED, reason
         self._end(now)
         self._feeds.clear()
         self._turned(now, kind, f"aborted in phase {self.phase}: {reason}")

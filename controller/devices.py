@@ -162,7 +162,7 @@ class Device:
         """
         work = self.driver.write(values)
         held = await (work if self.immediate else self._in_time(work, budget, "a write"))
-        self._samples = {**self._samples, **held}
+        self._samples.update(held)
         return held
 
     async def beat(self, budget: float | None = None, *, at_once: bool = False) -> None:

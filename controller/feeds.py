@@ -33,7 +33,7 @@ class Feeds:
         self.since_s = dict.fromkeys(self._units, 0.0)  # since each began, without time HELD
         self.blind: dict[str, str] = {}  # why a law cannot see, by loop
         self._given = dict.fromkeys(self._units, 0.0)
-        self._looking = False  # a law looks at the vessel
+        self.looking = False  # a law looks at the vessel
 
     def __contains__(self, loop: object) -> bool:
         return loop in self._units
@@ -65,7 +65,7 @@ class Feeds:
             given = self._given[loop] if isinstance(before, Feedback) else self.flow(loop)
             law = Eased(law, given - law.flow(0.0), ramp_of(loop, self._facts))
         self.laws[loop], self.since_s[loop] = law, 0.0
-        self._looking = any(isinstance(law, Feedback) for law in self.laws.values())
+        self.looking = any(isinstance(law, Feedback) for law in self.laws.values())
         self.blind = {}
 
     def change(self, loop: str, law: Feed) -> None:
@@ -118,8 +118,6 @@ class Feeds:
             away: loops that somebody else moves.
             culture: the cells, as estimated.
         """
-        if not self._looking:
-            return
         self.blind = {}
         for loop, law in self.laws.items():
             if not isinstance(law, Feedback):

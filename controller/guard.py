@@ -34,7 +34,7 @@ class Limited(IntEnum):
     DOSE = 5
 
 
-_NO, _RANGE, _RATE = Limited.NO, Limited.RANGE, Limited.RATE
+NO, NOT_FINITE, RANGE, RATE, INTERLOCK, DOSE = Limited  # by name, as in ``drivers.point``
 
 
 class Checked(NamedTuple):
@@ -101,19 +101,26 @@ class _Seat:
         self.rest = tag.low + AT_REST * (tag.high - tag.low)
         self.excludes: Sequence[_Seat] = ()
         self.open = False  # its readback says so; looked at only where it excludes others
-        self.rate = math.inf if rule.rate_per_s is None else rule.rate_per_s
+        self.rate = rule.rate_per_s
         self.last = self.safe  # what it holds
         self.time = math.inf  # when that was decided, s since 1970; inf: never
         self.dose = None
         if rule.max_ml_per_h is not None:
             self.dose = Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
         self.texts = {
-            Limited.NOT_FINITE: said("not_finite"),
-            Limited.RANGE: said("range", low=tag.low, high=tag.high, unit=tag.unit),
-            Limited.RATE: said("rate", rate=self.rate, unit=tag.unit),
-            Limited.INTERLOCK: said("not_evaluated"),
-            Limited.DOSE: said("dose", ml=rule.max_ml_per_h or 0),
+            NO: "",
+            NOT_FINITE: said("not_finite"),
+            RANGE: said("range", low=tag.low, high=tag.high, unit=tag.unit),
+            RATE: said("rate", rate=self.rate or 0, unit=tag.unit),
+            INTERLOCK: said("not_evaluated"),
+            DOSE: said("dose", ml=rule.max_ml_per_h or 0),
         }
+
+    def nearest(self, value: float) -> tuple[float, Limited]:
+        """Return what there is in place of a value outside the range, and why."""
+        if not math.isfinite(value):
+            return self.safe, NOT_FINITE
+        return (self.low if value < self.low else self.high), RANGE
 
 
 class Guard:
@@ -172,52 +179,48 @@ class Guard:
         Raises:
             ValueError: ``tag`` is no actuator of this guard.
         """
-        seat = self._seats.get(tag.name)
-        if seat is None:
-            raise ValueError(f"{tag.name}: no actuator of this guard; {', '.join(self._seats)}")
         name = tag.name
-        limited = _NO
+        seat = self._seats.get(name)
+        if seat is None:
+            raise ValueError(f"{name}: no actuator of this guard; {', '.join(self._seats)}")
+        limited = NO
         reason = None
         if type(value) is not float:
             value = _number(value)
-        if value - value != 0.0:  # NaN or infinite
-            value, limited = seat.safe, Limited.NOT_FINITE
-        else:
-            if value < seat.low:
-                value, limited = seat.low, _RANGE
-            elif value > seat.high:
-                value, limited = seat.high, _RANGE
-            if seat.rate != math.inf:
-                dt = now - seat.time
-                step = seat.rate * (CREDIT_S if dt > CREDIT_S else dt if dt > 0.0 else 0.0)
-                if value > seat.last + step:
-                    value, limited = seat.last + step, _RATE
-                elif value < seat.last - step:
-                    value, limited = seat.last - step, _RATE
+        if not seat.low <= value <= seat.high:  # NaN is in no range
+            value, limited = seat.nearest(value)
+        if seat.rate is not None and limited is not NOT_FINITE:
+            dt = now - seat.time
+            step = seat.rate * (CREDIT_S if dt > CREDIT_S else dt if dt > 0.0 else 0.0)
+            if value > seat.last + step:
+                value, limited = seat.last + step, RATE
+            elif value < seat.last - step:
+                value, limited = seat.last - step, RATE
         if now - self._begun > FRESH_S:
-            value, limited = seat.safe, Limited.INTERLOCK
+            value, limited = seat.safe, INTERLOCK
         demand = self.interlocks.demands.get(name)
         if demand is not None:
             if value > demand.high or demand.low == demand.high:
-                value, limited, reason = demand.high, Limited.INTERLOCK, demand.why_high
+                value, limited, reason = demand.high, INTERLOCK, demand.why_high
             elif value < demand.low:
-                value, limited, reason = demand.low, Limited.INTERLOCK, demand.why_low
+                value, limited, reason = demand.low, INTERLOCK, demand.why_low
         opens = value > seat.rest and (seat.excludes or seat.last <= seat.rest)
         if opens and (why := self._closed(seat, name)):
-            value, limited, reason = seat.low, Limited.INTERLOCK, why
+            value, limited, reason = seat.low, INTERLOCK, why
         dose = seat.dose
         if dose is not None:
             dose.count(now)
-            flow = value * dose.ml_per_s if value > 0.0 else 0.0
-            most = dose.allowed(flow, now, self._scan_s)
-            if most < flow:
-                value = max(most / dose.ml_per_s, seat.low)
-                limited, reason, flow = Limited.DOSE, None, value * dose.ml_per_s
-            dose.flow = flow
+            if value > 0.0:
+                flow = value * dose.ml_per_s
+                most = dose.allowed(flow, now, self._scan_s)
+                if most < flow:
+                    value = max(most / dose.ml_per_s, seat.low)
+                    limited, reason, flow = DOSE, None, value * dose.ml_per_s
+                dose.flow = flow
+            else:
+                dose.flow = 0.0
         seat.last, seat.time = value, now
-        if reason is None:
-            reason = "" if limited is _NO else seat.texts[limited]
-        return quick(Checked, (value, reason, limited))
+        return quick(Checked, (value, seat.texts[limited] if reason is None else reason, limited))
 
     def _closed(self, seat: _Seat, name: str) -> str:
         """Return why an actuator must not open now, or an empty string."""

@@ -21,9 +21,9 @@ class _Watch:
     __slots__ = (
         "bad_since",
         "bypass",
+        "first",
         "good_since",
         "lock",
-        "only",
         "outside_since",
         "quiet",
         "tripped",
@@ -33,10 +33,10 @@ class _Watch:
     def __init__(self, lock: Interlock) -> None:
         self.lock = lock
         windows = lock.condition.windows
-        # Its only measurement with the ends of its window, so that a quiet scan costs little.
-        self.only = (windows[0].tag.name, windows[0].low, windows[0].high)
-        if len(windows) > 1:
-            self.only = ("", math.nan, math.nan)
+        # A measurement that, inside its window, keeps it from holding: a quiet scan costs little.
+        self.first = (windows[0].tag.name, windows[0].low, windows[0].high)
+        if len(windows) > 1 and not lock.condition.every:
+            self.first = ("", math.nan, math.nan)
         self.tripped = False
         self.bypass: Bypass | None = None
         self.why = lock.text
@@ -156,7 +156,7 @@ class Interlocks:
         moved = False
         for watch in self._watches:
             if watch.quiet:
-                tag, low, high = watch.only
+                tag, low, high = watch.first
                 found = samples.get(tag)
                 if found is not None and found.quality is not BAD and low <= found.value <= high:
                     continue

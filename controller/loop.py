@@ -157,22 +157,25 @@ class Loop(ABC):
             by_itself: a device has changed it; else it only did not take what was written.
         """
 
-    def _overruled(self, by: Mode | None) -> None:
+    def _overruled(self, by: Mode) -> None:
         """Take the mode that somebody else's decision makes of it; BAD and OFF are said first."""
-        if by is not None:
-            self.hand = None  # what was forced stays when the force ends
-            if self.actual in WORKING or self.target is MANUAL:
-                self.actual = by
+        self.hand = None  # what was forced stays when the force ends
+        if self.actual in WORKING or self.target is MANUAL:
+            self.actual = by
 
     def _aim(self, wanted: float, start: float, dt: float) -> None:
         """Move the setpoint towards ``wanted``, by its ramp; from ``start`` when it begins."""
         rate = self.settings.setpoint_rate_per_s
         if rate is not None:
-            s = self.settings
-            last = self.setpoint if self.actual in WORKING else start
-            last = min(max(last, s.setpoint_low), s.setpoint_high)
+            last = self._settable(self.setpoint if self.actual in WORKING else start)
             wanted = min(max(wanted, last - rate * dt), last + rate * dt)
         self.setpoint = wanted
+
+    def _settable(self, value: float) -> float:
+        """Return the setpoint nearest to ``value``."""
+        s = self.settings
+        low, high = s.setpoint_low, s.setpoint_high
+        return low if value < low else high if value > high else value
 
     def as_state(self) -> dict[str, Any]:
         """Return what a restart needs, as JSON."""

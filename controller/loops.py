@@ -111,7 +111,7 @@ class PidLoop(Loop):
             for s in settings.outputs
             if s.actuator is not None
         ]
-        self._asked: list[float] = []  # of each own actuator, in its unit, in this scan
+        self._asked: list[tuple[Tag, float]] = []  # of each own actuator in this scan
         self._pv = math.nan  # the last usable measurement
         self._dt = 0.0
         self._bad_since = math.nan
@@ -140,20 +140,16 @@ class PidLoop(Loop):
         if self.actual is not OFF and not math.isnan(self._bad_since):
             self._bad_since, self._fallen = math.nan, False
         pv = self._pv = sample.value
-        self._adapt(samples, dt)
+        if self._gain is not None:
+            self.pid.scale(self._gain.step(samples, dt))
+        if self._ahead:
+            self._feedforward = sum(term.step(samples, dt) for term in self._ahead)
         if self.trial is not None and self._try(self.trial, pv, now):
             return
         if self.target is OFF or self.target is MANUAL:
             self._rest_or_by_hand(pv)
         else:
             self._regulate(pv, dt)
-
-    def _adapt(self, samples: Mapping[str, Sample], dt: float) -> None:
-        """Take the gain and the feed-forward of this scan."""
-        if self._gain is not None:
-            self.pid.scale(self._gain.step(samples, dt))
-        if self._ahead:
-            self._feedforward = sum(term.step(samples, dt) for term in self._ahead)
 
     def _try(self, trial: Trial, pv: float, now: float) -> bool:
         """Let an experiment move the output; return whether it goes on.
@@ -175,8 +171,7 @@ class PidLoop(Loop):
         self.actual, self.reason, self._fallen = self.target, "", self.target is OFF
         self.pid.pause()
         if self.settings.setpoint_tracks:
-            s = self.settings
-            self.local = self.setpoint = min(max(pv, s.setpoint_low), s.setpoint_high)
+            self.local = self.setpoint = self._settable(pv)
         if self._fallen:
             self.output = self._resting
             self._let_go()
@@ -193,8 +188,10 @@ class PidLoop(Loop):
         late = self.target is not mode
         self.reason = (self.why or said("no_leader", mode=word(self.target.name))) if late else ""
         wanted = self.pid.update(self.setpoint, pv, dt) + self._feedforward
-        low, high = self._reach(dt)
-        output = min(max(wanted, low), high)
+        low, high = self.output_low, self.output_high
+        if self.slaves or self.settings.changeover_s:
+            low, high = self._reach(dt)
+        output = low if wanted < low else high if wanted > high else wanted
         if output != wanted:
             self.pid.limit(output - self._feedforward)
             self.blocked = 1 if wanted > output else -1
@@ -206,8 +203,7 @@ class PidLoop(Loop):
         """Return who sets the setpoint now, and to what."""
         if self.target is AUTO or self.remote is None:
             return AUTO, self.local
-        s = self.settings
-        wanted = min(max(self.remote, s.setpoint_low), s.setpoint_high)
+        wanted = self._settable(self.remote)
         if self.target is OPTIMISER:
             return OPTIMISER, wanted
         self.local = wanted  # where it stays when nothing leads it any more
@@ -266,8 +262,6 @@ class PidLoop(Loop):
         """
         if self.settings.changeover_s:
             return self._one_side(dt)
-        if not self.slaves:
-            return self.output_low, self.output_high
         low, high = self.output_high, self.output_low
         for out, _ in self.actuators:
             low, high = min(low, out.start, out.end), max(high, out.start, out.end)
@@ -325,14 +319,12 @@ class PidLoop(Loop):
 
     def wanted(self) -> list[tuple[Tag, float]]:
         """Return each own actuator with the value asked for."""
-        if self._fallen:
-            self._asked = [tag.safe or 0.0 for _, tag in self.actuators]
-        else:
-            self._asked = [out.value(self.output) for out, _ in self.actuators]
-        for i, pulses in enumerate(self._pulses):
-            if pulses is not None:
-                self._asked[i] = pulses.step(self._asked[i], self._dt)
-        return [(tag, asked) for (_, tag), asked in zip(self.actuators, self._asked, strict=True)]
+        wanted: list[tuple[Tag, float]] = []
+        for (out, tag), pulses in zip(self.actuators, self._pulses, strict=True):
+            asked = (tag.safe or 0.0) if self._fallen else out.value(self.output)
+            wanted.append((tag, asked if pulses is None else pulses.step(asked, self._dt)))
+        self._asked = wanted
+        return wanted
 
     def applied(self, passed: Sequence[Passed]) -> None:
         """Continue from what was really applied; called only when it is not what was asked for.
@@ -340,7 +332,7 @@ class PidLoop(Loop):
         Args:
             passed: what became of each own actuator's value, in the order of ``wanted``.
         """
-        for (out, tag), value, asked in zip(self.actuators, passed, self._asked, strict=True):
+        for (out, _), value, (tag, asked) in zip(self.actuators, passed, self._asked, strict=True):
             off = abs(value.value - asked) > 1e-6 * (tag.high - tag.low)
             if off and out.inside(self.output):
                 self.output = out.inverse(value.value)
@@ -350,9 +342,10 @@ class PidLoop(Loop):
             self.blocked = 1 if self.setpoint > self._pv else -1
             self.pid.track(self.setpoint, self._pv, self.output - self._feedforward)
         by = next((p.actual for p in passed if p.actual is not None), None)
-        if by is not None and self.trial is not None:
-            self.trial.abort(self.reason)
-        self._overruled(by)
+        if by is not None:
+            if self.trial is not None:
+                self.trial.abort(self.reason)
+            self._overruled(by)
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = self._position(held)

@@ -67,10 +67,11 @@ class OnOffLoop(Loop):
 
     def applied(self, passed: Passed) -> None:
         """Take over what the Guard let through, or what the device goes on holding."""
-        self.output = passed.value
-        self._overruled(passed.actual)
-        if passed.reason and self.actual is not OFF:
-            self.reason = passed.reason
+        self.output, reason, by = passed
+        if by is not None:
+            self._overruled(by)
+        if reason and self.actual is not OFF:
+            self.reason = reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = held.get(self.tag.name, self.output)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controller.assemble import build_guard, build_loops, build_switches
-from controller.guard import Limited
+from controller.guard import DOSE, NO, RATE
 from controller.interlock import InterlockEvent
 from controller.loop import AUTO, CASCADE, IMAN, LO, MANUAL, OFF, OPTIMISER
 from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
@@ -11,8 +11,6 @@ from controller.on_off import OnOffLoop
 from controller.plant import Plant
 from drivers.point import GOOD, Sample, Tag, quick
 from historian.events import Event, Kind
-
-_NO = Limited.NO
 
 
 class Outputs:
@@ -68,6 +66,8 @@ class Outputs:
             if sample is None or sample.quality is not good:
                 continue
             held = now_held.get(name)
+            if sample.value == held and not unsure:
+                continue  # as nearly always
             near = held is not None and abs(sample.value - held) <= most
             if near and (not unsure or name not in unsure or name in self.unreachable):
                 continue
@@ -113,17 +113,20 @@ class Outputs:
         self.capped.clear()
         for pid in self.pids:
             pid.step(samples, dt, now)
-            if not pid.actuators:
-                continue
-            passed = [self._pass(tag, wanted, now) for tag, wanted in pid.wanted()]
-            for (_, tag), p in zip(pid.actuators, passed, strict=True):
-                values[tag.name] = p.value
-            if any(p.reason for p in passed):
+            passed: list[Passed] = []
+            changed = False
+            for tag, wanted in pid.wanted() if pid.actuators else ():
+                one = self._pass(tag, wanted, now)
+                passed.append(one)
+                values[tag.name], reason, _ = one
+                changed = changed or bool(reason)
+            if changed:
                 pid.applied(passed)
         for loop in self.singles:
-            passed_one = self._pass(loop.tag, loop.step(samples, dt), now)
-            values[loop.tag.name] = passed_one.value
-            loop.applied(passed_one)
+            tag = loop.tag
+            one = self._pass(tag, loop.step(samples, dt), now)
+            values[tag.name] = one.value
+            loop.applied(one)
         for pid in reversed(self.pids):
             if pid.slaves:
                 pid.settle()
@@ -131,17 +134,16 @@ class Outputs:
 
     def _pass(self, tag: Tag, wanted: float, now: float) -> Passed:
         """Return what to write, and who decided if not the loop."""
-        checked = self.guard.check(tag, wanted, now)
+        value, reason, limited = self.guard.check(tag, wanted, now)
         if tag.name in self.unreachable:
-            held = self.held.get(tag.name, checked.value)
+            held = self.held.get(tag.name, value)
             self.guard.adopt(tag, held)
             return Passed(held, self.unreachable[tag.name], IMAN)
-        limited = checked.limited
-        if limited is _NO:
-            return quick(Passed, (checked.value, "", None))
-        if limited is Limited.DOSE:
-            self.capped[tag.name] = checked.reason
-        return Passed(checked.value, checked.reason, None if limited is Limited.RATE else LO)
+        if limited is NO:
+            return quick(Passed, (value, "", None))
+        if limited is DOSE:
+            self.capped[tag.name] = reason
+        return Passed(value, reason, None if limited is RATE else LO)
 
     def confirmed(self, held: Mapping[str, Sample]) -> None:
         """Take what a device confirmed after a write."""

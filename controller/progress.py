@@ -31,6 +31,9 @@ class State(StrEnum):
     COMPLETE = "COMPLETE"
 
 
+IDLE, RUNNING, HELD, ABORTED, COMPLETE = State  # by name, as in ``drivers.point``
+
+
 class Progress:
     """Where a recipe is; the runner moves it on.
 
@@ -43,7 +46,7 @@ class Progress:
 
     def __init__(self, recipe: Recipe, facts: PlantFacts) -> None:
         self.recipe = recipe
-        self.state = State.IDLE
+        self.state = IDLE
         self.message = ""
         self.version = 1
         self._facts = facts
@@ -87,7 +90,7 @@ class Progress:
     @property
     def question(self) -> str:
         """What a person is asked to confirm now; empty: nothing."""
-        if self.state is not State.RUNNING or self._until is None:
+        if self.state is not RUNNING or self._until is None:
             return ""
         early = self._phase_s < self.recipe.phase[self._index].min_h * HOUR_S
         return "" if early else self._until.question
@@ -109,14 +112,14 @@ class Progress:
 
     def age_h(self, now: float) -> float:
         """Return h since inoculation, HELD or not; 0 before it, and at its end it stops."""
-        if self.state is State.IDLE or not self.inoculated:
+        if self.state is IDLE or not self.inoculated:
             return 0.0
         end = now if math.isnan(self._ended) else self._ended
         return max(0.0, end - self._zero) / HOUR_S
 
     def phase_age_h(self, now: float) -> float:
         """Return h in this phase, without time HELD."""
-        running = max(0.0, now - self._now) if self.state is State.RUNNING else 0.0
+        running = max(0.0, now - self._now) if self.state is RUNNING else 0.0
         return (self._phase_s + running) / HOUR_S
 
     @property
@@ -152,7 +155,7 @@ class Progress:
         Pairs of s since 1970 and mL/h, rising in time. Phases whose beginning nobody knows yet
         are not foreseen: the present feed goes on until then.
         """
-        ahead = 0.0 if self.state is State.HELD else max(0.0, now - self._now)
+        ahead = 0.0 if self.state is HELD else max(0.0, now - self._now)
         main = self._facts.feed_loop
         law, law_s = self._feeds.laws[main], self._feeds.since_s[main] + ahead
         age = t = self.age_h(now)

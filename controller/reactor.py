@@ -20,7 +20,8 @@ from controller.outputs import Outputs
 from controller.planning import Planner
 from controller.plant import Plant
 from controller.plausible import build_plausible
-from controller.recipe import Recipe, RecipeRunner, State, check
+from controller.progress import ABORTED, COMPLETE, HELD, RUNNING
+from controller.recipe import Recipe, RecipeRunner, check
 from controller.recipe_file import RecipeError
 from controller.said import said, word
 from controller.seat import Seat
@@ -123,7 +124,7 @@ class Reactor(Outputs):
         """Hold the recipe for an interlock that waits for a person: it would go on without him."""
         status = self.guard.interlocks.status()
         latched = [n for n in tripped if status[n].latched and status[n].bypass is None]
-        if latched and self.runner is not None and self.runner.state is State.RUNNING:
+        if latched and self.runner is not None and self.runner.state is RUNNING:
             self.runner.hold(now, f"{latched[0]} waits for a person; reset it, then resume")
 
     def _run_recipe(self, now: float, samples: Mapping[str, Sample]) -> None:
@@ -133,8 +134,7 @@ class Reactor(Outputs):
             return
         away = [n for n in self._feeding if self.loops[n].actual is not CASCADE]
         given = {n: self.loops[n].output for n in (*self._dosing, *self._feeding)}
-        culture = self.sensing.culture()
-        out = runner.step(now, samples, self.sensing.values, given, away, culture)
+        out = runner.step(now, samples, self.sensing.values, given, away, self.sensing.culture)
         if runner.inoculated and self._started == math.inf:
             self._inoculated(now)
         for event in out.events:
@@ -152,13 +152,13 @@ class Reactor(Outputs):
         for name, flow in out.doses.items():
             self.loops[name].remote = flow
             self._dosing = out.doses
-        over = runner.state in (State.COMPLETE, State.ABORTED)  # then nobody watches a feed
+        over = runner.state in (COMPLETE, ABORTED)  # then nobody watches a feed
         for name, flow in out.feeds.items():
             feed = self.loops.get(name)
             if isinstance(feed, Station):
                 feed.remote, feed.leader = 0.0 if over else flow, CASCADE
                 feed.hold = out.blind.get(name, "")
-                if runner.state is State.HELD:
+                if runner.state is HELD:
                     feed.hold = "the recipe is held"
         self._feeding = () if over else tuple(n for n in out.feeds if n in self.loops)
 
@@ -239,7 +239,7 @@ class Reactor(Outputs):
 
     def safe_stop(self) -> None:
         """Ask every loop for its safe value, and hold the recipe."""
-        if self.runner is not None and self.runner.state is State.RUNNING:
+        if self.runner is not None and self.runner.state is RUNNING:
             self.runner.hold(self.now, "safe stop")
         for loop in self.loops.values():
             loop.target = OFF
@@ -379,7 +379,7 @@ class Reactor(Outputs):
             if tuned is not None and isinstance(loop := self.loops.get(name), PidLoop)
         ]
         text = "; ".join([text, *kept, *([lost] if lost else [])])
-        if runner is None or runner.state is not State.HELD:
+        if runner is None or runner.state is not HELD:
             return f"{text}; no batch under way"
         if self.advisor is not None and state["optimiser"] != "off":
             self.advisor.set_mode("shadow", now)
@@ -391,12 +391,12 @@ class Reactor(Outputs):
     @property
     def under_way(self) -> bool:
         """Whether a batch is running or HELD."""
-        return self.runner is not None and self.runner.state in (State.RUNNING, State.HELD)
+        return self.runner is not None and self.runner.state in (RUNNING, HELD)
 
     @property
     def waits(self) -> bool:
         """Whether something stands still until a person says so."""
-        held = self.runner is not None and self.runner.state is State.HELD
+        held = self.runner is not None and self.runner.state is HELD
         return held or bool(self.waiting)
 
     # -- helpers -------------------------------------------------------------------------------

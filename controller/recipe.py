@@ -4,19 +4,19 @@ Pure but for its state: time, samples and estimates in, what to ask of the loops
 the optimiser falls back to and is measured against.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from controller.course import Course
 from controller.facts import PlantFacts
-from controller.feedback import UNKNOWN, Culture
-from controller.progress import HOUR_S, State
+from controller.feedback import Culture
+from controller.progress import ABORTED, COMPLETE, HELD, HOUR_S, IDLE, RUNNING, State
 from controller.recipe_check import check
 from controller.recipe_edit import forbidden
 from controller.recipe_file import ModeName, Recipe, RecipeError, load_recipe, parse_recipe
 from controller.said import said, word
 from controller.transition import Seen
-from drivers.point import Sample
+from drivers.point import Sample, quick
 from historian.events import Event, Kind
 
 __all__ = [
@@ -75,10 +75,10 @@ class RecipeRunner(Course):
         Raises:
             ValueError: one is running or HELD.
         """
-        self._only("start", State.IDLE, State.ABORTED, State.COMPLETE)
+        self._only("start", IDLE, ABORTED, COMPLETE)
         self._clear(now)
         self._new_setpoints, self._new_modes = {}, {}
-        self.state, self.message = State.RUNNING, ""
+        self.state, self.message = RUNNING, ""
 
     def hold(self, now: float, reason: str) -> None:
         """Stop where it is: phase time stands still, doses stop, the feed is the plant's.
@@ -86,7 +86,7 @@ class RecipeRunner(Course):
         Raises:
             ValueError: it is not running.
         """
-        self._only("hold", State.RUNNING)
+        self._only("hold", RUNNING)
         self._count(now, {})
         self._held(now, reason, Kind.PHASE)
 
@@ -98,8 +98,8 @@ class RecipeRunner(Course):
         Raises:
             ValueError: it is not held.
         """
-        self._only("resume", State.HELD)
-        self.state, self.message, self._now = State.RUNNING, "", now
+        self._only("resume", HELD)
+        self.state, self.message, self._now = RUNNING, "", now
         self._stretched = self._stretched or self._overdue()
         for watched in (self._until, self._hold_if, self._abort_if):
             if watched is not None:
@@ -114,8 +114,8 @@ class RecipeRunner(Course):
         Raises:
             ValueError: no batch is running or HELD.
         """
-        self._only("abort", State.RUNNING, State.HELD)
-        if self.state is State.RUNNING:
+        self._only("abort", RUNNING, HELD)
+        if self.state is RUNNING:
             self._count(now, {})
         self._abort(now, reason, Kind.PHASE)
 
@@ -125,7 +125,7 @@ class RecipeRunner(Course):
         Raises:
             ValueError: it is not running, or asks nothing.
         """
-        self._only("confirm", State.RUNNING)
+        self._only("confirm", RUNNING)
         if not self.question or self._until is None:
             raise ValueError(said("asks_nothing", reactor=self._facts.reactor, phase=self.phase))
         text = f"phase {self.phase}: {who} confirmed: {self.question}"
@@ -138,7 +138,7 @@ class RecipeRunner(Course):
         Raises:
             ValueError: it is not running, or has not begun its first phase.
         """
-        self._only("step", State.RUNNING)
+        self._only("step", RUNNING)
         if not self._entered:
             raise ValueError(said("not_begun", reactor=self._facts.reactor))
         self._count(now, {})
@@ -156,14 +156,14 @@ class RecipeRunner(Course):
             ValueError: no batch is running or HELD.
             RecipeError: it changes what has been done, or does not fit the plant; a line each.
         """
-        self._only("edit", State.RUNNING, State.HELD)
+        self._only("edit", RUNNING, HELD)
         lines = [f"{recipe.file}: {line}" for line in forbidden(self.recipe, recipe, self._index)]
         if lines := lines or check(recipe, self._facts):
             raise RecipeError(lines)
-        if self.state is State.RUNNING:
+        if self.state is RUNNING:
             self._count(now, {})
         self._edit(recipe)
-        if self.state is State.HELD:  # they are asked for when it is resumed
+        if self.state is HELD:  # they are asked for when it is resumed
             self._new_setpoints, self._new_modes = {}, {}
         text = f"goes on by version {self.version}: {reason}"
         self._tell(now, Kind.PHASE, text, {"version": self.version, "recipe": recipe.table})
@@ -186,7 +186,7 @@ class RecipeRunner(Course):
         estimates: Mapping[str, float],
         applied: Mapping[str, float] | None = None,
         away: Collection[str] = (),
-        culture: Culture = UNKNOWN,
+        culture: Callable[[], Culture] = Culture,
     ) -> RecipeOutput:
         """Return what the recipe asks for.
 
@@ -198,32 +198,33 @@ class RecipeRunner(Course):
                 units, where it may differ from what was asked for; a dose goes on until it is
                 complete.
             away: feeds that somebody else moves now: a hand, an interlock, the optimiser.
-            culture: the cells, as estimated.
+            culture: gives the cells, as estimated, to a feed that looks at them.
         """
         doses: Mapping[str, float] = self._doses_at_rest
         applied, dt = applied or {}, max(0.0, now - self._now)
         self._feeds.given(applied)
         self._count(now, applied)
-        if self.state is State.RUNNING:
+        if self.state is RUNNING:
             self._estimates = estimates
             if not self._entered:
                 self._begin(now)
                 self._enter(now, 0)
             else:
                 age = self.age_h(now) * HOUR_S
-                seen = Seen(now, age, self._phase_s, measured, estimates, self._given)
-                self._move_on(now, seen)
-            if self.state is State.RUNNING and self._ramps:
-                self._ramp()
-            if self.state is State.RUNNING and self._due:
-                self._fall_due()
-            if self.state is State.RUNNING and self._doses:
-                doses = self._dose(measured)
-        feeds: dict[str, float] = {}
-        if self.state is State.RUNNING or self.state is State.HELD:
-            held = self.state is State.HELD
-            self._feeds.see(dt, measured, applied, self._feeds.laws if held else away, culture)
-        if self.state is not State.IDLE:
+                seen = (now, age, self._phase_s, measured, estimates, self._given)
+                self._move_on(now, quick(Seen, seen))
+            if self.state is RUNNING:
+                if self._ramps:
+                    self._ramp()
+                if self._due:
+                    self._fall_due()
+                if self._doses:
+                    doses = self._dose(measured)
+        state, feeds = self.state, dict[str, float]()
+        if self._feeds.looking and (state is RUNNING or state is HELD):
+            others = away if state is RUNNING else self._feeds.laws
+            self._feeds.see(dt, measured, applied, others, culture())
+        if state is not IDLE:
             feeds = self._feeds.ask()
         setpoints, modes, events = self._new_setpoints, self._new_modes, self._events
         if setpoints:
@@ -233,7 +234,7 @@ class RecipeRunner(Course):
         if events:
             self._events = []
         induced, blind = self._induced_h is not None, self._feeds.blind
-        return RecipeOutput(setpoints, modes, feeds, doses, induced, events, blind)
+        return quick(RecipeOutput, (setpoints, modes, feeds, doses, induced, events, blind))
 
     def _move_on(self, now: float, seen: Seen) -> None:
         """End the phase, or the batch, if it is time; hold it if it has lasted too long."""
@@ -298,7 +299,7 @@ class RecipeRunner(Course):
             runner._restore(state, now)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"{facts.reactor}: recipe state: damaged: {error!r}") from None
-        if runner.state is State.RUNNING:
+        if runner.state is RUNNING:
             why = "the controller was restarted; resume when the vessel is right"
             runner._held(now, why, Kind.PHASE)  # its alarm is that of the restart
         runner._report_unfinished(now, "is not given by itself after a restart", weighed=False)

@@ -53,52 +53,48 @@ class Station(Loop):
 
     def step(self, samples: Mapping[str, Sample], dt: float) -> float:
         """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
-        target = self.target
-        self._limit_from_above(samples)
+        target, s = self.target, self.settings
+        if self._high is not None:
+            self._limit_from_above(samples, *self._high)
         if target is OFF:
             return self._at_once(OFF, self.safe, "")
-        if lost := first_bad(self.settings.zero_without, samples):
+        if s.zero_without and (lost := first_bad(s.zero_without, samples)):
             return self._at_once(MANUAL, self.safe, f"{lost} is BAD")
         if target is MANUAL:
             self.actual, self.reason = MANUAL, ""
-            low, high = self.settings.setpoint_low, self.settings.setpoint_high
-            self.local = self.setpoint = min(max(self.output, low), high)  # AUTO goes on from here
+            self.local = self.setpoint = self._settable(self.output)  # AUTO goes on from here
             return self.output if self.hand is None else self.hand
-        fallback = self._fallback(samples)
+        fallback = None if s.fallback is None else self._fallback(samples, s.fallback)
         if fallback is not None and fallback <= self.output:
             return fallback  # less at once, more by the ramp
         wanted = self._wanted(dt) if fallback is None else fallback
         if self.cut is not None:
-            wanted = self._after_cut(wanted, samples, dt)
-        rate = self.settings.rate_per_s
-        if rate is None:
+            wanted = self._after_cut(wanted, self.cut, samples, dt)
+        if s.rate_per_s is None:
             return wanted
-        step = rate * dt
-        return min(max(wanted, self.output - step), self.output + step)
+        step = s.rate_per_s * dt
+        least, most = self.output - step, self.output + step
+        return least if wanted < least else most if wanted > most else wanted
 
-    def _limit_from_above(self, samples: Mapping[str, Sample]) -> None:
+    def _limit_from_above(self, samples: Mapping[str, Sample], tag: str, curve: Curve) -> None:
         """Take what limits its setpoint now; the last good limit stays while its tag is BAD."""
-        if self._high is None:
-            return
-        tag, curve = self._high
         sample = samples.get(tag)
         if sample is not None and sample.quality is not BAD:
-            s = self.settings
-            self._most = min(max(curve(sample.value), s.setpoint_low), s.setpoint_high)
+            self._most = self._settable(curve(sample.value))
 
-    def _after_cut(self, wanted: float, samples: Mapping[str, Sample], dt: float) -> float:
+    def _after_cut(
+        self, wanted: float, cut: Cut, samples: Mapping[str, Sample], dt: float
+    ) -> float:
         """Return what the loop that can do no more leaves of ``wanted``."""
-        if self.cut is None or self.target is AUTO:  # a person's word is above it
+        if self.target is AUTO:  # a person's word is above it
             return wanted
-        allowed = self.cut.step(wanted, self.output, samples, dt)
+        allowed = cut.step(wanted, self.output, samples, dt)
         if allowed < wanted:
-            self.reason = self.cut.why
+            self.reason = cut.why
         return allowed
 
-    def _fallback(self, samples: Mapping[str, Sample]) -> float | None:
+    def _fallback(self, samples: Mapping[str, Sample], reduced: float) -> float | None:
         """Return its reduced value if something that it needs is missing, else ``None``."""
-        if self.settings.fallback is None:
-            return None
         lost = first_bad(self.settings.needs, samples)
         hold = self.hold if self.target is not AUTO else ""  # a person's word is above it
         if not (lost or hold):
@@ -106,7 +102,7 @@ class Station(Loop):
         self.actual = AUTO
         self.reason = said("fallback", why=said("is_bad", tag=lost) if lost else hold)
         asked = self.local if self.target is AUTO or self.remote is None else self.remote
-        self.setpoint = min(self.settings.fallback, max(asked, 0.0))
+        self.setpoint = min(reduced, max(asked, 0.0))
         return self.setpoint
 
     def _wanted(self, dt: float) -> float:
@@ -116,20 +112,17 @@ class Station(Loop):
             if self.remote is None:  # the master is gone: stay at the last good setpoint
                 self.reason = said("no_leader", mode=word(self.target.name))
             else:
-                s = self.settings
-                self.local = min(max(self.remote, s.setpoint_low), s.setpoint_high)
+                self.local = self._settable(self.remote)
                 actual = self.leader
                 self.reason = self.why if self.leader is not self.target else ""
         self._aim(self.local, self.output, dt)
         self.actual = actual
-        most = self._most
-        self.blocked = (
-            1 if self.setpoint >= most else -(self.setpoint <= self.settings.setpoint_low)
-        )
-        if self.setpoint > most and self._high is not None:
+        most, setpoint = self._most, self.setpoint
+        self.blocked = 1 if setpoint >= most else -(setpoint <= self.settings.setpoint_low)
+        if setpoint > most and self._high is not None:
             self.reason = said("at_most", most=most, unit=self.unit, tag=self._high[0])
             return most
-        return self.setpoint
+        return setpoint
 
     def _at_once(self, mode: Mode, value: float, reason: str) -> float:
         self.actual, self.reason, self.hand = mode, reason, None
@@ -137,13 +130,14 @@ class Station(Loop):
 
     def applied(self, passed: Passed) -> None:
         """Take over what the Guard let through, or what the device goes on holding."""
-        self.output = passed.value
-        self.forced = passed.actual is not None
-        if self.forced and self.cut is not None:
-            self.cut.overruled(self.output)
-        self._overruled(passed.actual)
-        if passed.reason and self.actual is not OFF:
-            self.reason = passed.reason
+        self.output, reason, by = passed
+        self.forced = by is not None
+        if by is not None:
+            if self.cut is not None:
+                self.cut.overruled(self.output)
+            self._overruled(by)
+        if reason and self.actual is not OFF:
+            self.reason = reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:
         self.output = held.get(self.tag.name, self.output)

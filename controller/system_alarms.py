@@ -9,8 +9,8 @@ from controller.alarms import Alarms
 from controller.devices import Device
 from controller.interlock import Interlock, Status
 from controller.interlocks import Interlocks
+from controller.progress import HELD
 from controller.reactor import Reactor
-from controller.recipe import State
 from controller.said import said
 from drivers.point import Sample
 from historian.events import Event, Kind
@@ -117,7 +117,7 @@ class SystemAlarms:
                 for tag in plausible.tags:
                     self._alarms.set(f"{tag}.stuck", tag in plausible.stuck, now)
             recipe = self._recipe[reactor.name]
-            if recipe.active and (reactor.runner is None or reactor.runner.state is not State.HELD):
+            if recipe.active and (reactor.runner is None or reactor.runner.state is not HELD):
                 judge(recipe, False, now)
             for tag, alarm in self._doses[reactor.name]:
                 on = tag in reactor.capped

@@ -1,6 +1,7 @@
 """What a recipe and the optimiser change, told for the audit trail when they begin to."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 from controller.audit import change
@@ -33,12 +34,7 @@ class Trail:
 
     def recipe(self, now: float, runner: RecipeRunner, out: RecipeOutput) -> None:
         """Tell what ``out`` is about to change; s since 1970 UTC."""
-
-        def tell(name: str, what: str, old: object, new: object, unit: str = "") -> None:
-            if old != new:
-                why = f"recipe {runner.recipe.name}, phase {runner.phase}"
-                self._tell(change(now, "recipe", self._loops[name].name, what, old, new, why, unit))
-
+        tell = partial(self._changed, now, runner)
         for name, mode in out.modes.items():
             target = self._loops[name].target
             if target is not Mode.OPTIMISER or mode not in ("AUTO", "CASCADE"):
@@ -52,7 +48,8 @@ class Trail:
                 to, rate = ramps[name]
                 ramp = f"{to:g} at {rate * HOUR_S:g}/h"
                 tell(name, "setpoint ramp", loop.local, ramp, loop.unit)
-        self._ramping = frozenset(ramps)
+        if ramps or self._ramping:
+            self._ramping = frozenset(ramps)
         for event in out.events:
             for name, law in cast("Mapping[str, object]", event.data.get("feeds", {})).items():
                 tell(name, "feed law", self._laws.get(name, "none"), law)
@@ -62,6 +59,20 @@ class Trail:
             if (flow > 0.0) is not (before > 0.0):
                 tell(name, "dose", before, flow, self._loops[name].unit)
                 self._doses[name] = flow
+
+    def _changed(
+        self,
+        now: float,
+        runner: RecipeRunner,
+        name: str,
+        what: str,
+        old: object,
+        new: object,
+        unit: str = "",
+    ) -> None:
+        if old != new:
+            why = f"recipe {runner.recipe.name}, phase {runner.phase}"
+            self._tell(change(now, "recipe", self._loops[name].name, what, old, new, why, unit))
 
     def plan(
         self, now: float, plan: Plan | None, seats: Sequence[tuple[Loop, str]], why: str

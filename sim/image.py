@@ -4,7 +4,6 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from drivers.modbus.cells import FORMAT, Cell, Info, Table
 from drivers.modbus.registers import Register, factors
@@ -28,6 +27,10 @@ class Refused(Exception):  # noqa: N818 (the device's word for it)
         self.code = code
 
 
+# which number, multiplier, divisor, offset, limits of the type
+_Scaled = tuple[int, float, float, float, tuple[float, float] | None]
+
+
 class _Window:
     """How the words of one read request are made: numbers in a struct, the rest laid over them."""
 
@@ -42,7 +45,8 @@ class _Window:
         at = first = min([start, *(p.address for p in parts)])
         formats: list[str] = []
         self._orders: list[tuple[int, tuple[int, ...]]] = []
-        self._points: list[tuple[Any, ...]] = []
+        self._readers: list[Callable[[], float]] = []
+        self._scaled: list[_Scaled] = []  # what of it is not shown as it is
         self._laid: list[tuple[int, Callable[[], bytes]]] = []
         for p in parts:
             where = 2 * (p.address - first)
@@ -55,22 +59,25 @@ class _Window:
                 if p.cell.order is not None:
                     self._orders.append((where, p.cell.order))
                 limits = None if "float" in p.type else p.cell.limits
-                self._points.append((readers[p.tag.name], *factors(p.scale), p.offset, limits))
+                if limits or (p.scale, p.offset) != (1.0, 0.0):
+                    k = len(self._readers)
+                    self._scaled.append((k, *factors(p.scale), p.offset, limits))
+                self._readers.append(readers[p.tag.name])
                 at = p.end
         end = max([start + count, *(p.end for p in parts)])
         self._struct = struct.Struct(">" + "".join(formats) + f"{2 * (end - at)}x")
         self._cut = slice(2 * (start - first), 2 * (start - first + count))
 
     def words(self) -> bytes:
-        numbers: list[float] = []
-        for reader, multiplier, divisor, offset, limits in self._points:
-            number = (reader() - offset) * divisor / multiplier
+        numbers = [reader() for reader in self._readers]
+        for k, multiplier, divisor, offset, limits in self._scaled:
+            number = (numbers[k] - offset) * divisor / multiplier
             if limits is not None:
                 low, high = limits
                 if not low <= number <= high:  # NaN, a broken wire, shows as the greatest count
                     number = low if number < low else high
                 number = round(number)
-            numbers.append(number)
+            numbers[k] = number
         data = self._struct.pack(*numbers)
         if self._orders or self._laid:
             turned = bytearray(data)

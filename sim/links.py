@@ -260,10 +260,11 @@ class VesselOpcUaLink(opcua.Link):
         time, readers = self._plant.time, self._readers
         found: list[DataValue] = []
         for node in nodes:
-            if node not in readers:
+            reader = readers.get(node)
+            if reader is None:
                 found.append(DataValue(None, BAD_UNKNOWN))
                 continue
-            value = readers[node]()
+            value = reader()
             status = GOOD if value == value else BAD_SENSOR
             found.append(quick(DataValue, (value, status, time)))
         return found

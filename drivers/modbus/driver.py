@@ -20,6 +20,7 @@ from drivers.point import RangeError, Sample, Tag
 __all__ = ["ModbusDriver", "Watchdog"]
 
 VENDOR, PRODUCT = "fermloop", "simulator"
+WATCHDOG = "the watchdog"
 _IDENTIFY = bytes((0x2B, 0x0E, 0x01, 0x00))  # Read Device Identification, basic, from object 0
 _PACE = struct.pack(">BHH", 3, 0, 13)
 _ADVANCE_S = 30.0  # wall s that the simulated plant may take for one advance
@@ -91,9 +92,10 @@ class ModbusDriver(Driver):
         self._armed_cell: Cell | None = None
         self._beat: WritePlan | None = None
         if watchdog is not None:
-            fed = Register(Tag("the watchdog", "1", 0, 0xFFFF), "holding", watchdog.holding)
+            fed = Register(Tag(WATCHDOG, "1", 0, 0xFFFF), "holding", watchdog.holding)
             require_apart([*registers, fed])
             self._beat = WritePlan([fed], writes, Limits())
+            self._beat.asked[:] = [f"the heartbeat in register {watchdog.holding}"]
             if watchdog.armed_input is not None:
                 self._armed_cell = Cell("input", watchdog.armed_input)
         self._infos = tuple(infos)
@@ -190,7 +192,8 @@ class ModbusDriver(Driver):
         self._replies = replies
         self._last_good = now
         if self._armed_cell is not None:
-            self._armed = self._armed_cell.number(self._plan.part(replies, self._armed_cell)) == 1
+            part = self._plan.blocks[self._armed_at].part(replies[self._armed_at], self._armed_cell)
+            self._armed = self._armed_cell.number(part) == 1
         return found
 
     def warnings(self) -> Sequence[str]:
@@ -227,6 +230,8 @@ class ModbusDriver(Driver):
         found: dict[str, Sample] = {}
         for block, reply in zip(plan.readbacks, held, strict=True):
             block.samples(reply, now, found)
+            if reply[2:] == b"".join([wanted[name] for name in block.names]):
+                continue  # all of it, as nearly always
             for register in block.registers:
                 name = register.tag.name
                 if block.part(reply, register) != wanted[name]:
@@ -241,12 +246,10 @@ class ModbusDriver(Driver):
             return True
         if not self._fence.open:
             await self._inform(self._demands)
-        (block,) = self._beat.writes
-        requests = self._beat.requests({block.names[0]: struct.pack(">H", count & 0xFFFF)})[:1]
-        what = f"the heartbeat in register {block.start}"
-        replies = await self._exchange(requests, [what])
-        for request, reply, head, length, _ in self._beat.echoes(requests, replies):
-            self._check(request, reply, head, length, what)
+        requests = self._beat.moves({WATCHDOG: struct.pack(">H", count & 0xFFFF)})
+        replies = await self._exchange(requests, self._beat.asked)
+        for echo in self._beat.echoes(requests, replies):
+            self._check(*echo)
         if self._armed_cell is None:
             return True
         if self._armed is None:  # nothing was read since the last failure
@@ -274,6 +277,7 @@ class ModbusDriver(Driver):
         self._limits = limits
         armed = {} if self._armed_cell is None else {f"{self.name} armed": self._armed_cell}
         self._plan = ReadPlan(self._registers, limits, armed)
+        self._armed_at = 0 if self._armed_cell is None else self._plan.place(self._armed_cell)
         self._plans: dict[tuple[str, ...], WritePlan] = {}
 
     def _written(self, names: tuple[str, ...]) -> WritePlan:

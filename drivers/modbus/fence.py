@@ -3,7 +3,8 @@
 import struct
 from collections.abc import Iterable, Sequence
 
-from drivers.modbus.registers import Register
+from drivers.modbus.cells import FORMAT
+from drivers.modbus.registers import Register, factors
 from drivers.point import Tag
 
 SIMULATOR_UNIT = 247  # speed in holding 0-3, plant time 4-7, target 8-11: float64; paused in 12
@@ -11,6 +12,8 @@ ADVANCE = struct.pack(">BHHB", 16, 8, 4, 8)  # how the request begins that moves
 
 _MULTIPLE, _SINGLE, _READ_WRITE = (15, 16), (5, 6), 23
 _COILS, _READS = (5, 15), (1, 2, 3, 4)
+_HEAD = 6  # bytes of a write before its values: code, start, count, size
+KEPT = 256  # shapes of writes that are remembered
 
 
 class LinkError(Exception):
@@ -58,6 +61,7 @@ class Fence:
             writable.append(Register(Tag("the watchdog", "1", 0, 0xFFFF, 0), "holding", watchdog))
         self._coils = {r.address: r for r in writable if r.table == "coil"}
         self._holding = {r.address: r for r in writable if r.table == "holding"}
+        self._shapes: dict[bytes, _Shape] = {}  # of writes that have passed, by how they begin
         self._guarded = guarded
         self.open = not guarded
         self.lock_step = False
@@ -92,12 +96,16 @@ class Fence:
             return "" if told and self.lock_step else f"unit {unit} is never written"
         if not self.open:
             return "the device has not shown yet that it is the right one"
+        shape = self._shapes.get(pdu[:_HEAD])
+        if shape is not None and shape.passes(pdu):
+            return ""
         span = _span(pdu)
         if span is None:
             return f"{pdu[:8].hex(' ') or 'nothing'} is no request that this program makes"
         start, count, values = span
         coils = pdu[0] in _COILS
         known = self._coils if coils else self._holding
+        moved: list[Register] = []
         at, end = start, start + count
         while at < end:
             register = known.get(at)
@@ -110,8 +118,39 @@ class Fence:
             if value != value:
                 tag = register.tag
                 return f"{tag.name} is outside {tag.low:g} to {tag.high:g} {tag.unit}"
+            moved.append(register)
             at = register.end
+        if pdu[0] == 16 and all(r.simple and r.cell.order is None for r in moved):
+            if len(self._shapes) >= KEPT:  # every subset of many actuators must not pile up
+                self._shapes.clear()
+            self._shapes[pdu[:_HEAD]] = _Shape(moved)
         return ""
+
+
+class _Shape:
+    """A write of registers whose addresses have been looked at: only its values are left to be.
+
+    Args:
+        moved: what it moves, in its order and without gaps.
+    """
+
+    def __init__(self, moved: Sequence[Register]) -> None:
+        self._struct = struct.Struct(f">{_HEAD}x" + "".join(FORMAT[r.type] for r in moved))
+        self._points = [(*factors(r.scale), r.offset, r.tag.low, r.tag.high) for r in moved]
+
+    def passes(self, pdu: bytes) -> bool:
+        """Return whether a request that begins like it moves each to a value in its range.
+
+        Where one is not plainly inside, and where the length is another, it does not.
+        """
+        if len(pdu) != self._struct.size:
+            return False
+        for number, (multiplier, divisor, offset, low, high) in zip(
+            self._struct.unpack(pdu), self._points, strict=True
+        ):
+            if not low <= number * multiplier / divisor + offset <= high:  # NaN is in no range
+                return False
+        return True
 
 
 def _span(pdu: bytes) -> tuple[int, int, bytes] | None:

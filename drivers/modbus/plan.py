@@ -133,6 +133,10 @@ class ReadPlan:
         at = self._place[cell]
         return self.blocks[at].part(replies[at], cell)
 
+    def place(self, cell: Cell) -> int:
+        """Return in which of ``blocks`` one of ``others`` or a status is."""
+        return self._place[cell]
+
     def raw(self, replies: Sequence[bytes]) -> dict[str, str]:
         """Return the words of each tag as they came over the wire, for people."""
         found: dict[str, str] = {}

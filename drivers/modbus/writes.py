@@ -56,11 +56,14 @@ class WritePlan:
 
     def requests(self, wanted: Mapping[str, bytes]) -> list[bytes]:
         """Return the requests that write ``wanted``: each actuator's bytes, by tag name."""
-        writes = [
+        return self.moves(wanted) + self._reads
+
+    def moves(self, wanted: Mapping[str, bytes]) -> list[bytes]:
+        """Return those of ``requests`` that write."""
+        return [
             block.write_request([wanted[n] for n in block.names], code)
             for block, code in zip(self.writes, self._codes, strict=True)
         ]
-        return writes + self._reads
 
     def echoes(
         self, requests: Sequence[bytes], replies: Sequence[bytes]
@@ -78,9 +81,12 @@ class WritePlan:
 
     def held(self, replies: Sequence[bytes]) -> list[bytes]:
         """Return the replies that say what each of ``readbacks`` now holds."""
+        held = list(replies[len(self.writes) :])
+        if READ_WRITE not in self._codes:
+            return held
         both = [
             block.head[:1] + reply[1:]  # as if it had been read by itself
             for block, reply, at_once in zip(self.writes, replies, self._both, strict=False)
             if at_once
         ]
-        return both + list(replies[len(self.writes) :])
+        return both + held

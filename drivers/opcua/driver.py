@@ -115,7 +115,8 @@ class OpcUaDriver(Driver):
             else:
                 values, age = await self._link.watch(self._ids, self._subscribe_s, self._timed)
             now = self._clock.now()
-            await self._meet()
+            if self._link.connections != self._known:
+                await self._meet()
         except LinkError as error:
             self._fail(str(error), f"{len(self._ids)} nodes")
         self._raw = values

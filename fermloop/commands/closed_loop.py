@@ -10,6 +10,7 @@ from controller.advisor import AdvisorMode
 from controller.controller import Controller
 from controller.device_consistency import own
 from controller.devices import Device, build
+from controller.loop import Loop
 from controller.planning import InProcessPlanner
 from controller.plant import Plant
 from controller.recipe import Recipe
@@ -93,6 +94,12 @@ def run_batch(
         controller = Controller(
             plant, devices, clock, keeper, planner, lock_step=True, beat=lambda: follow(controller)
         )
+        led.extend(
+            (truth.setpoints, which, loop)
+            for name, truth in records.items()
+            for which, loop in controller.reactors[name].loops.items()
+            if which in BANDS
+        )
         await connect(controller)
         controller.begin(recipe, str(recipe_path), optimiser, first)
         begun, done = clock.now(), 0.0
@@ -113,14 +120,12 @@ def run_batch(
         )
 
     records, sampled = truths(plant, plants), laboratories(plant, plants)
+    led: list[tuple[dict[str, float], str, Loop]] = []  # the true record's setpoints, and whose
 
     def follow(controller: Controller) -> None:
         """Tell the true record which setpoints hold, and answer the recipe, once a scan."""
-        for name, truth in records.items():
-            loops = controller.reactors[name].loops
-            for which in BANDS:
-                if which in loops:
-                    truth.setpoints[which] = loops[which].setpoint
+        for setpoints, which, loop in led:
+            setpoints[which] = loop.setpoint
         attendant.look(controller)
 
     return run_virtual(batch())
