@@ -54,12 +54,17 @@ class Course(Progress):
     @property
     def _given(self) -> bool:
         """Whether all doses of the phase have been given."""
-        return not (self._doses or self._dropped or any(due is not None for due in self._due))
+        return not (self._doses or self._dropped or self._comes)
 
     @property
     def _idle(self) -> bool:
         """Whether nothing of the phase is under way or still to come."""
-        return not (self._doses or self._ramps or any(due is not None for due in self._due))
+        return not (self._doses or self._ramps or self._comes)
+
+    @property
+    def _comes(self) -> bool:
+        """Whether a dose of the phase is still to come."""
+        return bool(self._due) and any(due is not None for due in self._due)
 
     def _overdue(self) -> bool:
         most = self.recipe.phase[self._index].max_h

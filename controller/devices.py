@@ -183,8 +183,8 @@ class Device:
         await (work if self.immediate else self._in_time(work, budget, "a heartbeat"))
 
     async def _feed(self, time: float) -> None:
-        armed = await self.driver.heartbeat(self._beats)
-        self.armed, self._beat_at = armed, time
+        self.armed = await self.driver.heartbeat(self._beats)
+        self._beat_at = time
 
     async def close(self) -> None:
         """End what is under way and close the connection."""

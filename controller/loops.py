@@ -83,8 +83,7 @@ class PidLoop(Loop):
         planned: bool = False,
     ) -> None:
         outs = [o for o, _ in actuators] + [o for o, _ in slaves]
-        low = min(min(o.start, o.end) for o in outs)
-        high = max(max(o.start, o.end) for o in outs)
+        low, high = min(o.least for o in outs), max(o.most for o in outs)
         modes = [OFF, MANUAL, AUTO]
         modes += [CASCADE] * led + [OPTIMISER] * planned
         super().__init__(name, settings, measured.unit, modes, low, high)
@@ -180,7 +179,7 @@ class PidLoop(Loop):
 
     def _regulate(self, pv: float, dt: float) -> None:
         """Let the PID move the output towards the setpoint of whoever leads."""
-        mode, wanted = self._led()
+        mode, wanted = (AUTO, self.local) if self.target is AUTO else self._led()
         self._aim(wanted, pv, dt)
         if self.actual is not mode:  # whoever leads now continues from where the output is
             self.actual, self._fallen = mode, False
@@ -201,7 +200,7 @@ class PidLoop(Loop):
 
     def _led(self) -> tuple[Mode, float]:
         """Return who sets the setpoint now, and to what."""
-        if self.target is AUTO or self.remote is None:
+        if self.remote is None:
             return AUTO, self.local
         wanted = self._settable(self.remote)
         if self.target is OPTIMISER:
@@ -264,13 +263,13 @@ class PidLoop(Loop):
             return self._one_side(dt)
         low, high = self.output_high, self.output_low
         for out, _ in self.actuators:
-            low, high = min(low, out.start, out.end), max(high, out.start, out.end)
+            low, high = min(low, out.least), max(high, out.most)
         for out, slave in self.slaves:
             if slave.listens:
-                low, high = min(low, out.start, out.end), max(high, out.start, out.end)
+                least, most = out.least, out.most
             else:
-                at = out.inverse(slave.position)
-                low, high = min(low, at), max(high, at)
+                least = most = out.inverse(slave.position)
+            low, high = least if least < low else low, most if most > high else high
         return low, high
 
     def _one_side(self, dt: float) -> tuple[float, float]:
@@ -304,10 +303,11 @@ class PidLoop(Loop):
         wanted = 1 if self.setpoint > self._pv else -1
         free = False
         for out, slave in self.slaves:
-            direction = wanted * out.rising
-            if slave.listens and slave.blocked != direction and out.beyond(self.output, wanted):
+            if not slave.listens:
+                continue
+            if slave.blocked != wanted * out.rising and out.beyond(self.output, wanted):
                 free = True
-            if slave.listens and out.inside(self.output):
+            if out.inside(self.output):
                 at = out.inverse(slave.position)
                 if (self.output - at) * wanted > AT_REST:  # it is still on its way there
                     self.pid.limit(at - self._feedforward)
@@ -368,7 +368,7 @@ class PidLoop(Loop):
     def stretches(self, output: float, size: float) -> int:
         """Return how many actuators or loops an output within ``size`` of ``output`` moves."""
         outs = [out for out, _ in self.actuators] + [out for out, _ in self.slaves]
-        spans = [sorted((out.start, out.end)) for out in outs]
+        spans = [(out.least, out.most) for out in outs]
         return sum(low < output + size and output - size < high for low, high in spans)
 
     def retune(self, tuning: Tuning) -> None:

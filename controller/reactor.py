@@ -282,9 +282,10 @@ class Reactor(Outputs):
             own += self._advice_tags.samples(now, self.advisor)
         return own
 
-    def judged(self, now: float) -> dict[str, Sample]:
-        """Return those of them that an alarm looks at, by tag name."""
-        return self.derived.judged(now, {} if self.runner is None else self.sensing.intervals)
+    def judged(self, now: float, samples: Mapping[str, Sample]) -> Mapping[str, Sample]:
+        """Return ``samples`` and those of the controller's own that an alarm looks at."""
+        own = self.derived.judged(now, {} if self.runner is None else self.sensing.intervals)
+        return {**samples, **own} if own else samples
 
     def report(self) -> dict[str, Any]:
         """Return how the batch went as the controller saw it; units in the keys."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 from controller.devices import Device
 from controller.pace import PlantClock
@@ -45,7 +46,7 @@ class Scan:
     @property
     def samples(self) -> Mapping[str, Sample]:
         """What was seen last, by tag."""
-        return self.around.samples
+        return dict(chain.from_iterable(group.samples.items() for group in self.groups))
 
     @property
     def counts(self) -> Counts:

@@ -6,7 +6,7 @@ One scan is one moment of plant time. It never waits for the store, the console,
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 
 from controller.alarm_rules import Rules
@@ -51,7 +51,6 @@ class Around:
         beat: called once a scan; the supervisor listens.
         keep: takes reactors as the scan before this one has left them.
         settle: in lock-step, waits until the plans that are due have come.
-        samples: of the whole plant, by tag; each scan brings its own.
         connected: every required device has answered and its watchdog is armed.
         stopping: no scan begins any more.
     """
@@ -65,7 +64,6 @@ class Around:
     beat: Callable[[], None] = lambda: None
     keep: Callable[[float, Sequence[Reactor]], None] | None = None
     settle: Callable[[float], Awaitable[None]] | None = None
-    samples: dict[str, Sample] = field(default_factory=dict[str, Sample])
     connected: bool = False
     stopping: bool = False
 
@@ -78,6 +76,9 @@ class ScanGroup:
         devices: whose tags all belong to ``reactors``.
         reactors: none has a tag in another device.
         offset_s: by how much it begins later than the first, plant s.
+
+    Attributes:
+        samples: what was seen last, by tag.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class ScanGroup:
         self.devices = tuple(devices)
         self.reactors = tuple(reactors)
         self.counts = Counts()
+        self.samples: Mapping[str, Sample] = {}
         self._scan_s = around.plant.settings.scan_s
         self._offset_s = offset_s
         self._notices = Notices(around.store.record)
@@ -132,7 +134,7 @@ class ScanGroup:
         for reactor in self.reactors:
             reactor.plausible.step(samples)
             samples.update(reactor.gas.step(now, samples))
-        around.samples.update(samples)
+        self.samples = samples
         unreachable = self._unreachable()
         if around.keep is not None and self.counts.scans > 1:
             around.keep(now, self.reactors)
@@ -161,7 +163,7 @@ class ScanGroup:
         around.system.step(now, self.reactors, samples)
         around.system.missed(self, now, self.counts.missed)
         for reactor in self.reactors:
-            around.rules[reactor.name].step(now, {**samples, **reactor.judged(now)})
+            around.rules[reactor.name].step(now, reactor.judged(now, samples))
         around.judged()
 
     async def _read(self, now: float) -> None:

@@ -6,21 +6,24 @@ from controller.loop_settings import OutputSettings
 
 
 class Output:
-    """Maps a stretch of a loop's output (%) onto an actuator's or another loop's range."""
+    """Maps a stretch of a loop's output (%) onto an actuator's or another loop's range.
+
+    Attributes:
+        start: output at the low end of the range; ``end`` at its high end.
+        least: the smaller of the two; ``most`` the larger.
+        rising: 1 where more output is more of the value, else -1.
+    """
 
     def __init__(self, settings: OutputSettings, low: float, high: float) -> None:
         self.start, self.end = settings.start, settings.end
+        self.least, self.most = min(self.start, self.end), max(self.start, self.end)
+        self.rising = 1 if self.end > self.start else -1
         self.low, self.high = low, high
         # Equal percentage: each % of output changes the value by the same share, so that a loop
         # whose process gain falls as 1 / value (kLa against stirrer speed) sees a constant gain.
         self._ratio = (
             math.log(high / low) if settings.characteristic == "equal_percentage" else None
         )
-
-    @property
-    def rising(self) -> int:
-        """1 where more output is more of the value, else -1."""
-        return 1 if self.end > self.start else -1
 
     def value(self, output: float) -> float:
         """Return the value at ``output``, at an end of the range outside the stretch."""
@@ -44,11 +47,8 @@ class Output:
 
     def inside(self, output: float) -> bool:
         """Whether this stretch is the one that moves at ``output``."""
-        low, high = min(self.start, self.end), max(self.start, self.end)
-        return low <= output <= high
+        return self.least <= output <= self.most
 
     def beyond(self, output: float, direction: int) -> bool:
         """Whether something of this stretch is left from ``output`` in ``direction`` (1, -1)."""
-        if direction > 0:
-            return max(self.start, self.end) > output
-        return min(self.start, self.end) < output
+        return self.most > output if direction > 0 else self.least < output

@@ -40,6 +40,7 @@ class SystemAlarms:
         self._device = {d: alarms[f"{d.name}.device"] for d in devices}
         names = {d: f"{d.name}.watchdog" for d in devices}
         self._watchdog = {d: alarms[name] for d, name in names.items() if name in alarms}
+        self._write = {d: alarms[f"{d.name}.write"] for d in devices}
         self._recipe = {r.name: alarms[f"{r.name}.recipe"] for r in reactors}
         self._doses = {
             r.name: [(tag, alarms[f"{tag}.dose"]) for tag in r.settings.dose] for r in reactors
@@ -73,7 +74,9 @@ class SystemAlarms:
 
     def write(self, device: Device, on: bool, now: float, error: str = "") -> None:
         """Say whether a write was not confirmed."""
-        self._alarms.set(f"{device.name}.write", on, now, error=error)
+        alarm = self._write[device]
+        if on is not alarm.active or alarm.differs is not None:
+            self._alarms.judge(alarm, on, now, math.nan, {"error": error})
 
     def safe(self, device: Device, now: float, error: str) -> None:
         """Say that safe values were not confirmed at the end."""

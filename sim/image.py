@@ -31,7 +31,11 @@ class Refused(Exception):  # noqa: N818 (the device's word for it)
 _Scaled = tuple[int, float, float, float, tuple[float, float] | None]
 
 
-class _Window:
+# an actuator, where its registers begin and end in the data of a write, and where it goes
+_Moved = tuple[Register, int, int, Callable[[float], None]]
+
+
+class Window:
     """How the words of one read request are made: numbers in a struct, the rest laid over them."""
 
     def __init__(
@@ -67,6 +71,7 @@ class _Window:
         end = max([start + count, *(p.end for p in parts)])
         self._struct = struct.Struct(">" + "".join(formats) + f"{2 * (end - at)}x")
         self._cut = slice(2 * (start - first), 2 * (start - first + count))
+        self.size = 2 * count  # of the words, bytes
 
     def words(self) -> bytes:
         numbers = [reader() for reader in self._readers]
@@ -125,8 +130,9 @@ class RegisterImage:
         self._by_table: dict[Table, list[Register | Cell]] = {}
         for p in sorted([*registers, *self._contents], key=lambda p: p.address):
             self._by_table.setdefault(p.table, []).append(p)
-        self._windows: dict[tuple[Table, int, int], _Window] = {}
-        self._moved: dict[tuple[Table, int, int], list[tuple[Register, int]]] = {}
+        self.asked: dict[bytes, Window] = {}  # by request, of those whose layout is remembered
+        self._windows: dict[tuple[Table, int, int], Window] = {}
+        self._moved: dict[tuple[Table, int, int], list[_Moved]] = {}
 
     def span(self, table: Table) -> tuple[int, int]:
         """Return the first address of a table and the first behind it; 0 and 0 if there is none."""
@@ -139,14 +145,23 @@ class RegisterImage:
         Raises:
             Refused: some of them are outside the table.
         """
+        return self.window(table, start, count).words()
+
+    def window(self, table: Table, start: int, count: int) -> Window:
+        """Return what makes the words of ``count`` registers, again and again.
+
+        Raises:
+            Refused: some of them are outside the table.
+        """
         window = self._windows.get((table, start, count))
         if window is None:
             parts = self._inside(table, start, count)
             if len(self._windows) >= KEPT:
                 self._windows.clear()
-            window = _Window(parts, self._readers, self._contents, start, count)
+                self.asked.clear()
+            window = Window(parts, self._readers, self._contents, start, count)
             self._windows[table, start, count] = window
-        return window.words()
+        return window
 
     def bits(self, table: Table, start: int, count: int) -> list[bool]:
         """Return ``count`` coils or discrete inputs.
@@ -169,7 +184,7 @@ class RegisterImage:
             Refused: an address holds no actuator, a number is written in part or out of range.
         """
         moved = self._writable("holding", start, len(data) // 2)
-        self._write([(r, r.value(data[2 * at : 2 * (at + r.count)])) for r, at in moved])
+        self._write([(write, r.value(data[2 * at : 2 * end])) for r, at, end, write in moved])
 
     def write_bits(self, start: int, bits: Sequence[bool]) -> None:
         """Write coils.
@@ -178,14 +193,14 @@ class RegisterImage:
             Refused: an address holds no actuator.
         """
         moved = self._writable("coil", start, len(bits))
-        self._write([(r, r.settle(float(bits[at]))) for r, at in moved])
+        self._write([(write, r.settle(float(bits[at]))) for r, at, _, write in moved])
 
-    def _write(self, values: Sequence[tuple[Register, float]]) -> None:
+    def _write(self, values: Sequence[tuple[Callable[[float], None], float]]) -> None:
         for _, value in values:
             if value != value:
                 raise Refused(ILLEGAL_VALUE)
-        for register, value in values:
-            self._writers[register.tag.name](value)
+        for write, value in values:
+            write(value)
 
     def _inside(self, table: Table, start: int, count: int) -> list[Register | Cell]:
         parts = self._by_table.get(table, [])
@@ -196,8 +211,8 @@ class RegisterImage:
             raise Refused(ILLEGAL_ADDRESS)
         return [p for p in parts if p.address < start + count and p.end > start]
 
-    def _writable(self, table: Table, start: int, count: int) -> list[tuple[Register, int]]:
-        """Return what a write moves: each actuator, and where it is in the data."""
+    def _writable(self, table: Table, start: int, count: int) -> list[_Moved]:
+        """Return what a write moves."""
         known = self._moved.get((table, start, count))
         if known is not None:
             return known
@@ -208,7 +223,9 @@ class RegisterImage:
             raise Refused(ILLEGAL_ADDRESS)
         if len(self._moved) >= KEPT:
             self._moved.clear()
-        self._moved[table, start, count] = made = [(r, r.address - start) for r in found]
+        self._moved[table, start, count] = made = [
+            (r, r.address - start, r.end - start, self._writers[r.tag.name]) for r in found
+        ]
         return made
 
 

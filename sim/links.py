@@ -140,8 +140,12 @@ def answer(image: RegisterImage | None, request: bytes) -> bytes:
         if image is None:
             raise Refused(11)  # gateway target did not respond
         if code in (3, 4):
-            start, count = _span(request, 125)
-            return bytes((code, 2 * count)) + image.words(_TABLE_OF[code], start, count)
+            window = image.asked.get(request)
+            if window is None:
+                window = image.window(_TABLE_OF[code], *_span(request, 125))
+                if len(request) == 5:
+                    image.asked[request] = window
+            return bytes((code, window.size)) + window.words()
         return _serve(image, code, request)
     except Refused as refused:
         return bytes((code | 0x80, refused.code))
@@ -150,16 +154,16 @@ def answer(image: RegisterImage | None, request: bytes) -> bytes:
 
 
 def _serve(image: RegisterImage, code: int, request: bytes) -> bytes:
-    if code in (1, 2):
-        start, count = _span(request, 2000)
-        data = _pack_bits(image.bits(_TABLE_OF[code], start, count))
-        return bytes((code, len(data))) + data
     if code == 16:
         start, count = _span(request, 123)
         if len(request) != 6 + 2 * count or request[5] != 2 * count:
             raise Refused(ILLEGAL_VALUE)
         image.write_words(start, request[6:])
         return request[:5]
+    if code in (1, 2):
+        start, count = _span(request, 2000)
+        data = _pack_bits(image.bits(_TABLE_OF[code], start, count))
+        return bytes((code, len(data))) + data
     if code == 15:
         start, count = _span(request, 1968)
         if len(request) != 6 + (count + 7) // 8 or request[5] != (count + 7) // 8:
@@ -242,9 +246,10 @@ class VesselOpcUaLink(opcua.Link):
         self._readers[opcua.PAUSED] = lambda: float(plant.paused)
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
-        await self._here()
         if self.wire.faults:
+            await self._here()
             return [self._spoiled(node) for node in nodes]
+        self._plant.catch_up()
         return self._read(nodes)
 
     def _spoiled(self, node: str) -> DataValue:

@@ -182,10 +182,10 @@ class SimulatedPlant:
         """Let plant time pass until ``time``; a watchdog that runs out on the way acts in time."""
         if time <= self.time:
             return
-        for watchdog in sorted(self._watchdogs, key=lambda w: w.due):
-            if watchdog.due <= time:
-                self._move(max(watchdog.due, self.time))
-                watchdog.check(self.time)
+        due = [watchdog for watchdog in self._watchdogs if watchdog.due <= time]
+        for watchdog in sorted(due, key=lambda w: w.due):
+            self._move(max(watchdog.due, self.time))
+            watchdog.check(self.time)
         self._move(time)
 
     def catch_up(self) -> None:

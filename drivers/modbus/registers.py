@@ -48,6 +48,7 @@ class Register:
     end: int = field(init=False, repr=False, compare=False)
     simple: bool = field(init=False, repr=False, compare=False)
     _factors: tuple[float, float] = field(init=False, repr=False, compare=False)
+    _whole: tuple[float, float] | None = field(init=False, repr=False, compare=False)  # its limits
 
     def __post_init__(self) -> None:
         name, freeze = self.tag.name, object.__setattr__
@@ -65,6 +66,7 @@ class Register:
         if self.scale == 0 or not math.isfinite(self.scale + self.offset):
             raise ValueError(f"{name}: scale {self.scale:g} is not allowed; finite and not 0")
         freeze(self, "_factors", factors(self.scale))
+        freeze(self, "_whole", None if "float" in self.type else cell.limits)
         if self.tag.states and (self.scale, self.offset) != (1, 0):
             raise ValueError(f"{name}: what has states has neither scale nor offset")
         self._fit()
@@ -112,9 +114,9 @@ class Register:
             return bool(value)
         multiplier, divisor = self._factors
         number = (value - self.offset) * divisor / multiplier
-        if "float" in self.type:
+        if self._whole is None:
             return number
-        least, most = self.cell.limits
+        least, most = self._whole
         return round(least if number < least else most if number > most else number)
 
     def encode(self, value: float) -> bytes:
