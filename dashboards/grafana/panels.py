@@ -295,14 +295,13 @@ def newest(frame: Frame, rows: Sequence[tuple[str, str]], columns: tuple[str, st
 
 def tiles(frame: Frame, queries: Sequence[str], columns: Sequence[Column]) -> Any:
     """Return a large number for each column of queries that give one row."""
-    kept = "/" + "|".join(f"^{c.field.replace('.', '[.]')}$" for c in columns) + "/"
     return core.Stat(
         **frame.common(),
         targets=[_target(n, query, "", rows=True) for n, query in enumerate(queries)],
         colorMode="value",
         graphMode="none",
         reduceCalc="lastNotNull",
-        fields=kept,
+        fields="",  # every number
         textMode="value_and_name",
         noValue=frame.empty,
         overrides=[_column(c, c.field) for c in columns],
@@ -502,9 +501,9 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
 def thresholds(limits: tuple[float | None, float | None], colour: str) -> Json:
     """Return Grafana's thresholds: abnormal below and above two limits, ``colour`` between."""
     low, high = limits
-    # Grafana takes the first step as the one without an end, whatever its value; null is not
-    # in our JSON, so it stands far below every quantity here.
-    steps: list[Json] = [{"color": colour if low is None else ABNORMAL, "value": -1e9}]
+    # the first step has no end: null, the only one in our JSON; a number far below would spoil
+    # the gradient by which Grafana colours a line
+    steps: list[Json] = [{"color": colour if low is None else ABNORMAL, "value": None}]
     if low is not None:
         steps.append({"color": colour, "value": low})
     if high is not None:

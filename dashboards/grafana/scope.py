@@ -14,7 +14,14 @@ from controller.tags import Derived
 from dashboards.grafana.texts import NAMES, TEXTS
 
 # Grafana's own units where it has one that does not change the number's scale
-UNITS = {"%": "percent", "Cel": "celsius", "[pH]": "pH", "{r}/min": "rotrpm", "1": "none"}
+UNITS = {
+    "%": "percent",
+    "Cel": "celsius",
+    "[pH]": "pH",
+    "{r}/min": "rotrpm",
+    "1": "none",
+    "mmol/(L.h)": "suffix: mmol/(L·h)",
+}
 
 
 @dataclass(frozen=True, slots=True)
