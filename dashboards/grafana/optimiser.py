@@ -40,10 +40,10 @@ def optimiser(scope: Scope) -> Json:
         {n: (say(f"binding.{n}"), GREYS[n % 8 or 7]) for n in parts.BINDINGS},
     )
     slack = trend(boards.frame(scope, "slack"), _slack(scope), "none")
-    factors = [f"est.{name}" for name in ("qomax_factor", "kla_factor")]
+    factors = [f"est.{name}" for name in scope.estimates if name.endswith("_factor")]
     learned = trend(
         boards.frame(scope, "factors"),
-        [Series(queries.trend(f), scope.name(f), GREYS[3 * n]) for n, f in enumerate(factors)],
+        [Series(queries.trend(f), scope.name(f), GREYS[n % 8]) for n, f in enumerate(factors)],
         "none",
         every=ESTIMATE,
     )
@@ -63,7 +63,7 @@ def optimiser(scope: Scope) -> Json:
         (4, [level, led, binding]),
         (9, [_gain(scope), _evidence(scope)]),
         (9, [slack, innovations]),
-        (9, [learned, parts.estimate(scope, "kla_factor"), parts.estimate(scope, "qomax_factor")]),
+        *([(9, [learned])] if factors else []),
         (9, [parts.happened(scope, "advice", queries.events("advice"))]),
         (
             9,

@@ -16,7 +16,8 @@ core, influxdb = cast(Any, _core), cast(Any, _influxdb)
 
 DATASOURCE = {"type": "influxdb", "uid": "fermloop-influxdb"}
 # Two seconds would do for a scan of 1 s; five also carry a scan that is late or coarser.
-SCAN, ESTIMATE = "5s", "30s"
+# An estimate is stored once an update, at most a minute apart.
+SCAN, ESTIMATE = "5s", "1m"
 
 # Grey unless something is abnormal (ISA-101). ``text`` follows the light and the dark theme.
 PV, SP, OP = "text", "#8f959c", "#a3927c"

@@ -73,15 +73,15 @@ def quantities(scope: Scope, key: str, fields: Sequence[str], *, right: str = ""
 
 
 def estimate(scope: Scope, suffix: str) -> Any:
-    """Return a soft sensor with its 95 % interval."""
+    """Return a soft sensor with its 90 % interval."""
     field = f"est.{suffix}"
     upper, lower = scope.say("estimate.upper"), scope.say("estimate.lower")
     return trend(
         frame(scope, "estimate", title=scope.name(field)),
         [
             Series(queries.trend(field), scope.name(field)),
-            Series(queries.band_edge(field, "+"), upper, SP, fills_to=lower, hidden=True),
-            Series(queries.band_edge(field, "-"), lower, SP, hidden=True),
+            Series(queries.trend(f"{field}.high"), upper, SP, fills_to=lower, hidden=True),
+            Series(queries.trend(f"{field}.low"), lower, SP, hidden=True),
         ],
         scope.unit(field),
         every=ESTIMATE,

@@ -1,6 +1,7 @@
 """The InfluxQL that the boards ask: what the forwarder writes, bounded in time, plain aggregates.
 
-``fermloop`` has a row a scan, ``fermloop_1m`` the minutes made of them; tags ``site``, ``reactor``
+``fermloop`` has a row a scan, ``fermloop_1m`` the minutes made of them, ``plant`` and ``plant_1m``
+the same of no vessel; tags ``site``, ``reactor``
 and ``batch``, one field for each tag of the plant without its reactor: ``do``, ``do.sp``,
 ``est.biomass.sd``. A BAD sample has no value; where a sample is not GOOD, its quality is in
 ``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are ``alarm`` (tags ``id`` and ``priority``,
@@ -31,10 +32,17 @@ def tag_values(key: str, scope: str = SITE) -> str:
 
 
 SITES = tag_values("site", "")
-REACTORS = tag_values("reactor")
+REACTORS = tag_values("reactor", f"{SITE} AND \"reactor\" != 'plant'")
 
 
-def trend(expression: str, aggregate: str = "mean", *, scope: str = REACTOR, by: str = "") -> str:
+def trend(
+    expression: str,
+    aggregate: str = "mean",
+    *,
+    scope: str = REACTOR,
+    by: str = "",
+    rows: str = SCANS,
+) -> str:
     """Return an expression of fields against time; an empty bucket is null, so a gap stays a gap.
 
     Args:
@@ -42,17 +50,13 @@ def trend(expression: str, aggregate: str = "mean", *, scope: str = REACTOR, by:
         aggregate: of a bucket.
         scope: which rows.
         by: a tag that gives each of its values a line.
+        rows: the measurement: ``fermloop``, or ``plant`` for tags of no vessel.
     """
     tags = f', "{by}"' if by else ""
     return (
-        f'SELECT {aggregate}("v") FROM {_both(_quoted(expression), scope, by)} '
+        f'SELECT {aggregate}("v") FROM {_both(_quoted(expression), scope, by, rows)} '
         f"WHERE $timeFilter GROUP BY time($__interval){tags} fill(null)"
     )
-
-
-def band_edge(field: str, sign: str) -> str:
-    """Return ``field`` plus (``sign`` ``+``) or minus (``-``) 1.96 standard deviations."""
-    return trend(f'"{field}" {sign} 1.96 * "{field}.sd"')
 
 
 def latest(field: str, scope: str = REACTOR) -> str:
@@ -191,13 +195,13 @@ def events(kinds: str, which: str = "", scope: str = REACTOR, newest: int = 500)
     )
 
 
-def _both(expression: str, scope: str, by: str = "") -> str:
+def _both(expression: str, scope: str, by: str = "", rows: str = SCANS) -> str:
     """Return the scans where buckets are narrow and the minutes where they are wide."""
     where = f"WHERE {scope} AND $timeFilter AND $__interval_ms"
     group = _group(by)
     return (
-        f'(SELECT {expression} AS "v" FROM "{SCANS}" {where} < {MINUTE_MS}{group}), '
-        f'(SELECT {expression} AS "v" FROM "{MINUTES}" {where} >= {MINUTE_MS}{group})'
+        f'(SELECT {expression} AS "v" FROM "{rows}" {where} < {MINUTE_MS}{group}), '
+        f'(SELECT {expression} AS "v" FROM "{rows}_1m" {where} >= {MINUTE_MS}{group})'
     )
 
 

@@ -6,6 +6,7 @@ from dashboards.grafana.panels import GREYS, Column, Series, table, tiles, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
 
+LAG_S = 60.0  # from which InfluxDB is behind
 LATE_MS = 200.0  # from which a scan is late enough to look into
 
 
@@ -54,6 +55,31 @@ def system(scope: Scope) -> Json:
         "none",
         every="1m",
     )
+    forwarder = trend(
+        boards.frame(scope, "forwarder"),
+        [
+            Series(
+                queries.trend("influx.lag", "max", scope=queries.SITE, rows="plant"),
+                say("lag"),
+                GREYS[0],
+            ),
+            Series(
+                queries.trend("influx.behind", "max", scope=queries.SITE, rows="plant"),
+                say("waiting"),
+                GREYS[3],
+                unit="none",
+            ),
+            Series(
+                queries.trend("influx.quarantined", "max", scope=queries.SITE, rows="plant"),
+                say("quarantined"),
+                GREYS[2],
+                unit="none",
+            ),
+        ],
+        "s",
+        every="10s",
+        limits=(None, LAG_S),
+    )
     audit = tiles(
         boards.frame(scope, "audit"),
         [
@@ -78,7 +104,8 @@ def system(scope: Scope) -> Json:
     )
     rows: list[boards.Row] = [
         (8, [lateness, missed]),
-        (8, [arrival, audit]),
+        (8, [arrival, forwarder]),
+        (4, [audit]),
         (9, [parts.happened(scope, "restarts", queries.events("note|gap", scope=queries.SITE))]),
         (10, [tags]),
     ]

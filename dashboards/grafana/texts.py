@@ -169,11 +169,11 @@ TEXTS: dict[str, Text] = {
     ),
     "estimates": ("Soft sensors", "软测量"),
     "estimate.about": (
-        "The estimator's mean and its 95 % interval.",
-        "估计均值及其 95 % 区间。",
+        "The estimator's mean and its 90 % interval.",
+        "估计均值及其 90 % 区间。",
     ),
-    "estimate.upper": ("+ 95 %", "+ 95 %"),
-    "estimate.lower": ("- 95 %", "- 95 %"),
+    "estimate.upper": ("+ 90 %", "+ 90 %"),
+    "estimate.lower": ("- 90 %", "- 90 %"),
     "factors": ("Learned factors", "学习系数"),
     "factors.about": (
         "Plant against model: 1 is the model's own oxygen uptake and transfer.",
@@ -389,6 +389,14 @@ TEXTS: dict[str, Text] = {
     ),
     "mean": ("mean", "平均"),
     "greatest": ("greatest", "最大"),
+    "forwarder": ("Forwarder to InfluxDB", "InfluxDB 转发"),
+    "forwarder.about": (
+        "How far InfluxDB is behind the store; rows that wait on the right.",
+        "InfluxDB 落后于本地存储的时间；右轴为待发行数。",
+    ),
+    "lag": ("behind", "滞后"),
+    "waiting": ("rows that wait", "待发行数"),
+    "quarantined": ("refused samples", "被拒样本"),
     "audit": ("Audit trail", "审计追踪"),
     "audit.about": (
         "Length of the hash chain; compare with fermloop audit verify.",

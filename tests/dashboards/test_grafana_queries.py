@@ -16,6 +16,7 @@ import pytest
 from controller.alarm import Alarm
 from controller.alarm_table import definitions
 from controller.audit import change
+from controller.forwarding import ForwarderTags
 from controller.plant import load_plant
 from controller.said import said
 from dashboards.grafana import alerting, queries
@@ -26,6 +27,7 @@ from fermloop.commands.closed_loop import EPOCH, run_batch
 from historian.events import Event, Kind
 from historian.forwarder import Forwarder
 from historian.influx import InfluxSettings, InfluxWriter
+from historian.progress import Status, save_status
 from historian.reader import SqliteReader
 from historian.sqlite import SqliteStore
 from tests.dashboards.grafana_asks import POINTS, Asked, Reader, all_queries
@@ -65,6 +67,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     with SqliteStore(folder / "store.sqlite", wait_when_full=True) as store:
         recipe = recipe_for(PLANT, RECIPE)
         run_batch(PLANT, recipe, RECIPE, hours=HOURS, seed=1, optimiser="on", store=store)
+        status = folder / "forwarder.json"
+        save_status(status, Status(time=END, behind_rows=3, lag_s=2.0))
+        ForwarderTags(status, store).step(END - 60.0, END)
         for event in happenings(BEGIN + 600.0):
             store.record(event)
     with InfluxServer(folder) as server:
