@@ -12,7 +12,7 @@ store_app = typer.Typer(no_args_is_help=True, help="The local store of a plant: 
 app.add_typer(
     store_app,
     name="store",
-    short_help="Seal finished batches.",
+    short_help="Seal batches; check and salvage a store.",
     rich_help_panel=WITHOUT,
 )
 
@@ -37,6 +37,32 @@ def seal(
     from fermloop.commands import store as command
 
     command.seal_all(batch or [], plant, store, as_json)
+
+
+@store_app.command(short_help="Read all of a store and say what is wrong with it.")
+def check(plant: Which = None, store: StoreFile = None, as_json: Json = False) -> None:
+    """Read every row, event and link of the audit trail, while the plant runs too.
+
+    Exit code 1: something is damaged; each stretch that is lost is a line.
+
+    Example: fermloop store check --plant plant.toml
+    """
+    from fermloop.commands import store as command
+
+    command.tell_faults(plant, store, as_json)
+
+
+@store_app.command(short_help="Make a new store of what a damaged one still holds.")
+def salvage(plant: Which = None, store: StoreFile = None, as_json: Json = False) -> None:
+    """Copy what can be read into a new store; what is lost is said, and a gap record there.
+
+    The plant must not run. The damaged store stays beside the new one.
+
+    Example: fermloop store salvage --plant plant.toml
+    """
+    from fermloop.commands import store as command
+
+    command.make_anew(plant, store, as_json)
 
 
 @app.command(

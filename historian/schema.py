@@ -14,6 +14,13 @@ MINUTE_S = 60  # width of a rollup
 HOUR_MIN = 60  # minutes in the wider one
 MISSING = "-"  # quality digit of a tag that the row does not have
 
+CORRUPT = 11  # SQLITECORRUPT
+SALVAGE = (  # what to do about it
+    "; it is damaged and is not written to; what can be read still is: fermloop store check says"
+    " what is lost, fermloop store salvage makes a new one of the rest, fermloop restore brings"
+    " back a backup"
+)
+
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _OWN_COLUMNS = ("seq", "time", "quality")
 
@@ -137,11 +144,14 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
         db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: fewer, larger check points
         db.execute("PRAGMA journal_size_limit = 67108864")  # bytes the WAL may keep after a peak
         _migrate(db, path)
+        _look(db)
     except sqlite3.Error as error:
         if db is not None:
             db.close()
         lock.close()
-        raise StoreError(f"{path}: cannot be opened as a store: {error}") from error
+        code = getattr(error, "sqlite_errorcode", 0)
+        hint = SALVAGE if code & 0xFF == CORRUPT else ""
+        raise StoreError(f"{path}: cannot be opened as a store: {error}{hint}") from error
     except StoreError:
         if db is not None:
             db.close()
@@ -163,7 +173,7 @@ def open_reader(path: Path, *, older: bool = False) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA busy_timeout = 5000")
-        version = _pragma(db, "user_version")
+        version = _version(db)
         _check_ours(db, path)
     except sqlite3.Error as error:
         if db is not None:
@@ -183,6 +193,17 @@ def open_reader(path: Path, *, older: bool = False) -> sqlite3.Connection:
             " the controller brings an older one up to date when it starts"
         )
     return db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """Return the schema's number, of a file that was cut short too: what is there can be read."""
+    try:
+        return _pragma(db, "user_version")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != CORRUPT:
+            raise
+        db.execute("PRAGMA writable_schema = ON")  # which is read-only here: no check of the size
+        return _pragma(db, "user_version")
 
 
 def _scripts() -> list[Path]:
@@ -210,6 +231,18 @@ def _check_ours(db: sqlite3.Connection, path: Path) -> None:
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if tables and _pragma(db, "application_id") != APPLICATION_ID:
         raise StoreError(f"{path}: is a database, but not a fermloop store")
+
+
+def _look(db: sqlite3.Connection) -> None:
+    """Read the newest of everything: what is damaged there must not be written on.
+
+    Raises:
+        sqlite3.DatabaseError: it cannot be read.
+    """
+    tables = ["event", "audit"]
+    tables += [f"row {row[0]}" for row in db.execute("SELECT name FROM reactor")]
+    for table in tables:
+        db.execute(f"SELECT * FROM {quoted(table)} ORDER BY rowid DESC LIMIT 1").fetchone()
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:

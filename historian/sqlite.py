@@ -16,7 +16,7 @@ from historian.commits import WRITER, Commits, Group, as_json
 from historian.events import Event, Kind
 from historian.reader import SqliteReader
 from historian.rows import Scan
-from historian.schema import StoreError
+from historian.schema import CORRUPT, SALVAGE, StoreError
 from historian.upkeep import FOR_GOOD, Keep
 
 __all__ = ["SqliteReader", "SqliteStore", "StoreError"]
@@ -323,7 +323,9 @@ class SqliteStore:
         first = not self._failing
         self._failing = str(error)
         if first:  # a repeating fault is told when it starts and when it ends
-            self._on_alarm(f"{self.path}: cannot store: {error}; {self.waiting} rows wait", True)
+            hint = SALVAGE if getattr(error, "sqlite_errorcode", 0) & 0xFF == CORRUPT else ""
+            why = f"{self.path}: cannot store: {error}{hint}; {self.waiting} rows wait"
+            self._on_alarm(why, True)
 
 
 def _nobody_listens(text: str, active: bool) -> None:
