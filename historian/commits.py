@@ -13,7 +13,7 @@ from historian.events import Event, Kind
 from historian.gaps import DIED, ENDED, GapWatch
 from historian.rows import RowWriter, Scan
 from historian.schema import open_writer
-from historian.upkeep import Keep, Upkeep
+from historian.upkeep import FOR_GOOD, Keep, Upkeep
 
 _INSERT_EVENT = (
     "INSERT INTO event (time, source, kind, subject, text, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -47,7 +47,7 @@ class Commits:
         StoreError: the file is no store of ours, or another process writes to it.
     """
 
-    def __init__(self, path: Path, gap_s: float, keep: Keep) -> None:
+    def __init__(self, path: Path, gap_s: float, keep: Keep = FOR_GOOD) -> None:
         self.db, self._lock_file = open_writer(path)
         self._gaps = GapWatch(self.db, gap_s, _ended_before(self.db))
         self._rows = RowWriter(self.db, self._gaps)
