@@ -155,6 +155,9 @@ class Situation:
             that the batch sugar is gone.
         previous: the last plan, for the second start.
         recipe: the recipe's own feed profile, pairs of (s since 1970 UTC, mL/h), increasing.
+        applied: what every input of the control model is set to now, in the model's unit.
+        profiles: what the recipe alone would set it to, pairs of (s since 1970 UTC, value),
+            increasing; what is missing stays as it is applied.
     """
 
     now: float
@@ -166,6 +169,10 @@ class Situation:
     feeding: bool = True
     previous: Plan | None = None
     recipe: tuple[tuple[float, float], ...] = ()
+    applied: Mapping[str, float] = field(default_factory=dict[str, float])
+    profiles: Mapping[str, tuple[tuple[float, float], ...]] = field(
+        default_factory=dict[str, tuple[tuple[float, float], ...]]
+    )
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can carry it."""
@@ -186,6 +193,8 @@ class Situation:
         try:
             previous, induction = plain.get("previous"), plain.get("induction_h")
             recipe = cast(Sequence[Sequence[Any]], plain.get("recipe") or ())
+            applied = cast(Mapping[str, Any], plain.get("applied") or {})
+            profiles = cast(Mapping[str, Sequence[Any]], plain.get("profiles") or {})
             return cls(
                 now=number(plain["now"]),
                 batch_h=number(plain["batch_h"]),
@@ -195,10 +204,16 @@ class Situation:
                 feed_ml_per_h=number(plain.get("feed_ml_per_h", 0.0)),
                 feeding=bool(plain.get("feeding", True)),
                 previous=None if previous is None else Plan.from_json(previous),
-                recipe=tuple((number(row[0]), number(row[1])) for row in recipe),
+                recipe=_pairs(recipe),
+                applied={str(name): number(value) for name, value in applied.items()},
+                profiles={str(name): _pairs(rows) for name, rows in profiles.items()},
             )
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a situation: {type(error).__name__} {error}") from error
+
+
+def _pairs(rows: Sequence[Sequence[Any]]) -> tuple[tuple[float, float], ...]:
+    return tuple((number(row[0]), number(row[1])) for row in rows)
 
 
 def _rows(plain: Any) -> dict[str, tuple[float, ...]]:

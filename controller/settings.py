@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from controller.alarm_settings import AlarmSettings, PriorityName
 from controller.config import ConfigError, Settings
 from controller.device_settings import DeviceSettings
+from controller.economy_settings import EconomySettings
 from controller.loop_settings import LoopSettings
 from controller.promotion_settings import GuardrailSettings, PromotionSettings
 
@@ -193,6 +194,7 @@ class ReactorSettings(Settings):
     alarm: dict[Name, AlarmSettings] = Field(default_factory=dict)
     model: ModelSettings | None = None
     optimiser: OptimiserSettings | None = None
+    economy: EconomySettings | None = None
     laboratory: LaboratorySettings | None = None
     report: ReportSettings = Field(default_factory=lambda: ReportSettings.model_validate({}))
 

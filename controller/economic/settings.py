@@ -1,0 +1,108 @@
+"""What the optimiser of any process may move, at which prices, inside which limits."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
+
+from models.organisms import ORGANISMS
+from models.vessels import VESSELS
+
+
+class Range(NamedTuple):
+    """How far an input may go and how fast, in the model's unit and per h."""
+
+    low: float
+    high: float
+    per_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class EconomicSettings:
+    """One reactor's problem; inputs are named and in the units of ``models.control``.
+
+    Attributes:
+        organism: key of ``ORGANISMS``.
+        vessel: key of ``VESSELS``.
+        calibration_bar: head pressure at which the oxygen probe reads 100 % in air.
+        moves: what the optimiser sets.
+        aeration: ``stirrer`` and ``air`` between which the oxygen loop finds its way.
+        volume_max_l: of the broth.
+        by_product_max_g_per_l: of acetate or ethanol; ``None``: the organism makes none.
+        substrate_max_g_per_l: while feeding; more has run away.
+        oxygen_share: of what can be transferred that a plan may use.
+        flooding_share: of the gas flow that floods the impeller, likewise.
+        volume_share: of ``volume_max_l``, likewise.
+        product_price: of a g, drawn off or in the vessel at the end.
+        biomass_price: of a g at the end.
+        feed_prices: of a L of each feed.
+        energy_price: of a kWh.
+        time_price: of an hour.
+        track: species that are to follow a trajectory, and the weight of an error of its whole
+            size all the time, in g of product.
+        horizon_h: receding; ``None``: to the end of the batch.
+        stages: of the horizon.
+        learned: parameters of the model whose factor the estimate knows.
+        scenarios: vessels that must stay within the limits under one plan, the likely one first.
+        caution: standard deviations at which the others stand.
+    """
+
+    organism: str
+    vessel: str
+    moves: Mapping[str, Range]
+    aeration: Mapping[str, tuple[float, float]]
+    volume_max_l: float
+    calibration_bar: float | None = None
+    by_product_max_g_per_l: float | None = None
+    substrate_max_g_per_l: float | None = None
+    oxygen_share: float = 0.95
+    flooding_share: float = 0.9
+    volume_share: float = 0.97
+    product_price: float = 1.0
+    biomass_price: float = 0.0
+    feed_prices: Mapping[str, float] = field(default_factory=dict[str, float])
+    energy_price: float = 0.0
+    time_price: float = 0.0
+    track: Mapping[str, float] = field(default_factory=dict[str, float])
+    horizon_h: float | None = None
+    stages: int = 24
+    learned: tuple[str, ...] = ()
+    scenarios: int = 3
+    caution: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key, value, known in (
+            ("organism", self.organism, ORGANISMS),
+            ("vessel", self.vessel, VESSELS),
+        ):
+            if value not in known:
+                raise ValueError(f"{key}: {value!r} is none of {', '.join(known)}")
+        if not self.moves:
+            raise ValueError("moves: nothing; at least one input is required")
+        for name, r in self.moves.items():
+            if not (math.isfinite(sum(r)) and r.low < r.high and r.per_h > 0):
+                raise ValueError(f"moves.{name}: {r} is not allowed; low < high, per_h > 0")
+        if not 4 <= self.stages <= 60:
+            raise ValueError(f"stages: {self.stages} is not allowed; it must be 4 to 60")
+        if not 1 <= self.scenarios <= 9:
+            raise ValueError(f"scenarios: {self.scenarios} is not allowed; it must be 1 to 9")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as JSON can carry them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "EconomicSettings":
+        """Return the settings that ``as_json`` wrote.
+
+        Raises:
+            ValueError: an unknown key or a value that is not allowed.
+        """
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(plain) - known):
+            raise ValueError(f"{', '.join(unknown)}: no such setting of the optimiser")
+        values = dict(plain)
+        values["moves"] = {name: Range(*row) for name, row in plain["moves"].items()}
+        values["aeration"] = {name: tuple(row) for name, row in plain["aeration"].items()}
+        values["learned"] = tuple(plain.get("learned", ()))
+        return cls(**values)

@@ -1,0 +1,141 @@
+"""The economic optimiser of any process: plans from the plant file, on the control model."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from controller.economic.belief import Belief
+from controller.economic.guesses import pointed, sampled
+from controller.economic.optimiser import Economic
+from controller.economic.settings import EconomicSettings
+from controller.plan import Plan, Situation
+from tests.controller.economies import NOW, PLANTS, Case, case
+
+
+def value_of(economic: Economic, one: Case, plan: Plan) -> float:
+    """What the recipe alone is worth on the control model, in the price's unit."""
+    hours, p = np.diff(plan.times) / 3600.0, economic.problem
+    profiles, applied = one.situation.profiles, one.situation.applied
+    rows = {n: pointed(profiles.get(n, ()), applied[n], NOW, hours) for n in p.moved}
+    rows |= {n: sampled(profiles.get(n, ()), applied[n], NOW, hours) for n in p.given}
+    start, factors = Belief(NOW, {"drawn": 0.0, **one.belief.states}, {}).vessel(
+        p.states, economic.settings.learned
+    )
+    run = economic.rollout.run(
+        start,
+        factors,
+        hours,
+        np.column_stack([rows[n] for n in p.moved]),
+        np.column_stack([rows[n] for n in p.given]),
+    )
+    return run.value
+
+
+@pytest.fixture(scope="module")
+def yeast() -> Case:
+    one = case("yeast_300l")
+    return one._replace(settings=dataclasses.replace(one.settings, stages=12, scenarios=2))
+
+
+@pytest.fixture(scope="module")
+def economic(yeast: Case) -> Economic:
+    return Economic(yeast.settings)
+
+
+@pytest.fixture(scope="module")
+def plan(economic: Economic, yeast: Case) -> Plan:
+    return economic.plan(yeast.belief, yeast.situation)
+
+
+def test_a_plan_of_yeast_stays_within_every_limit(
+    plan: Plan, economic: Economic, yeast: Case
+) -> None:
+    assert (plan.status, plan.reason, plan.good) == ("good", "", True)
+    assert plan.names == ("feed_l_per_h", "do_percent")
+    assert plan.times[-1] == pytest.approx(NOW + 12 * 3600.0, abs=2)
+    for name, r in yeast.settings.moves.items():
+        column = [row[list(yeast.settings.moves).index(name)] for row in plan.setpoints]
+        assert all(r.low - 1e-9 <= value <= r.high + 1e-9 for value in column)
+    assert max(plan.predicted["ethanol_g_per_l"][3:]) <= 1.03 * 1.0
+    assert max(plan.predicted["volume_l"]) <= 0.97 * 240.0
+    assert plan.slack == {}
+
+
+def test_a_plan_is_worth_more_than_the_recipe_on_the_same_model(
+    plan: Plan, economic: Economic, yeast: Case
+) -> None:
+    assert plan.objective > 1.1 * value_of(economic, yeast, plan)
+
+
+def test_a_plan_foretells_the_product_with_an_interval(plan: Plan) -> None:
+    low, high = plan.interval("product_g")[-1]
+    made = plan.predicted["product_g"][-1]
+    assert low < made < high
+    assert high - low < 0.5 * made
+
+
+def test_doubt_keeps_away_from_the_limits(economic: Economic, yeast: Case, plan: Plan) -> None:
+    other = case("yeast_300l", spread=0.1)
+    doubtful = economic.plan(other.belief, other.situation)
+    assert doubtful.good
+    assert doubtful.predicted["product_g"][-1] < 0.97 * plan.predicted["product_g"][-1]
+
+
+def test_a_plan_begins_near_what_is_applied(plan: Plan, yeast: Case) -> None:
+    first = plan.at(NOW, "feed_l_per_h")
+    assert first == pytest.approx(1.3)
+    later = plan.at(NOW + 600.0, "feed_l_per_h")
+    assert abs(later - first) <= yeast.settings.moves["feed"].per_h / 6.0 + 1e-6
+
+
+def test_the_next_plan_goes_on_from_the_last(economic: Economic, yeast: Case, plan: Plan) -> None:
+    following = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, previous=plan))
+    assert following.good
+    assert following.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [({"X": math.nan}, "not finite"), ({"V": 3.0}, "not believed"), ({"V": 900.0}, "not believed")],
+)
+def test_what_cannot_be_planned_from_is_refused(
+    economic: Economic, states: dict[str, float], says: str
+) -> None:
+    one = case("yeast_300l", **states)
+    refused = economic.plan(one.belief, one.situation)
+    assert refused.status == "bad_input"
+    assert says in refused.reason
+
+
+def test_minutes_before_harvest_everything_goes_on(economic: Economic, yeast: Case) -> None:
+    last = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, batch_h=19.99))
+    assert last.good
+    assert last.at(NOW, "feed_l_per_h") == 1.3
+
+
+def test_everything_asked_and_answered_goes_through_json(plan: Plan, yeast: Case) -> None:
+    def through(plain: object) -> dict[str, object]:
+        return json.loads(json.dumps(plain))
+
+    assert Plan.from_json(through(plan.as_json())) == plan
+    assert EconomicSettings.from_json(through(yeast.settings.as_json())) == yeast.settings
+    assert Belief.from_json(through(yeast.belief.as_json())) == yeast.belief
+    assert Situation.from_json(through(yeast.situation.as_json())) == yeast.situation
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("plant", PLANTS)
+def test_a_plan_of_each_plant_is_worth_more_than_its_recipe(plant: str) -> None:
+    one = case(plant)
+    economic = Economic(one.settings)
+    made = economic.plan(one.belief, one.situation)
+    assert (made.status, made.reason) == ("good", "")
+    assert all(by < 0.05 for by in made.slack.values())
+    alone = value_of(economic, one, made)
+    print(
+        f"{plant}: {made.objective / alone - 1:+.1%}, held by {made.binding}, {made.solve_s:.1f} s"
+    )
+    assert made.objective > 1.02 * alone
