@@ -15,13 +15,16 @@ import os
 import resource
 import signal
 import sys
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from controller.estimator import Estimate
-from controller.foresight import Foresight
-from controller.optimiser import Optimiser, OptimiserSettings
+from controller.estimate import Estimate
+from controller.optimiser_settings import OptimiserSettings
 from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
+
+if TYPE_CHECKING:
+    from controller.foresight import Foresight
+    from controller.optimiser import Optimiser
 
 MEMORY_BYTES = 4 << 30  # address space; a solver that runs away ends here, not in the swap
 NICE = 5
@@ -60,8 +63,10 @@ class Worker:
         self._optimisers: dict[str, Optimiser] = {}
         self._foresights: dict[Optimiser, Foresight] = {}
 
-    def optimiser(self, settings: dict[str, Any]) -> Optimiser:
+    def optimiser(self, settings: dict[str, Any]) -> "Optimiser":
         """Return the optimiser for ``settings``, built once."""
+        from controller.optimiser import Optimiser  # CasADi: when the first question comes
+
         key = json.dumps(settings, sort_keys=True)
         if key not in self._optimisers:
             while len(self._optimisers) >= OPTIMISERS_MAX:
@@ -91,6 +96,8 @@ class Worker:
         return {"id": number, "plan": plan.as_json()}
 
     def _ahead(self, estimate: Estimate, question: dict[str, Any]) -> Outlook:
+        from controller.foresight import Foresight
+
         optimiser = self.optimiser(question["settings"])
         if optimiser not in self._foresights:
             cells = optimiser.rollout.cells
@@ -100,12 +107,12 @@ class Worker:
         )
 
 
-def main() -> None:
+def main(worker: Worker | None = None) -> None:
     """Answer until standard input ends."""
     answers = private_stdout()
     die_with(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     confine()
-    worker = Worker()
+    worker = worker or Worker()
     for line in sys.stdin:
         question: Any = json.loads(line)
         answers.write(json.dumps(worker.answer(cast(dict[str, Any], question))) + "\n")
