@@ -66,22 +66,6 @@ class Commits:
         self._transact(lambda: self._insert(self._upkeep.step()))
         return self._upkeep.due()
 
-    def make_room(self) -> bool:
-        """Drop the oldest rows, a gap, for a full disk; return whether there was something to drop.
-
-        Raises:
-            sqlite3.Error: it could not be done.
-        """
-        told: list[Event] = []
-
-        def drop() -> None:
-            told.extend(self._upkeep.oldest())
-            self._insert(told)
-
-        self._transact(drop)
-        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return bool(told)
-
     def close(self) -> None:
         """Close the file and let another process write."""
         self.db.close()

@@ -100,17 +100,6 @@ class Upkeep:
         self._drops.clear()
         self._looked = -float("inf")
 
-    def oldest(self) -> list[Event]:
-        """Drop the oldest rows there are, for a disk that is full; return what is to be told."""
-        found = [*self._spans()]
-        if not found:
-            return []
-        reactor, first, last, start, _ = min(found, key=lambda span: span[3])
-        upto = min(last, first + _ROWS - 1)
-        drop = self._loss(reactor, first, upto, start, "the disk is full")
-        self._db.execute(f"DELETE FROM {row_table(reactor)} WHERE seq <= ?", (upto,))
-        return [drop.event]
-
     def _sealed(self) -> Iterator[_Drop]:
         """Yield the rows that are in sealed files as well."""
         identity = self._db.execute("SELECT id FROM identity").fetchone()[0]
