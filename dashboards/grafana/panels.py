@@ -206,14 +206,14 @@ def table(
         queries: each gives rows.
         columns: in their order; what else the queries give is left out.
         join: the field by which the rows of several queries are put together; the times are those
-            of the first.
+            of the first, as ``seen``.
         sort: the field that it is sorted by.
         down: the greatest first.
         transformations: Grafana's own, before the columns are named.
     """
     steps: list[Json] = list(transformations)
     if join:
-        steps += [_timeless(_letter(n)) for n in range(1, len(queries))]
+        steps += [_seen(_letter(0)), *(_timeless(_letter(n)) for n in range(1, len(queries)))]
         steps.append({"id": "joinByField", "options": {"byField": join, "mode": "outer"}})
     kept = "|".join(f"^{c.field.replace('.', '[.]')}$" for c in columns)
     steps += [
@@ -398,6 +398,20 @@ def link(title: str, url: str, *, keep: bool = False, kiosk: bool = False) -> Js
         "icon": "eye" if kiosk else "dashboard" if keep else "external link",
         "tags": [],
         "tooltip": "",
+    }
+
+
+def _seen(ref: str) -> Json:
+    """Return the step that names the times of a query's rows, or a join gives them another name."""
+    return {
+        "id": "organize",
+        "options": {
+            "renameByName": {"Time": "seen"},
+            "indexByName": {},
+            "excludeByName": {},
+            "includeByName": {},
+        },
+        "filter": {"id": "byRefId", "options": ref},
     }
 
 

@@ -64,15 +64,12 @@ def _plain_variable(raw: Json) -> Json:
     return variable | {"current": {"selected": True, "text": text, "value": value} | several}
 
 
-def _first_step(holder: object, key: str) -> bool:
-    """Return whether a null is the open end of the first threshold."""
-    return isinstance(holder, dict) and key == "value" and holder.keys() == {"color", "value"}
-
-
 def _without_nulls(value: object) -> object:
     if isinstance(value, dict):
-        items = cast(dict[str, object], value).items()
-        return {k: _without_nulls(v) for k, v in items if v is not None or _first_step(value, k)}
+        found = cast(dict[str, object], value)
+        # the first step of thresholds has no end: its null is meant
+        keep = {"value"} if found.keys() == {"color", "value"} else set[str]()
+        return {k: _without_nulls(v) for k, v in found.items() if v is not None or k in keep}
     if isinstance(value, list):
         return [_without_nulls(v) for v in cast(list[object], value)]
     return value

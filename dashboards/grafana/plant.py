@@ -61,7 +61,7 @@ def _reactors(scope: Scope) -> object:
             say("reactor"),
             link=f"{board}?var-site=${{site}}&var-reactor=${{__value.raw}}&${{__url_time_range}}",
         ),
-        Column("Time", say("contact"), "dateTimeFromNow"),
+        Column("seen", say("contact"), "dateTimeFromNow"),
         Column("batch", say("batch.one"), missing=say("none")),
         Column("age", scope.named("age"), decimals=2, missing=say("none")),
         Column("phase", say("phase"), missing=say("none")),

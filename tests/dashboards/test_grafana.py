@@ -219,6 +219,16 @@ def test_the_rows_of_the_table_keep_their_places() -> None:
     assert table["fieldConfig"]["overrides"][0]["matcher"]["options"] == renamed["Time"]
 
 
+def test_a_join_keeps_the_times_of_its_first_query_under_a_name_of_their_own() -> None:
+    """Else Grafana calls them after the measurement, and the column is not found."""
+    board = MADE["ecoli_5l"]["plant.en"]
+    table = next(p for p in panels(board) if p["type"] == "table")
+    named, *timeless = table["transformations"][: len(table["targets"])]
+    assert named["options"]["renameByName"] == {"Time": "seen"}
+    assert [step["filter"]["options"] for step in (named, *timeless)] == ["A", "B", "C"]
+    assert table["transformations"][-1]["options"]["renameByName"]["seen"] == "Last contact"
+
+
 # One definition, two languages
 
 
