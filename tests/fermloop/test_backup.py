@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from controller.config import ConfigError
+from controller.plant import load_plant
 from drivers.point import Quality, Sample, Tag
 from fermloop.cli import app
+from fermloop.commands.run import processes
 from fermloop.failure import FailureError
 from historian.sqlite import SqliteReader, SqliteStore
 
@@ -51,3 +54,16 @@ def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:
         said("restore", place)
     with pytest.raises(FailureError, match="is there already; a new folder is required"):
         said("restore", place, "--to", tmp_path)
+
+
+def test_a_plant_that_seals_has_a_keeper_and_a_wrong_limit_is_refused(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "sim/plants/ecoli_5l.toml").read_text(encoding="utf-8")
+    path = tmp_path / "plant.toml"
+    path.write_text(f"{text}\n[store]\nseal_after_h = 24\nkeep_days = 400\nkeep_gb = 50\n")
+    names = [child.name for child in processes(load_plant(path), None, "off")]
+    assert names == ["keeper", "controller", "console"]
+    path.write_text(f"{text}\n[store]\nkeep_days = 0\n")
+    with pytest.raises(ConfigError, match=r"store\.keep_days: 0 is not allowed"):
+        load_plant(path)
+    path.write_text(text)
+    assert next(c.name for c in processes(load_plant(path), None, "off")) == "controller"
