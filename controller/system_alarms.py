@@ -40,7 +40,8 @@ class SystemAlarms:
         self._device = {d: alarms[f"{d.name}.device"] for d in devices}
         names = {d: f"{d.name}.watchdog" for d in devices}
         self._watchdog = {d: alarms[name] for d, name in names.items() if name in alarms}
-        self._write = {d: alarms[f"{d.name}.write"] for d in devices}
+        names = {d: f"{d.name}.write" for d in devices}
+        self._write = {d: alarms[name] for d, name in names.items() if name in alarms}
         self._recipe = {r.name: alarms[f"{r.name}.recipe"] for r in reactors}
         self._doses = {
             r.name: [(tag, alarms[f"{tag}.dose"]) for tag in r.settings.dose] for r in reactors
