@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from tests.nights import power_dip
+from tests.nights import chiller_lost, power_dip
 from tests.nights.night import Night
 
-NIGHTS: Final[dict[str, Night]] = {night.name: night for night in (power_dip.NIGHT,)}
+NIGHTS: Final[dict[str, Night]] = {
+    night.name: night for night in (power_dip.NIGHT, chiller_lost.NIGHT)
+}

@@ -92,7 +92,7 @@ let opened = false; // the page is drawn again each minute; what was opened stay
 
 /** What the panel of the optimiser shows below its state; `o` is the optimiser of the state. */
 export function adviceParts(o, id, reactor) {
-  const offered = may("viewer") && reactor.batch?.state === "RUNNING" ? [el("div", { class: "acts" }, button("whatif.title", () => ahead(id, reactor.loops ?? {})))] : [];
+  const offered = may("viewer") && reactor.batch?.state === "RUNNING" ? [el("div", { class: "look" }, button("whatif.title", () => ahead(id, reactor.loops ?? {})))] : [];
   if (!o?.advice || !o.evidence) return offered;
   const { open, accepted, until } = o.advice;
   const shut = o.mode === "on" && o.guardrail.share < 1;
