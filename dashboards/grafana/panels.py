@@ -488,7 +488,7 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
         properties.append({"id": key, "value": value})
 
     if limits != (None, None):
-        put("color", {"mode": "thresholds"})
+        put("color", {"mode": "thresholds", "seriesBy": "last"})  # the legend as the newest value
         put("custom.gradientMode", "scheme")
         put("thresholds", thresholds(limits, series.colour))
     elif series.colour:

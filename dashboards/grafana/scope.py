@@ -18,7 +18,6 @@ UNITS = {
     "%": "percent",
     "Cel": "celsius",
     "[pH]": "pH",
-    "{r}/min": "rotrpm",
     "1": "none",
     "mmol/(L.h)": "suffix: mmol/(L·h)",
 }
