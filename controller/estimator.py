@@ -259,6 +259,11 @@ class Estimator:
         return self._time
 
     @property
+    def do_offset_percent(self) -> float:
+        """What the DO probe shows too much by OUR and kLa, % of air saturation."""
+        return self._probe.offset
+
+    @property
     def gas_step(self) -> GasStep | None:
         """What the last step of stirrer, gas or DO setpoint told of the DO probe."""
         return self._probe.step

@@ -18,6 +18,7 @@ from datetime import datetime
 
 from controller.estimator import ASSAY_GATE, Estimate, Estimator
 from controller.laboratory import Result
+from controller.probe_watch import Step as GasStep
 from controller.readings import PLAUSIBLE, flow, good
 from controller.settings import AnalyteSettings
 from drivers.point import Sample
@@ -25,6 +26,8 @@ from drivers.point import Sample
 MEMORY_S = 30 * 3600.0
 SNAPSHOT_S = 600.0
 DRY = "dry_weight"
+STEP_S = 1800.0  # between two gas steps that are told of
+OFF = 5.0  # % of air saturation that a DO probe may be off
 LOT = 60  # rows that are gone through at each update: 5 ms
 
 
@@ -62,6 +65,7 @@ class Hindsight:
         self._snapshots: list[Estimator] = []
         self._assays: list[Assay] = []
         self._news: list[str] = []
+        self._told = -math.inf  # when a gas step was
 
     def resume(self, state: Mapping[str, object], now: float) -> bool:
         """Continue from a stored estimate, see ``Estimator.resume``; what was before is gone."""
@@ -84,6 +88,7 @@ class Hindsight:
         self._rows.append((now, row))
         estimate = self._advance(self._estimator, now, row)
         self._forget(now - MEMORY_S)
+        self._tell_step(now)
         return self._replay(now) or estimate
 
     def take(self, result: Result, analyte: AnalyteSettings) -> str:
@@ -116,6 +121,25 @@ class Hindsight:
         """Return what became of results since the last call, a line each."""
         told, self._news = self._news, []
         return told
+
+    @property
+    def gas_step(self) -> GasStep | None:
+        """What the last gas step told of the DO probe, see ``probe_watch``."""
+        return self._estimator.gas_step
+
+    def _tell_step(self, now: float) -> None:
+        """Say what a gas step told of a probe that is off, once a step."""
+        step, by_residual = self.gas_step, self._estimator.do_offset_percent
+        if step is None or step.time != now or now - self._told < STEP_S:
+            return
+        if abs(by_residual) < OFF and abs(step.offset) < max(OFF, 2.0 * step.sd):
+            return
+        self._told = now
+        self._news.append(
+            f"a gas step (kLa by OUR times {step.size:.2f}) says that the DO probe shows "
+            f"{step.offset:+.0f} % too much, give or take {step.sd:.0f}; OUR and kLa say "
+            f"{by_residual:+.0f} %. Where they agree it is the probe, else the broth"
+        )
 
     @property
     def replaying(self) -> bool:

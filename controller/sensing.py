@@ -16,6 +16,7 @@ from controller.units import ML_PER_H
 from drivers.point import Sample, Tag
 from historian.events import Event, Kind
 
+AGAIN_S = 3600.0  # between two records of one doubt
 STALE_S = 600.0  # without a reading of oxygen, after which the estimate corrects no feed
 UNSURE = 0.4  # standard deviation of the biomass, as a share, from which on it corrects none
 LEFT_BY_PRODUCT, LEFT_SUBSTRATE = 0.05, 0.15  # g/L: more is left of the batch, not of the feed
@@ -56,6 +57,7 @@ class Sensing:
         self.values: dict[str, float] = {}
         self.intervals: dict[str, Believed] = {}
         self._names = estimated(settings)
+        self._doubted: dict[str, float] = {}  # when what was refused was told last
         self.fed_ml = 0.0
         lab = settings.laboratory
         self.laboratory = Laboratory(name, {} if lab is None else lab.analyte)
@@ -99,6 +101,19 @@ class Sensing:
         self._take(self._sensor.update(now, readings, flows, induced))
         for text in self._sensor.news():
             self._note(now, text)
+        self._tell_doubts(now)
+
+    def _tell_doubts(self, now: float) -> None:
+        """Record what the gate refused and who keeps disagreeing, each once in a while."""
+        estimate = self.estimate
+        if estimate is None:
+            return
+        doubts = {text.partition(":")[0]: f"refused: {text}" for text in estimate.rejected}
+        doubts |= {s: f"{s} keeps disagreeing with all that is measured" for s in estimate.suspects}
+        for what, text in doubts.items():
+            if now - self._doubted.get(what, -math.inf) >= AGAIN_S:
+                self._doubted[what] = now
+                self._note(now, text)
 
     def enter(
         self, entry: Entry, now: float, batch: str, began: float, who: str, *, growing: bool

@@ -2,14 +2,16 @@
 
 Run it by hand: ``.venv/bin/python tests/bench/bench_estimator.py``. All three have the same model,
 noise and gates and see the same batch of another organism (``watched_batches``, without its
-laboratory). filterpy gets our compiled equations, called once a point: in Python alone it would be
-slower still. Figures of one run on a shared machine; only their ratios travel.
+laboratory). filterpy gets our compiled equations, called once a point; what it takes with them in
+Python is reckoned from one call of each a point, an explicit step that would not hold. Figures of
+one run on a shared machine; only their ratios travel.
 """
 
 import math
 import sys
 from array import array
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -18,20 +20,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-import filterpy.kalman as filterpy  # pyright: ignore[reportMissingTypeStubs]  # it has none
-
 from controller.estimate import Estimate
 from controller.estimator import Estimator, EstimatorSettings, Step
 from drivers.clock import monotonic
 from drivers.point import Quality, Sample, Tag
+from models.ecoli import EColi
+from models.fn import SCALARS
 from models.kalman import sigma_step, slope_step
 from models.soft_sensor import SoftSensor
 from models.symbolic import Compiled, compiled, plant_step
+from models.vessels import VESSELS
 from tests.bench.watched_batches import CASES, Batch, watched
 
 CASE, SEED = CASES["ecoli_5l"], 901
-UNSCENTED: Any = filterpy.UnscentedKalmanFilter
-POINTS: Any = filterpy.MerweScaledSigmaPoints
+FILTERPY: Any = import_module("filterpy.kalman")  # pip install "fermloop[bench]"; it has no types
 
 
 def microseconds(call: Callable[[], object], count: int = 10, rounds: int = 400) -> float:
@@ -62,8 +64,8 @@ class Rival:
         self.results = [array("d", bytes(8 * size)) for size in (n, n * n, m, m, n)]
         self._low = np.array([v.low for v in model.states])
         self._high = np.array([v.high for v in model.states])
-        points = POINTS(n, alpha=math.sqrt(3.0 / n), beta=2.0, kappa=0.0)
-        self._filter = UNSCENTED(n, m, 1.0, self._look, self._step, points)
+        points = FILTERPY.MerweScaledSigmaPoints(n, alpha=math.sqrt(3.0 / n), beta=2.0, kappa=0.0)
+        self._filter = FILTERPY.UnscentedKalmanFilter(n, m, 1.0, self._look, self._step, points)
 
     def _step(self, x: Any, _dt: float) -> Any:
         self._move.arguments[0][:] = array("d", np.clip(x, self._low, self._high))
@@ -167,11 +169,22 @@ def main() -> None:
             errors = (math.nan, math.nan)
         rows[name] = (microseconds(kept[0], 1 if name.startswith("f") else 10), *errors)
     slow = rows["filterpy UKF"][0]
+    model = SoftSensor(EColi(), VESSELS["5l"])
+    x, u, p = (
+        [max(v.default, 0.1) for v in group]
+        for group in (model.states, model.inputs, model.parameters)
+    )
+    plain = microseconds(
+        lambda: (model.rhs(0.0, x, u, p, SCALARS), model.output(0.0, x, u, p, SCALARS))
+    )
+    plain = slow + (2 * len(x) + 1) * plain
     for name, (took, biomass, acetate) in rows.items():
         print(
             f"| {name} | {took:.1f} us | {slow / took:.0f} x | biomass {biomass:.3f} g/L "
             f"| acetate {acetate:.3f} g/L |"
         )
+    ours = rows["by points (ukf)"][0]
+    print(f"filterpy UKF, equations in Python: {plain:.0f} us, {plain / ours:.0f} x by points")
     print(f"a whole update, by points: {whole:.0f} us in the mean of a batch")
 
 
