@@ -46,8 +46,8 @@ def system(scope: Scope) -> Json:
         boards.frame(scope, "arrival"),
         [
             Series(
-                f'SELECT sum("scan.lateness_n") FROM "{queries.MINUTES}" WHERE {queries.SITE} '
-                'AND $timeFilter GROUP BY time(1m), "reactor" fill(null)',
+                f'SELECT mean("scan.lateness_n") FROM "{queries.MINUTES}" WHERE {queries.SITE} '
+                'AND $timeFilter GROUP BY time($__interval), "reactor" fill(null)',
                 "$tag_reactor",
                 "",
             )
