@@ -32,8 +32,10 @@ REACTORS = ("R1", "R2", "R3", "R4")
 DAYS, SCAN_S = 14, 60
 LIMIT_S = 0.5
 # what boards ask of several vessels at once; R1 has everything
-COMPARED = ("do", "ph", "temperature", "our", "feed", "feed.mode", "est.biomass", "age", "phase")
-COMPARED += ("scan.lateness", "scan.missed", "simulated")
+COMPARED = (
+    *("do", "ph", "temperature", "our", "feed", "feed.mode", "est.biomass", "age", "phase"),
+    *("scan.lateness", "scan.missed", "simulated"),
+)
 BEGIN = round(EPOCH)
 END = BEGIN + DAYS * 86400
 
