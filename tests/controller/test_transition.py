@@ -237,7 +237,8 @@ def test_a_batch_is_aborted_by_its_condition() -> None:
     assert batch.runner.state is State.RUNNING
     out = batch.run(1, measured=do(160))
     assert batch.runner.state is State.ABORTED
-    assert [e.kind for e in out.events] == [Kind.ALARM]
+    assert [e.kind for e in out.events] == [Kind.ALARM, Kind.PHASE]
+    assert out.events[-1].data["state"] == "ABORTED"
     assert batch.runner.message == "do above 150"
 
 

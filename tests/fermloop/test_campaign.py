@@ -333,8 +333,10 @@ def test_a_row_is_the_report_of_the_batch_and_a_solver_that_fails_says_where(
 
     broken = tmp_path / "broken.toml"
     sugar = "substrate_g_per_l = 1.7e308"
-    broken.write_text(ECOLI.read_text().replace("substrate_g_per_l = 8.0", sugar))
-    assert sugar in broken.read_text()
+    real, _, ours = ECOLI.read_text().partition("[simulation.R1]")
+    assert "substrate_g_per_l = 8.0" in ours
+    ours = ours.replace("substrate_g_per_l = 8.0", sugar)
+    broken.write_text(f"{real}[simulation.R1]{ours}")
     (job,) = checked(broken, [RECIPE], (3,), 0.4, "off").jobs()
     row = run_job(job)
     assert row["state"] == "failed"
