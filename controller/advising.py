@@ -1,6 +1,7 @@
 """What people may ask of the optimiser: its mode, its promotion, decisions on advice, what-if."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -22,7 +23,7 @@ LOOK_S = 0.05  # between two looks for an outlook
 WAIT_S = 60.0  # longest for one; the planner's own deadline is shorter
 
 
-class Advising:
+class Advising(ABC):
     """The part of ``Acting`` that speaks to the optimiser."""
 
     clock: Clock
@@ -30,13 +31,13 @@ class Advising:
     planner: Planner | None
     _ahead: set[str]
 
-    def _reactor(self, name: str) -> Reactor:
-        raise NotImplementedError
+    @abstractmethod
+    def _reactor(self, name: str) -> Reactor: ...
 
+    @abstractmethod
     def _changed(
         self, who: str, subject: str, what: str, old: object, new: object, why: str, unit: str = ""
-    ) -> str:
-        raise NotImplementedError
+    ) -> str: ...
 
     def optimiser(self, reactor: str, mode: str, reason: str, who: str) -> str:
         """Switch the optimiser to one of ``OPTIMISER_MODES``, as far as it was promoted."""

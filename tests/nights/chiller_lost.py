@@ -13,6 +13,7 @@ from historian.store import NullHistorian
 from sim.vessel import Vessel
 from tests.loop.rig import ROOT, Rig
 from tests.nights.night import Figures, Night, Promise, Text
+from tests.nights.twin import undisturbed
 
 WARM: Final = 32.0  # Cel of coolant while the chiller is lost
 LOST_S: Final = 45 * 60.0
@@ -105,20 +106,9 @@ def play(name: str, seed: int) -> Figures:
     The undisturbed twin makes at least what anybody could make under the fault, who knew of it.
     """
     case = CASES[name]
-    figures, twin = disturbed(case, seed), _undisturbed(case, seed)
+    figures = disturbed(case, seed)
+    twin = undisturbed(case.plant, case.recipe, case.hours, case.start, seed)
     return {**figures, "product_percent": 100.0 * (figures["product_g"] or 0.0) / twin}
-
-
-def _undisturbed(case: Case, seed: int) -> float:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Rig(load_plant(case.plant, data_dir=Path(folder)), seed=seed) as rig,
-    ):
-        case.start(rig.vessel)
-        truth = rig.truth()
-        rig.begin(case.recipe)
-        rig.hours(case.hours)
-        return truth.as_report()["product_g"]
 
 
 def disturbed(case: Case, seed: int) -> dict[str, float]:

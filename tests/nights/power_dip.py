@@ -17,6 +17,7 @@ from sim.vessel import Vessel
 from tests.loop.rig import ROOT, Rig
 from tests.nights.night import Figures, Night, Promise, Text
 from tests.nights.people import Operator
+from tests.nights.twin import undisturbed
 
 DIP_S: Final = 2.0  # without voltage
 BUS_S: Final = 40.0  # until one bus is back, from the beginning of the dip
@@ -161,21 +162,10 @@ class Observer:
 def play(name: str, seed: int) -> Figures:
     """Play the night on a shipped plant, and beside it the same batch undisturbed."""
     case = CASES[name]
-    figures, twin = disturbed(case, seed), _undisturbed(case, seed)
+    figures = disturbed(case, seed)
+    twin = undisturbed(case.plant, case.recipe, case.hours, case.start, seed)
     change = 100.0 * (figures["product_g"] / twin - 1.0)
     return {**figures, "product_percent": change, "product_undisturbed_g": twin}
-
-
-def _undisturbed(case: Case, seed: int) -> float:
-    """Return the product of the same batch without a dip, g."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Rig(load_plant(case.plant, data_dir=Path(folder)), seed=seed) as rig,
-    ):
-        truth = rig.truth()
-        rig.begin(case.recipe)
-        rig.hours(case.hours)
-        return truth.as_report()["product_g"]
 
 
 def disturbed(case: Case, seed: int) -> dict[str, float]:
