@@ -32,6 +32,7 @@ from controller.registry import SocketError
 from controller.restart import Memory
 from controller.supervisor import REASON, Heartbeat, die_with_parent
 from controller.third_party import require_third_party
+from controller.versions import started
 from drivers.driver import DeviceError
 from historian.sqlite import SqliteStore, StoreError
 from historian.upkeep import Keep
@@ -117,6 +118,7 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
             if pool is not None:
                 pool.deadline_s = plan_deadline_s(plant, clock.speed)
             if not controller.scan.stopping:
+                store.record(started(clock.now(), plant.settings.site, devices))
                 if why := os.environ.get(REASON):
                     controller.note(f"the controller was restarted: {why}")
                 begin(controller, recipe, path, optimiser)

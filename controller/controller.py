@@ -11,12 +11,12 @@ from controller.alarm_table import definitions, rules
 from controller.alarms import Alarms
 from controller.audit import change
 from controller.devices import Device
-from controller.forwarding import ForwarderTags
 from controller.look import look
 from controller.loops import Loop
 from controller.pace import PlantClock
 from controller.planning import Planner
 from controller.plant import Plant
+from controller.plant_tags import PlantTags
 from controller.reactor import Reactor
 from controller.restart import Memory
 from controller.scan import Scan
@@ -85,9 +85,9 @@ class Controller(Acting):
             keep=memory.keep if memory is not None and paced else None,
             settle=self._settle if paced else None,
         )
-        self._forwarder: ForwarderTags | None = None
-        if plant.settings.influx.enabled:
-            self._forwarder = ForwarderTags(plant.data_dir / "forwarder.json", store)
+        forwards = plant.settings.influx.enabled
+        self._status = plant.data_dir / "forwarder.json" if forwards else None
+        self._plant_tags = PlantTags(store, status=self._status)
         self.scan = Scan(around, devices, reactors, self._staggered)
         self.tuner = Tuner(self._alarms_of, plant.device_of, self._experiment_over)
 
@@ -104,6 +104,8 @@ class Controller(Acting):
             for reactor in self.reactors.values():
                 if reactor.advisor is not None:
                     reactor.advisor.lock_step = self.clock.lock_step
+        if self._staggered():
+            self._plant_tags = PlantTags(self.store, self.devices, self._status)
         simulated = any(d.identity.simulated for d in self.devices)
         for reactor in self.reactors.values():
             reactor.derived.simulated = simulated
@@ -250,8 +252,7 @@ class Controller(Acting):
 
     def _judged(self) -> None:
         self._keep_alarms()
-        if self._forwarder is not None:
-            self._forwarder.step(self.clock.now(), wall())
+        self._plant_tags.step(self.clock.now(), wall())
 
     def _told(self, event: Event) -> None:
         """Take an event of a reactor: what its recipe is alarmed about is an alarm."""

@@ -62,6 +62,7 @@ class Device:
         self.reads = self.failures = 0
         self.latencies: deque[float] = deque(maxlen=LATENCIES)  # of good reads, wall s
         self.actuators = {t.name for t in settings.tags if t.safe is not None}
+        self._slowest_s: float | None = None
         self._samples: dict[str, Sample] = {}
         self._uncertain_s = UNCERTAIN_SCANS * scan_s
         self._bad_s = max(BAD_S, BAD_SCANS * scan_s)
@@ -71,6 +72,11 @@ class Device:
         self._beats = 0
         self._reading: asyncio.Task[dict[str, Sample]] | None = None
         self._late: asyncio.Task[Any] | None = None  # a write or a beat that took too long
+
+    def take_slowest_s(self) -> float | None:
+        """Return the longest good read since the last call, wall s; ``None``: there was none."""
+        slowest, self._slowest_s = self._slowest_s, None
+        return slowest
 
     @property
     def busy(self) -> bool:
@@ -138,7 +144,9 @@ class Device:
         except DeviceError:
             self.failures += 1
             raise
-        self.latencies.append(monotonic() - began)
+        took = monotonic() - began
+        self.latencies.append(took)
+        self._slowest_s = max(took, self._slowest_s or 0.0)
         return samples
 
     def samples(self, now: float) -> Mapping[str, Sample]:

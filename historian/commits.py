@@ -10,6 +10,7 @@ from typing import cast
 
 from historian.audit import Chain, EventColumns, heads_path
 from historian.events import Event, Kind
+from historian.footprint import Footprint, Scales
 from historian.gaps import DIED, ENDED, GapWatch
 from historian.rows import RowWriter, Scan
 from historian.schema import open_writer
@@ -42,6 +43,7 @@ class Commits:
     Attributes:
         db: its connection.
         broken: why the audit trail is not the one whose heads were exported, or empty.
+        footprint: what it takes of the disk; ``None`` until it was weighed.
 
     Raises:
         StoreError: the file is no store of ours, or another process writes to it.
@@ -53,6 +55,8 @@ class Commits:
         self._rows = RowWriter(self.db, self._gaps)
         self._chain = Chain(self.db, heads_path(path))
         self._upkeep = Upkeep(self.db, path, keep)
+        self._scales = Scales(self.db, path)
+        self.footprint: Footprint | None = None
         self.broken = self._chain.broken
 
     def tidy(self) -> bool:
@@ -65,6 +69,15 @@ class Commits:
             return False
         self._transact(lambda: self._insert(self._upkeep.step()))
         return self._upkeep.due()
+
+    def weigh(self) -> None:
+        """See how large it has become, now and then.
+
+        Raises:
+            sqlite3.Error, OSError: it could not be done now.
+        """
+        if self._scales.due():
+            self.footprint = self._scales.look()
 
     def close(self) -> None:
         """Close the file and let another process write."""

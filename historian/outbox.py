@@ -8,7 +8,14 @@ from typing import Any
 from historian.event_rows import EventRow
 from historian.events import Kind
 from historian.lines import PLANT, Encoder, Line
-from historian.points import alarm_line, event_line, head_line, minute_lines, tag_lines
+from historian.points import (
+    alarm_line,
+    event_line,
+    head_line,
+    minute_lines,
+    software_line,
+    tag_lines,
+)
 from historian.progress import Cursor
 from historian.reader import Rows, SqliteReader
 from historian.rollups import minute_of
@@ -182,6 +189,7 @@ class Outbox:
             reactor = reactor if reactor in known else str(event["data"].get("reactor") or PLANT)
             batch = self._spans.at(reactor, event["time"])
             lines += event_line(self._site, reactor, batch, event), alarm_line(self._site, event)
+            lines.append(software_line(self._site, event))
         then.events = events[-1]["id"]
         seq, time, sha256 = self._reader.newest_head()
         if seq > then.head:

@@ -7,6 +7,7 @@ after a crash replaces itself.
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import cast
 
 from drivers.point import Tag
 from historian.event_rows import EventRow
@@ -18,6 +19,7 @@ EVENTS = "event"
 ALARMS = "alarm"
 HEADS = "audit_head"
 TAGS = "tag"
+SOFTWARE = "software"
 
 ALARM_STATES = {"normal": 0, "returned": 1, "acknowledged": 2, "unacknowledged": 3}
 _GOOD = 2
@@ -87,6 +89,17 @@ def head_line(site: str, seq: int, time: float, sha256: str) -> Line:
     """Return a link of the audit trail, by which a store that was tampered with is found."""
     text = f"{HEADS},reactor=plant,site={escape(site)} hash={quote(sha256)},seq={seq}i"
     return Line("plant", 0, f"{text} {round(time * 1e6)}", 0)
+
+
+def software_line(site: str, event: EventRow) -> Line:
+    """Return which software began to run, a text for each program; empty if it tells of none."""
+    told = event["data"].get("versions")
+    if not isinstance(told, dict) or not told:
+        return Line(PLANT, 0, "", 0)
+    versions = cast(dict[str, object], told)
+    fields = ",".join(f"{field_key(n)}={quote(str(v))}" for n, v in sorted(versions.items()))
+    text = f"{SOFTWARE},reactor={PLANT},site={escape(site)} {fields} {round(event['time'] * 1e6)}"
+    return Line(PLANT, 0, text, 0)
 
 
 def tag_lines(site: str, reactor: str, tags: Sequence[tuple[str, Tag]], time: float) -> list[Line]:

@@ -14,6 +14,7 @@ from drivers.clock import wall
 from drivers.point import Quality, Sample, Tag
 from historian.commits import WRITER, Commits, Group, as_json
 from historian.events import Event, Kind
+from historian.footprint import Footprint
 from historian.reader import SqliteReader
 from historian.rows import Scan
 from historian.schema import CORRUPT, SALVAGE, StoreError
@@ -105,6 +106,11 @@ class SqliteStore:
         """Rows not yet committed."""
         group = self._group
         return len(self._queue) + (len(group.scans) if group else 0)
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """What it takes of the disk, some seconds ago; ``None`` until it was weighed."""
+        return self._commits.footprint
 
     def append(self, samples: Iterable[Sample]) -> None:
         """Queue the samples of one scan; they make one row a reactor.
@@ -255,7 +261,8 @@ class SqliteStore:
 
     def _tidy(self) -> None:
         """Let rows leave that are sealed or too old, while nothing waits to be written."""
-        with contextlib.suppress(sqlite3.Error):  # what fails fails for rows too, and they tell
+        with contextlib.suppress(sqlite3.Error, OSError):  # what fails fails for rows too: told
+            self._commits.weigh()
             while self._commits.tidy() and not (self._wake.is_set() or self._failing):
                 self._wake.wait(_PAUSE_S)
 

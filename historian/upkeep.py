@@ -13,6 +13,7 @@ from pathlib import Path
 
 from drivers.clock import monotonic
 from historian.events import Event, Kind
+from historian.footprint import used
 from historian.schema import row_table
 from historian.sealed import ROWS, Manifest, first_left, manifests
 
@@ -139,7 +140,7 @@ class Upkeep:
         if self._keep.gigabytes is None:
             return []
         sealed = manifests(self._store)
-        size = self._used() + sum(m.size for _, m in sealed)
+        size = used(self._db) + sum(m.size for _, m in sealed)
         if size <= self._keep.gigabytes * 1e9:
             return []
         why = f"there are more than {self._keep.gigabytes:g} GB"
@@ -153,13 +154,6 @@ class Upkeep:
             upto = first + max(_ROWS, round(_SHARE * (last - first)))
             self._drops.append(self._loss(reactor, first, min(upto, last), start, why))
         return []
-
-    def _used(self) -> int:
-        pages, free, size = (
-            int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return (pages - free) * size
 
     def _loss(self, reactor: str, first: int, last: int, start: float, why: str) -> _Drop:
         table = row_table(reactor)

@@ -16,8 +16,8 @@ import pytest
 from controller.alarm import Alarm
 from controller.alarm_table import definitions
 from controller.audit import change
-from controller.forwarding import ForwarderTags
 from controller.plant import load_plant
+from controller.plant_tags import PlantTags
 from controller.said import said
 from dashboards.grafana import alerting, queries
 from dashboards.grafana.build import Wanted
@@ -69,7 +69,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         run_batch(PLANT, recipe, RECIPE, hours=HOURS, seed=1, optimiser="on", store=store)
         status = folder / "forwarder.json"
         save_status(status, Status(time=END, behind_rows=3, lag_s=2.0))
-        ForwarderTags(status, store).step(END - 60.0, END)
+        PlantTags(store, status=status).step(END - 60.0, END)
         for event in happenings(BEGIN + 600.0):
             store.record(event)
     with InfluxServer(folder) as server:

@@ -172,3 +172,12 @@ def test_the_newest_rows_go_first_and_what_was_missed_between_them(plant: Plant)
     starts = {int(text[-16:-6]) for text in minutes}
     assert {T0 + 60 * i for i in range(115)} <= starts
     assert plant.cursor.minutes == {"R1": [(T0 + 6999) // 60]}
+
+
+def test_each_start_tells_which_software_runs(plant: Plant) -> None:
+    plant.scan(0)
+    plant.told(1, Kind.NOTE, "started", versions={"fermloop": "1.2", "device.R1-io": 'a "PLC"'})
+    assert plant.sent("software") == [
+        'software,reactor=plant,site=demo device.R1-io="a \\"PLC\\"",fermloop="1.2"'
+        " 1790000041000000"
+    ]
