@@ -2,9 +2,11 @@
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
-from dashboards.grafana.panels import GREYS, Column, Series, table, timeline, trend
+from dashboards.grafana.cells import Column, table
+from dashboards.grafana.lines import Series, timeline, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
+from dashboards.grafana.style import GREYS
 
 FLOOD = 10.0  # alarms in 10 min, ISA-18.2
 

@@ -4,9 +4,11 @@ from typing import Any
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import queries
-from dashboards.grafana.panels import ABNORMAL, GREYS, Column, against, table
+from dashboards.grafana.cells import Column, table
+from dashboards.grafana.lines import against
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
+from dashboards.grafana.style import ABNORMAL, GREYS
 
 OVERLAID = ("do", "ph", "temperature", "our", "feed", "est.biomass", "est.product", "est.substrate")
 BANDED = ("our", "est.biomass", "est.product")

@@ -9,9 +9,10 @@ import grafanalib._gen as _gen  # pyright: ignore[reportMissingTypeStubs]
 
 from controller.said import Language
 from dashboards.grafana import queries
-from dashboards.grafana.panels import ABNORMAL, DATASOURCE, GREYS, Frame, core, link
+from dashboards.grafana.panels import DATASOURCE, Frame, core, link
 from dashboards.grafana.plain import Json, plain
 from dashboards.grafana.scope import Scope
+from dashboards.grafana.style import ABNORMAL, GREYS
 from dashboards.grafana.texts import TEXTS
 
 SCHEMA = 41  # of classic JSON that Grafana 10 to 13 take

@@ -2,9 +2,11 @@
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import queries
-from dashboards.grafana.panels import GREYS, Column, Series, tiles, trend
+from dashboards.grafana.cells import Column, tiles
+from dashboards.grafana.lines import Series, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
+from dashboards.grafana.style import GREYS
 
 # MJ per mol of oxygen taken up: C. L. Cooney, D. I. C. Wang, R. I. Mateles, Biotechnol. Bioeng. 11
 # (1969) 269-281; in kW per mmol/h

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
-from dashboards.grafana.panels import OP, Column, Series, tiles, trend
+from dashboards.grafana.cells import Column, tiles
+from dashboards.grafana.lines import Series, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import LoopFacts, Scope
+from dashboards.grafana.style import OP
 
 AT_LIMIT = 0.005  # of the output's span
 

@@ -2,9 +2,10 @@
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
-from dashboards.grafana.panels import ESTIMATE, GREYS, PV, SP, Series, timeline, trend
+from dashboards.grafana.lines import ESTIMATE, Series, timeline, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
+from dashboards.grafana.style import GREYS, PV, SP
 
 PLANNED = {"feed": "feed", "do": "do"}  # loop: what it moves or measures
 

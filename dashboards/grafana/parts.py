@@ -5,22 +5,10 @@ from typing import Any
 
 from dashboards.grafana import queries
 from dashboards.grafana.board import frame
-from dashboards.grafana.panels import (
-    ABNORMAL,
-    DOUBTFUL,
-    ESTIMATE,
-    GREYS,
-    OP,
-    PV,
-    SP,
-    Column,
-    Series,
-    States,
-    table,
-    timeline,
-    trend,
-)
+from dashboards.grafana.cells import Column, table
+from dashboards.grafana.lines import ESTIMATE, Series, timeline, trend
 from dashboards.grafana.scope import LoopFacts, Scope
+from dashboards.grafana.style import ABNORMAL, DOUBTFUL, GREYS, OP, PV, SP, States
 
 MODES = (GREYS[7], OP, SP, GREYS[4], GREYS[3], DOUBTFUL, ABNORMAL)
 ALARM_STATES = ("#c9cdd1", OP, DOUBTFUL, ABNORMAL)

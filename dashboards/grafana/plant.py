@@ -2,7 +2,8 @@
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
-from dashboards.grafana.panels import Column, Series, table, tiles, timeline, trend
+from dashboards.grafana.cells import Column, table, tiles
+from dashboards.grafana.lines import Series, timeline, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
 

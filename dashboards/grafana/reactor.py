@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
-from dashboards.grafana.panels import Column, Series, newest, tiles, timeline, trend
+from dashboards.grafana.cells import Column, newest, tiles
+from dashboards.grafana.lines import Series, timeline, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
 

@@ -2,9 +2,11 @@
 
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
-from dashboards.grafana.panels import GREYS, Column, Series, table, tiles, trend
+from dashboards.grafana.cells import Column, table, tiles
+from dashboards.grafana.lines import Series, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
+from dashboards.grafana.style import GREYS
 
 LAG_S = 60.0  # from which InfluxDB is behind
 LATE_MS = 200.0  # from which a scan is late enough to look into

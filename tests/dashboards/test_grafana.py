@@ -15,7 +15,8 @@ import yaml
 from controller.plant import load_plant
 from dashboards.grafana import build, texts
 from dashboards.grafana.build import BOARDS, Wanted, files
-from dashboards.grafana.panels import ABNORMAL, DATASOURCE, DOUBTFUL
+from dashboards.grafana.panels import DATASOURCE
+from dashboards.grafana.style import ABNORMAL, DOUBTFUL
 
 ROOT = Path(__file__).parents[2]
 PLANTS = ("ecoli_5l", "penicillin_100m3")

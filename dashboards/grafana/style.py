@@ -1,0 +1,48 @@
+"""Colours and what makes them appear: grey unless something is abnormal (ISA-101)."""
+
+from collections.abc import Iterable, Mapping
+
+from dashboards.grafana.plain import Json
+
+# ``text`` follows the light and the dark theme.
+PV, SP, OP = "text", "#8f959c", "#a3927c"
+GREYS = ("text", "#8f959c", "#a3927c", "#6f8297", "#a7adb5", "#7f8a7a", "#b5a7a0", "#6b7078")
+ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
+
+States = Mapping[int, tuple[str, str]]  # name and colour of each number
+
+
+def mappings(states: States, missing: str = "") -> list[Json]:
+    """Return Grafana's mappings of numbers, and of what is not there, to words in a colour."""
+    made: list[Json] = []
+    if states:
+        options = {
+            str(value): {"text": text, "color": colour, "index": n}
+            for n, (value, (text, colour)) in enumerate(sorted(states.items()))
+        }
+        made.append({"type": "value", "options": options})
+    if missing:
+        result = {"text": missing, "color": DOUBTFUL, "index": len(states)}
+        made.append({"type": "special", "options": {"match": "null+nan", "result": result}})
+    return made
+
+
+def thresholds(limits: tuple[float | None, float | None], colour: str) -> Json:
+    """Return Grafana's thresholds: abnormal below and above two limits, ``colour`` between."""
+    low, high = limits
+    # the first step has no end: null, the only one in our JSON; a number far below would spoil
+    # the gradient by which Grafana colours a line
+    steps: list[Json] = [{"color": colour if low is None else ABNORMAL, "value": None}]
+    if low is not None:
+        steps.append({"color": colour, "value": low})
+    if high is not None:
+        steps.append({"color": ABNORMAL, "value": high})
+    return {"mode": "absolute", "steps": steps}
+
+
+def named(name: str, put: Iterable[tuple[str, object]]) -> Json:
+    """Return the override that puts properties on the field of a name."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": key, "value": value} for key, value in put],
+    }
