@@ -38,6 +38,7 @@ from historian.sqlite import SqliteStore, StoreError
 from historian.upkeep import Keep
 
 FROZEN_S = 5.0  # wall; a plan takes a tenth of it
+RESERVE_MB = 8.0  # of the store, for the day on which the disk is full
 
 _log = logging.getLogger("fermloop.controller")
 
@@ -85,7 +86,9 @@ async def run(plant: Plant, recipe: Recipe | None, path: Path | None, optimiser:
 
     gap_s = max(10.0, 5.0 * plant.settings.scan_s)
     keep = Keep(plant.settings.store.keep_days, plant.settings.store.keep_gb)
-    store = SqliteStore(plant.store, gap_s=gap_s, keep=keep, on_alarm=store_alarm)
+    store = SqliteStore(
+        plant.store, gap_s=gap_s, keep=keep, reserve_mb=RESERVE_MB, on_alarm=store_alarm
+    )
     if not scan_first():
         _log.info("no real-time priority here: on a busy machine a scan may be late")
     heartbeat = Heartbeat()

@@ -104,9 +104,10 @@ class Controller(Acting):
             for reactor in self.reactors.values():
                 if reactor.advisor is not None:
                     reactor.advisor.lock_step = self.clock.lock_step
-        if self._staggered():
-            self._plant_tags = PlantTags(self.store, self.devices, self._status)
         simulated = any(d.identity.simulated for d in self.devices)
+        if self._staggered():
+            site = "" if simulated else self.plant.settings.site
+            self._plant_tags = PlantTags(self.store, self.devices, self._status, site)
         for reactor in self.reactors.values():
             reactor.derived.simulated = simulated
 

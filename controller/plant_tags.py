@@ -12,11 +12,13 @@ from typing import Final
 
 from controller.devices import Device
 from drivers.point import Quality, Sample, Tag
+from historian.events import Event, Kind
 from historian.footprint import Footprint
 from historian.store import Historian
 
 EVERY_S: Final = 5.0  # plant s
 STALE_S: Final = 30.0  # the forwarder writes its status every second or so
+STEPPED_S: Final = 2.0  # the wall's clock was set by more than that, not disciplined
 _MANY = 1e15
 
 _FORWARDER: Final = {
@@ -30,6 +32,7 @@ _STORE: Final = {
     "growth_per_day": Tag("plant.store.growth", "By/d", -_MANY, _MANY),
     "free_bytes": Tag("plant.store.free", "By", 0.0, _MANY),
 }
+_CLOCK: Final = Tag("plant.clock.offset", "s", -_MANY, _MANY)
 
 
 class PlantTags:
@@ -39,14 +42,21 @@ class PlantTags:
         store: takes the samples, and tells how large it is.
         devices: whose latency is told; none in virtual time, where nothing takes any.
         status: file of the forwarder's; ``None`` where nothing is forwarded.
+        site: name of a plant whose time is the wall's, and is held against it; empty: it is not.
     """
 
     def __init__(
-        self, store: Historian, devices: Sequence[Device] = (), status: Path | None = None
+        self,
+        store: Historian,
+        devices: Sequence[Device] = (),
+        status: Path | None = None,
+        site: str = "",
     ) -> None:
         self._store = store
         self._status = status
         self._devices = {d: latency_tag(d.name) for d in devices}
+        self._site = site
+        self._offset: float | None = None
         self._next = -math.inf
 
     def step(self, now: float, wall: float) -> None:
@@ -54,13 +64,15 @@ class PlantTags:
 
         Args:
             now: plant time, s since 1970 UTC.
-            wall: what the clock on the wall says, s since 1970 UTC: the forwarder's file is
+            wall: what the clock on the wall says, s since 1970 UTC; the forwarder's file is
                 stamped by it.
         """
         if now < self._next:
             return
         self._next = now + EVERY_S
         samples = [*self._forwarder(now, wall)]
+        if self._site:
+            samples.append(self._clock(now, wall))
         if self._devices:
             samples += [*self._footprint(now), *self._latencies(now)]
         self._store.append(samples)
@@ -76,6 +88,19 @@ class PlantTags:
             return  # never begun, or just being replaced
         for key, tag in _FORWARDER.items():
             yield _sample(tag, now, numbers[key] if alive else None)
+
+    def _clock(self, now: float, wall: float) -> Sample:
+        """Return by how much the wall is ahead of the stamps, and tell when it was set."""
+        offset = wall - now
+        before, self._offset = self._offset, offset
+        if before is not None and abs(offset - before) > STEPPED_S:
+            text = (
+                f"the machine's clock was set by {offset - before:+.1f} s; rows are stamped as"
+                f" before, {-offset:+.1f} s from it, until the controller is started again"
+            )
+            data = {"why": "clock", "step": offset - before, "offset": offset}
+            self._store.record(Event(now, "system", Kind.NOTE, self._site, text, data))
+        return _sample(_CLOCK, now, offset)
 
     def _footprint(self, now: float) -> Iterator[Sample]:
         seen: Footprint | None = getattr(self._store, "footprint", None)

@@ -4,7 +4,6 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +11,9 @@ from historian.audit import Chain, EventColumns, heads_path
 from historian.events import Event, Kind
 from historian.footprint import Footprint, Scales
 from historian.gaps import DIED, ENDED, GapWatch
-from historian.rows import RowWriter, Scan
+from historian.inbox import Group
+from historian.reserve import Reserve
+from historian.rows import RowWriter
 from historian.schema import open_writer
 from historian.upkeep import FOR_GOOD, Keep, Upkeep
 
@@ -23,15 +24,6 @@ _INSERT_EVENT = (
 WRITER = "writer"  # key of the state that says whether it was closed in order
 
 
-@dataclass(slots=True)
-class Group:
-    """What goes into one commit."""
-
-    states: dict[str, str]
-    events: list[Event]
-    scans: list[Scan]
-
-
 class Commits:
     """The store's one writer: what it takes is committed when ``write`` returns.
 
@@ -39,22 +31,26 @@ class Commits:
         path: the store's file; it is made, with its folder, if it is not there.
         gap_s: see ``SqliteStore``.
         keep: how long rows are kept.
+        reserve: bytes that are its own before they are needed.
 
     Attributes:
         db: its connection.
         broken: why the audit trail is not the one whose heads were exported, or empty.
+        full: why the oldest rows leave for the new ones, or empty: the disk has room.
         footprint: what it takes of the disk; ``None`` until it was weighed.
 
     Raises:
         StoreError: the file is no store of ours, or another process writes to it.
     """
 
-    def __init__(self, path: Path, gap_s: float, keep: Keep = FOR_GOOD) -> None:
+    def __init__(self, path: Path, gap_s: float, keep: Keep = FOR_GOOD, reserve: int = 0) -> None:
         self.db, self._lock_file = open_writer(path)
         self._gaps = GapWatch(self.db, gap_s, _ended_before(self.db))
         self._rows = RowWriter(self.db, self._gaps)
         self._chain = Chain(self.db, heads_path(path))
         self._upkeep = Upkeep(self.db, path, keep)
+        self._reserve = Reserve(self.db, path, reserve)
+        self.full = ""
         self._scales = Scales(self.db, path)
         self.footprint: Footprint | None = None
         self.broken = self._chain.broken
@@ -69,6 +65,32 @@ class Commits:
             return False
         self._transact(lambda: self._insert(self._upkeep.step()))
         return self._upkeep.due()
+
+    def make_room(self) -> bool:
+        """Own the pages of what comes next; return whether rows may be written, or events only.
+
+        Where the disk has no more, the oldest rows leave for the new ones.
+
+        Raises:
+            sqlite3.Error, OSError: it could not be done.
+        """
+        reserve = self._reserve
+        if reserve.grow():
+            self.full = ""
+            return True
+        left = f"the disk is full ({reserve.left / 1e6:.1f} MB left)"
+        self.full = self.full or f"{left}: the oldest rows are dropped for the new ones"
+        while reserve.low:
+            told: list[Event] = []
+
+            def drop(told: list[Event] = told) -> None:
+                told += self._upkeep.step(full=left)
+                self._insert(told)
+
+            self._transact(drop)
+            if not self._upkeep.dropping:
+                break  # a sealed batch, which the file system may free later, or nothing is left
+        return not reserve.spent
 
     def weigh(self) -> None:
         """See how large it has become, now and then.

@@ -142,6 +142,7 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: fewer, larger check points
+        db.execute("PRAGMA secure_delete = OFF")  # freed pages need no zeros in them
         db.execute("PRAGMA journal_size_limit = 67108864")  # bytes the WAL may keep after a peak
         _migrate(db, path)
         _look(db)

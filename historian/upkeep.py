@@ -42,12 +42,12 @@ FOR_GOOD = Keep()
 
 @dataclass(slots=True)
 class _Drop:
-    """Rows that leave: those of a vessel from ``first`` to ``last``, then ``event`` is told."""
+    """Rows that leave: those of a vessel from ``first`` to ``last``; ``event`` tells of them."""
 
     reactor: str
     first: int
     last: int
-    event: Event
+    event: Event | None  # told with the first of them, so that no row is missing without it
 
 
 class Upkeep:
@@ -70,12 +70,22 @@ class Upkeep:
         """Return whether there is something to do."""
         return bool(self._drops) or monotonic() - self._looked >= _PASS_S
 
-    def step(self) -> list[Event]:
+    @property
+    def dropping(self) -> bool:
+        """Whether rows are leaving, and more will."""
+        return bool(self._drops)
+
+    def step(self, full: str = "") -> list[Event]:
         """Do a little, in the open transaction; return what is to be told.
+
+        Args:
+            full: why the oldest must go, whatever is to be kept; empty: only what may go.
 
         Raises:
             sqlite3.Error: it could not be done; roll back, and it is tried again.
         """
+        if full and not self._drops:
+            return self._oldest(full)
         if not self._drops:
             self._drops = [*self._sealed()]
             told = [*self._old_sealed()]
@@ -91,10 +101,10 @@ class Upkeep:
             f"DELETE FROM {row_table(drop.reactor)} WHERE seq BETWEEN ? AND ?", (drop.first, upto)
         )
         drop.first = upto + 1
-        if drop.first <= drop.last:
-            return []
-        del self._drops[0]
-        return [drop.event]
+        told, drop.event = ([drop.event] if drop.event else []), None
+        if drop.first > drop.last:
+            del self._drops[0]
+        return told
 
     def forget(self) -> None:
         """Begin anew: what was done was undone."""
@@ -143,7 +153,11 @@ class Upkeep:
         size = used(self._db) + sum(m.size for _, m in sealed)
         if size <= self._keep.gigabytes * 1e9:
             return []
-        why = f"there are more than {self._keep.gigabytes:g} GB"
+        return self._oldest(f"there are more than {self._keep.gigabytes:g} GB", sealed)
+
+    def _oldest(self, why: str, sealed: list[tuple[Path, Manifest]] | None = None) -> list[Event]:
+        """Choose the oldest rows to leave, or remove the oldest sealed batch and tell of it."""
+        sealed = manifests(self._store) if sealed is None else sealed
         spans = [*self._spans()]
         rows = min(spans, key=lambda span: span[3], default=None)
         files = min(sealed, key=lambda pair: pair[1].start, default=None)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from controller.devices import Device
 from controller.plant import load_plant
 from controller.plant_tags import PlantTags, latency_tag
@@ -86,6 +88,25 @@ async def test_size_growth_and_latency_are_tags_of_the_plant(tmp_path: Path) -> 
         "plant.store.free": "By",
         f"plant.device.{name}.latency": "ms",
     }
+
+
+def test_a_clock_that_is_set_while_the_plant_runs_is_told_and_its_offset_stored(
+    tmp_path: Path,
+) -> None:
+    with SqliteStore(tmp_path / "store.sqlite") as store:
+        tags = PlantTags(store, site="demo")
+        for second in range(0, 60, 5):
+            set_by = 7200.0 if second >= 20 else 0.0
+            set_by -= 7300.0 if second >= 40 else 0.0
+            tags.step(T0 + second, T0 + second + set_by + 0.012 * second)  # 1 % is a slew
+    with SqliteReader(store.path) as reader:
+        told = [(e["time"] - T0, e["data"]["why"], e["text"]) for e in reader.events()]
+        offsets = reader.read(reader.tags()["plant.clock.offset"], T0, T0 + 60)
+    assert [(t, why) for t, why, _ in told] == [(20, "clock"), (40, "clock")]
+    assert "set by +7200." in told[0][2]
+    assert "set by -7299." in told[1][2]
+    set_by = [0] * 4 + [7200] * 4 + [-100] * 4
+    assert [s.value for s in offsets] == pytest.approx(set_by, abs=1.0)
 
 
 def test_a_start_tells_which_software_runs() -> None:

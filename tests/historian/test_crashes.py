@@ -1,6 +1,5 @@
 """What is left of a store after a kill -9 or a power cut in the middle of a write."""
 
-import os
 import random
 import shutil
 import signal
@@ -73,7 +72,7 @@ def test_nothing_acknowledged_is_lost_by_200_kills_at_random(tmp_path: Path) -> 
         f"\n200 kills: opened again in {slowest:.3f} s at most, {most:.2f} s unacknowledged at most"
     )
     assert slowest <= REOPEN_S
-    assert most <= UNACKNOWLEDGED_S + 1.0  # the commit itself, on a busy machine
+    assert most <= UNACKNOWLEDGED_S
 
 
 @pytest.fixture(scope="module")
@@ -134,75 +133,3 @@ def test_ten_thousand_torn_tails(torn: Path, tmp_path: Path) -> None:
     chance = random.Random(4)
     left = [cut(torn, tmp_path, chance) for _ in range(10_000)]
     print(f"\n10 000 torn tails: 0 rows invalid, {min(left)} to {max(left)} of 301 left")
-
-
-# a disk of 4 MB that somebody else fills up and clears again
-FULL = """
-import sys
-from pathlib import Path
-from drivers.clock import monotonic
-from historian.events import Event, Kind
-from tests.historian.test_crashes import *
-disk, alarms = Path(sys.argv[1]), []
-store = SqliteStore(
-    disk / "store.sqlite", commit_s=0.05, on_alarm=lambda text, on: alarms.append((on, text)))
-n = 0
-def scans(count):
-    global n
-    for _ in range(count):
-        store.append([Sample(t, T0 + n, n, Quality.GOOD) for t in TAGS])
-        n += 1
-    store.record(Event(T0 + n, "operator:ana", Kind.AUDIT, "R1.do", str(n)))
-scans(100)
-store.flush()
-ballast = (disk / "ballast").open("wb")
-try:
-    while True:
-        ballast.write(bytes(4096))
-        ballast.flush()
-except OSError:
-    pass
-for _ in range(30):
-    scans(100)
-try:
-    store.flush(1.0)
-    raise SystemExit("the disk is not full")
-except TimeoutError as error:
-    assert "is full" in str(error), error
-ballast_path = disk / "ballast"
-ballast_path.unlink()
-try:
-    ballast.close()
-except OSError:
-    pass
-began = monotonic()
-store.flush()
-back = monotonic() - began
-store.close()
-with SqliteReader(disk / "store.sqlite") as reader:
-    assert [row[3] for row in reader.rows("R1", 0, 10**6).rows] == list(range(n))
-    audits = reader.audit(1000)
-    assert [int(e["text"]) for e in audits] == list(range(n, 0, -100)), len(audits)
-    assert reader.verify(closed=True).ok
-assert (store.lost, [on for on, _ in alarms]) == (0, [True, False]), alarms
-print(f"{back:.2f}")
-"""
-
-
-@pytest.mark.long
-def test_a_full_disk_loses_no_audit_event_and_is_back_within_10_s(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = f"mount -t tmpfs -o size=4m tmpfs '{disk}' && exec '{sys.executable}' - '{disk}'"
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", mount],
-        input=FULL,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    print(f"\nfull disk: back after {done.stdout.strip()} s")
-    assert float(done.stdout) <= 10.0

@@ -80,6 +80,66 @@ def test_a_reactor_that_falls_silent_is_told_and_the_others_are_not(path: Path) 
     assert gap["data"] == {"start": T0 + 20, "end": T0 + 50, "why": "silent"}
 
 
+# gcc -shared: the machine's clock as somebody sets it; what is monotonic goes on
+SET_CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t which, struct timespec *now) {
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int found = real(which, now);
+    FILE *file = which == CLOCK_REALTIME ? fopen(getenv("SET_BY"), "r") : 0;
+    long seconds = 0;
+    if (file && fscanf(file, "%ld", &seconds) == 1) now->tv_sec += seconds;
+    if (file) fclose(file);
+    return found;
+}
+"""
+
+RUNS = """
+import os, sys
+from pathlib import Path
+from threading import Event as Pause
+from drivers.clock import SystemClock, wall
+from tests.historian.test_gaps import *
+clock, set_by = SystemClock(), Path(os.environ["SET_BY"])
+with SqliteStore(sys.argv[1], commit_s=0.02) as store:
+    for n in range(60):
+        if n % 20 == 10:
+            set_by.write_text(str({10: 7200, 30: -7200, 50: 0}[n]))
+        store.append([Sample(DO, clock.now(), wall() - clock.now(), Quality.GOOD)])
+        Pause().wait(0.005)
+"""
+
+
+def test_a_clock_that_is_set_while_it_runs_moves_no_row(path: Path, tmp_path: Path) -> None:
+    source, shim = tmp_path / "shim.c", tmp_path / "shim.so"
+    source.write_text(SET_CLOCK)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", RUNS, path],
+        cwd=root,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(root),
+            "LD_PRELOAD": str(shim),
+            "SET_BY": str(tmp_path / "set_by"),
+        },
+        check=True,
+    )
+    with SqliteReader(path) as reader:
+        rows = reader.rows("R1", 0, 1000).rows
+    assert [row[0] for row in rows] == list(range(1, 61))
+    times = [row[1] for row in rows]
+    assert times == sorted(set(times))
+    assert times[-1] - times[0] < 60.0
+    assert {round(row[3]) for row in rows} == {0, 7200, -7200}  # as the clock was set
+    assert gaps(path) == []
+
+
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_clock_that_jumps_by_two_hours_is_told_and_every_row_kept(path: Path, hours: int) -> None:
     jump = 3600 * hours
