@@ -269,12 +269,14 @@ def _limit(name: str) -> object:
 def _edited(suggestion: Suggestion, feed: float | None, do: float | None) -> Suggestion:
     plan, (now, first, then) = suggestion.plan, suggestion.feed
     names = list(plan.names)
-    column, oxygen = names.index("feed_ml_per_h"), names.index("do_percent")
+    column = names.index("feed_ml_per_h")
+    oxygen = names.index("do_percent") if "do_percent" in names else None
     rows = [list(row) for row in plan.setpoints]
     share = 1.0 if feed is None or first <= 0 else feed / first
     for row in rows:
         row[column] = feed if feed is not None and first <= 0 else share * row[column]
-        row[oxygen] = row[oxygen] if do is None else do
+        if oxygen is not None and do is not None:
+            row[oxygen] = do
     changed = replace(plan, setpoints=tuple(map(tuple, rows)))
     feeds = (now, first if feed is None else feed, share * then if first > 0 else feed or then)
     return replace(

@@ -5,7 +5,8 @@ decides), on (leads by itself, within guardrails). How far up it may go is grant
 on the evidence of the levels below; down it goes at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from controller.advice import Advice, Suggestion
@@ -13,7 +14,7 @@ from controller.ahead import Ahead
 from controller.evidence import LEVELS, AdvisorMode, Evidence, Now
 from controller.guardrail import Guardrail
 from controller.outlook import Course, Outlook, Question
-from controller.plan import Plan, Situation
+from controller.plan import FLOWS, SETPOINTS, Plan, Situation, column
 from controller.planning import Planner
 from controller.said import Said, said, word
 from controller.settings import OptimiserSettings
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "STALE_S", "Advisor", "AdvisorMode"]
 
 STALE_S = 120.0  # an estimate without any good measurement for longer is not planned on
+FEED, DO = SETPOINTS
+ML_PER_L = 1e3
 SHOWN = 12  # decisions that the console is sent every second
 
 
@@ -205,12 +208,7 @@ class Advisor:
         if present is None or estimate is None or plan.times[-1] <= estimate.time:
             return
         self._look = seen.time + self.settings.advice_every_s
-        columns = (plan.names.index(name) for name in ("feed_ml_per_h", "do_percent"))
-        feed, do = (
-            tuple((t, row[c]) for t, row in zip(plan.times, plan.setpoints, strict=True))
-            for c in columns
-        )
-        planned = Course(feed, do, present.temperature, present.induced_at)
+        planned = under(plan, present, plan.names)
         question = Question(estimate.time, plan.times[-1], (present, planned))
         self._ahead.ask(
             "advice", seen.time, estimate, question, lambda outlook: self._worth(plan, outlook)
@@ -231,7 +229,7 @@ class Advisor:
             now,
             plan,
             (seen.feed_ml_per_h, plan.at(now), plan.at(now + 1800.0)),
-            (seen.do_setpoint, plan.at(now, "do_percent")),
+            (seen.do_setpoint, plan.at(now, DO) if DO in plan.names else seen.do_setpoint),
             outlook.courses[1].gain_g,
             product,
             _spared(outlook),
@@ -341,13 +339,30 @@ def _both(reason: Said | str) -> dict[str, str]:
     return {"reason": str(reason), "reason_zh": zh}
 
 
+def under(plan: Plan, present: Course, led: Sequence[str]) -> Course:
+    """Return the course that the columns ``led`` of a plan make of the present one."""
+    set_: dict[str, Any] = {}
+    inputs = dict(present.inputs)
+    for name in led:
+        if name in (FEED, DO):
+            set_[name] = plan.line(name)
+        elif name == column("temperature"):
+            inputs["temperature"] = plan.line(name)
+            set_["temperature"] = None
+        else:
+            flows = name.endswith(FLOWS)
+            loop = name.removesuffix(FLOWS) if flows else name.rpartition("_")[0]
+            per = ML_PER_L if flows else 1.0
+            inputs[loop] = tuple((t, v / per) for t, v in plan.line(name))
+    return replace(present, **set_, inputs=inputs)
+
+
 def _plan(plan: Plan) -> dict[str, Any]:
-    feed, do = zip(*plan.setpoints, strict=True)
+    columns = zip(*plan.setpoints, strict=True)
     return {
         "made": plan.made,
         "time": plan.times,
-        "feed_ml_per_h": feed,
-        "do_percent": do,
+        **dict(zip(plan.names, columns, strict=True)),
         **plan.predicted,
         "active": plan.active,
         "binding": plan.binding,

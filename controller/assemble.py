@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.conditions import Condition, Window
 from controller.cut import Cut
+from controller.economic.formulation import economic_settings
 from controller.guard import ActuatorRule, Guard
 from controller.interlock import Interlock
 from controller.interlocks import Interlocks
@@ -13,8 +14,11 @@ from controller.local import Switches
 from controller.loop_settings import OutputSettings
 from controller.loops import Loop, Output, PidLoop, Station
 from controller.on_off import OnOffLoop
-from controller.optimiser import OptimiserSettings
+from controller.optimiser_settings import OptimiserSettings
 from controller.plant import Plant
+from controller.settings import ModelSettings, ReactorSettings
+from controller.settings import OptimiserSettings as Seated
+from controller.solver import SolverSettings
 from controller.units import ML_PER_H
 
 
@@ -23,7 +27,7 @@ def build_loops(name: str, plant: Plant) -> dict[str, Loop]:
     reactor = plant.settings.reactor[name]
     optimiser = reactor.optimiser
     feed = optimiser.feed_loop if optimiser else "feed"
-    planned = {optimiser.feed_loop, optimiser.do_loop} if optimiser else set[str]()
+    planned = reactor.planned
     led = {o.loop for s in reactor.loop.values() for o in s.outputs if o.loop is not None}
     built: dict[str, Loop] = {}
 
@@ -156,31 +160,39 @@ def build_interlocks(name: str, plant: Plant) -> list[Interlock]:
     ]
 
 
-def optimiser_settings(plant: Plant) -> dict[str, OptimiserSettings]:
+def optimiser_settings(plant: Plant) -> dict[str, SolverSettings]:
     """Return what the optimiser may do in every reactor that has one.
 
     The reach of the oxygen cascade is what the loops behind its outputs may be set to.
     """
-    found: dict[str, OptimiserSettings] = {}
+    found: dict[str, SolverSettings] = {}
     for name, reactor in plant.settings.reactor.items():
-        s, model = reactor.optimiser, reactor.model
-        if s is None or model is None:
+        if reactor.optimiser is None or reactor.model is None:
             continue
-        feed, do = reactor.loop[s.feed_loop], reactor.loop[s.do_loop]
-        feed_tag = feed.outputs[0].actuator or ""
-        reach = {o.loop: reactor.loop[o.loop].setpoint_high for o in do.outputs if o.loop}
-        temperature = reactor.loop.get("temperature")
-        found[name] = OptimiserSettings(
-            organism=model.organism,
-            vessel=model.vessel,
-            feed_substrate_g_per_l=model.feed_substrate_g_per_l,
-            feed_max_ml_per_h=feed.setpoint_high * ML_PER_H[plant.tags[feed_tag].unit],
-            stirrer_max=reach["agitation"],
-            air_max=reach["air"],
-            temperature=37.0 if temperature is None else temperature.setpoint,
-            volume_max_l=reactor.volume_max_l,
-            acetate_max_g_per_l=s.acetate_max_g_per_l,
-            do_min=s.do_min,
-            do_max=s.do_max,
-        )
+        if reactor.economy is not None and reactor.economy.leads:
+            found[name] = economic_settings(name, plant)
+        else:
+            found[name] = _fed_batch(reactor, reactor.optimiser, reactor.model, plant)
     return found
+
+
+def _fed_batch(
+    reactor: ReactorSettings, s: Seated, model: ModelSettings, plant: Plant
+) -> OptimiserSettings:
+    feed, do = reactor.loop[s.feed_loop], reactor.loop[s.do_loop]
+    feed_tag = feed.outputs[0].actuator or ""
+    reach = {o.loop: reactor.loop[o.loop].setpoint_high for o in do.outputs if o.loop}
+    temperature = reactor.loop.get("temperature")
+    return OptimiserSettings(
+        organism=model.organism,
+        vessel=model.vessel,
+        feed_substrate_g_per_l=model.feed_substrate_g_per_l,
+        feed_max_ml_per_h=feed.setpoint_high * ML_PER_H[plant.tags[feed_tag].unit],
+        stirrer_max=reach["agitation"],
+        air_max=reach["air"],
+        temperature=37.0 if temperature is None else temperature.setpoint,
+        volume_max_l=reactor.volume_max_l,
+        acetate_max_g_per_l=s.acetate_max_g_per_l,
+        do_min=s.do_min,
+        do_max=s.do_max,
+    )

@@ -9,7 +9,8 @@ from controller.facts import PlantFacts
 from controller.feed_laws import as_state as feed_state
 from controller.feed_laws import law_of
 from controller.phase import DoseRun
-from controller.progress import ABORTED, COMPLETE, HELD, HOUR_S, RUNNING, Progress
+from controller.progress import ABORTED, COMPLETE, HELD, HOUR_S, RUNNING
+from controller.prospect import Prospect
 from controller.recipe_file import ModeName, Recipe
 from drivers.point import Sample
 from historian.events import Event, Kind
@@ -17,7 +18,7 @@ from historian.events import Event, Kind
 STUCK_S = 60.0  # a dose that does not move for this long is an alarm
 
 
-class Course(Progress):
+class Course(Prospect):
     """Takes a recipe into its phases and through their setpoints, ramps, feeds and doses.
 
     Args:

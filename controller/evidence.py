@@ -32,6 +32,8 @@ ASSAYS: Final[Mapping[str, str]] = {  # analyte: what is foreseen of it
     "dry_weight": BIOMASS,
     "glucose": "substrate_g_per_l",
     "acetate": "acetate_g_per_l",
+    "ethanol": "ethanol_g_per_l",
+    "paa": "precursor_g_per_l",
 }
 
 
@@ -64,6 +66,7 @@ class Now:
         good: nothing required is BAD and the estimate is fresh.
         do_setpoint: %.
         present: what is done to the vessel from now on if nobody changes anything.
+        inputs: what else is applied, by the control model's input and in its unit.
     """
 
     time: float
@@ -75,6 +78,7 @@ class Now:
     good: bool
     do_setpoint: float
     present: Callable[[], Course | None]
+    inputs: Callable[[], Mapping[str, float]] = dict[str, float]
 
 
 @dataclass(slots=True)
@@ -85,6 +89,9 @@ class _Forecast:
     start: float
     feed: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     do: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    inputs: dict[str, list[tuple[float, float]]] = field(
+        default_factory=dict[str, list[tuple[float, float]]]
+    )
 
 
 class Evidence:
@@ -149,6 +156,8 @@ class Evidence:
             self._running = _Forecast(now.estimate, now.estimate.time)
         self._running.feed.append((now.time, now.feed_ml_per_h))
         self._running.do.append((now.time, now.do_percent))
+        for name, value in now.inputs().items():
+            self._running.inputs.setdefault(name, []).append((now.time, value))
 
     def due(self, now: Now) -> "tuple[Estimate, Question] | None":
         """Return what is to be run ahead, from what was believed an hour ago."""
@@ -156,7 +165,8 @@ class Evidence:
         if running is None or now.time - running.start < FORECAST_S:
             return None
         self._running = None
-        course = Course(tuple(running.feed), tuple(running.do), None, now.induced_at)
+        inputs = {name: tuple(line) for name, line in running.inputs.items()}
+        course = Course(tuple(running.feed), tuple(running.do), None, now.induced_at, inputs)
         return running.estimate, Question(running.start, now.time, (course,))
 
     def came(self, outlook: Outlook, now: Now) -> None:
@@ -169,7 +179,7 @@ class Evidence:
             (
                 outlook.times[0],
                 outlook.times[-1],
-                {name: _ends(bands[name]) for name in ASSAYS.values()},
+                {name: _ends(bands[name]) for name in ASSAYS.values() if name in bands},
             ),
         ]
         ends = {n: (b.low[-1], b.middle[-1], b.high[-1]) for n, b in bands.items()}
@@ -183,7 +193,7 @@ class Evidence:
         """Compare a result of the laboratory with the forecast of when its broth was taken."""
         name = ASSAYS.get(analyte)
         for start, end, bands in self._past:
-            if name is None or not start < taken <= end:
+            if name not in bands or not start < taken <= end:
                 continue
             ends = zip(*bands[name], strict=True)
             low, middle, high = (at(((start, a), (end, b)), taken) for a, b in ends)

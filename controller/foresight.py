@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from controller.cells import Cells
 from controller.estimate import Estimate
+from controller.optimiser import Optimiser
 from controller.optimiser_settings import OptimiserSettings
-from controller.outlook import QUANTITIES, Band, Course, Crossing, Foreseen, Outlook, Question, at
+from controller.outlook import Band, Course, Crossing, Foreseen, Outlook, Question, at
+from controller.plan import Plan, Situation
 from drivers.clock import monotonic
 from models.fedbatch import FACTORS, FedBatch
 from models.fn import SCALARS
@@ -36,6 +38,10 @@ SUBSTRATE_MAX = 1.0  # g/L above what there was: more has run away
 DO_SHORT = 3.0  # % below its setpoint from which on oxygen is short
 LONGEST_H = 24.0 * 30
 STALE_S = 600.0
+SEEN = (  # what is foreseen, of ``outlook.QUANTITIES``
+    *("biomass_g_per_l", "substrate_g_per_l", "acetate_g_per_l", "product_g", "volume_l"),
+    *("our_mmol_per_l_h", "do_percent"),
+)
 LIMITS = ("acetate", "substrate", "oxygen transfer", "cooling", "volume")
 
 
@@ -69,7 +75,7 @@ class Foresight:
             return Outlook("bad_input", question.start, reason="the model leaves the numbers")
         hours = (question.end - question.start) / 3600.0
         shown = np.linspace(0.0, hours, min(SHOWN, max(2, math.ceil(hours / COARSE_H))))
-        product = list(QUANTITIES).index("product_g")
+        product = SEEN.index("product_g")
         first = paths[0][1][-1, :, product]
         courses = [
             self._foreseen(course, question.start, shown, *path, path[1][-1, :, product] - first)
@@ -127,7 +133,7 @@ class Foresight:
 
     def _row(self, x: Floats, do: Floats, shares: Floats) -> Floats:
         our = self._out[1][:, 0]
-        columns = (x[:, 0], x[:, 1], x[:, 2], x[:, 3] * x[:, 5], x[:, 5], our, do)
+        columns = (x[:, 0], x[:, 1], x[:, 2], x[:, 3] * x[:, 5], x[:, 5], our, do)  # as ``SEEN``
         return np.column_stack((*columns, shares))
 
     def _take(self, step: float) -> float:
@@ -146,7 +152,7 @@ class Foresight:
     ) -> Foreseen:
         middle, sd = _spread(path)
         bands: dict[str, Band] = {}
-        for i, name in enumerate(QUANTITIES):
+        for i, name in enumerate(SEEN):
             m, half = (np.interp(shown, hours, part[:, i]) for part in (middle, sd))
             low, high = np.maximum(m - NINETY * half, 0.0), np.maximum(m + NINETY * half, 0.0)
             rows = (tuple(np.round(row, 6).tolist()) for row in (low, np.maximum(m, 0.0), high))
@@ -172,6 +178,28 @@ class Foresight:
                 times.append(zero + 3600.0 * first if over.any() else None)
             if times[0] is not None:
                 yield Crossing(name, times[0], times[1])
+
+
+class FedBatchSolver:
+    """The optimiser of a fed-batch of E. coli and its foresight, as a planner asks them."""
+
+    def __init__(self, settings: OptimiserSettings) -> None:
+        self._optimiser = Optimiser(settings)
+        self._foresight: Foresight | None = None
+
+    def warm_up(self) -> None:
+        """Build the solver now."""
+        self._optimiser.warm_up()
+
+    def plan(self, estimate: Estimate, situation: Situation) -> Plan:
+        """Return a plan; what is wrong is its status."""
+        return self._optimiser.plan(estimate, situation)
+
+    def foresee(self, estimate: Estimate, question: Question) -> Outlook:
+        """Return what comes of every course asked for."""
+        if self._foresight is None:
+            self._foresight = Foresight(self._optimiser.rollout.cells, self._optimiser.settings)
+        return self._foresight.run(estimate, question)
 
 
 def _wrong(estimate: Estimate, question: Question) -> str:

@@ -5,7 +5,7 @@ Plain JSON both ways, as plans are: a worker computes it (``controller.foresight
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter
@@ -17,6 +17,8 @@ QUANTITIES: Mapping[str, str] = {  # what is foreseen, and its unit
     "biomass_g_per_l": "g/L",
     "substrate_g_per_l": "g/L",
     "acetate_g_per_l": "g/L",
+    "ethanol_g_per_l": "g/L",
+    "precursor_g_per_l": "g/L",
     "product_g": "g",
     "volume_l": "L",
     "our_mmol_per_l_h": "mmol/(L.h)",
@@ -33,6 +35,8 @@ class Course:
         do_percent: what is to be held; what can be held is part of the answer.
         temperature: of the broth, Cel; ``None``: as in the plant file.
         induced_at: when the product's expression was or is switched on; ``None``: never.
+        inputs: whatever else is set, by the name of the control model's input and in its unit;
+            what is missing is as usual.
     """
 
     __pydantic_config__ = STRICT
@@ -41,6 +45,7 @@ class Course:
     do_percent: Line
     temperature: float | None = None
     induced_at: float | None = None
+    inputs: Mapping[str, Line] = field(default_factory=dict[str, Line])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,13 @@ from typing import Any, Literal, cast, get_args
 Status = Literal["good", "infeasible", "failed", "bad_input", "late", "dead"]
 STATUSES: tuple[str, ...] = get_args(Status)
 SETPOINTS = ("feed_ml_per_h", "do_percent")
+UNITS = {"do": "percent", "temperature": "cel", "pressure": "bar"}  # the rest flows
+FLOWS = "_ml_per_h"
+
+
+def column(loop: str) -> str:
+    """Return the name of a loop's setpoint in a plan, the unit in it."""
+    return f"{loop}_{UNITS[loop]}" if loop in UNITS else f"{loop}{FLOWS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,11 @@ class Plan:
         t0, t1 = self.times[right - 1], self.times[right]
         v0, v1 = self.setpoints[right - 1][column], self.setpoints[right][column]
         return v0 + (v1 - v0) * (time - t0) / (t1 - t0)
+
+    def line(self, name: str) -> tuple[tuple[float, float], ...]:
+        """Return setpoint ``name`` as pairs of s since 1970 UTC and value."""
+        place = self.names.index(name)
+        return tuple((t, row[place]) for t, row in zip(self.times, self.setpoints, strict=True))
 
     def interval(self, name: str) -> tuple[tuple[float, float], ...]:
         """Return the 90 % interval of what is predicted of ``name``, at ``times``.

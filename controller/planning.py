@@ -3,6 +3,7 @@
 The scan speaks to either in the same words, and to ``Shedding`` about what came of it.
 """
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -11,12 +12,11 @@ from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 from controller.pool import WorkerPool
 from controller.shedding import Shedding
+from controller.solver import Solver, SolverSettings, settings_of, solver_of
 from drivers.clock import Clock
 
 if TYPE_CHECKING:
     from controller.estimator import Estimate
-    from controller.foresight import Foresight
-    from controller.optimiser import Optimiser, OptimiserSettings
 
 __all__ = ["InProcessPlanner", "Plan", "Planner", "Shedding", "Situation", "WorkerPool"]
 
@@ -69,23 +69,25 @@ class InProcessPlanner:
     """
 
     def __init__(
-        self, settings: Mapping[str, "OptimiserSettings"], clock: Clock, latency_s: float = 30.0
+        self, settings: Mapping[str, SolverSettings], clock: Clock, latency_s: float = 30.0
     ) -> None:
         self._settings, self._clock, self.latency_s = dict(settings), clock, latency_s
-        self._optimisers: dict[str, Optimiser] = {}
+        self._solvers: dict[str, Solver] = {}
         self._answers: dict[str, tuple[float, Plan]] = {}
         self._outlooks: dict[str, tuple[float, Outlook]] = {}
 
     async def start(self) -> None:
-        self._optimisers = {n: _optimiser(settings) for n, settings in self._settings.items()}
+        self._solvers = {
+            n: _solver(json.dumps(settings.as_json())) for n, settings in self._settings.items()
+        }
 
     async def close(self) -> None:
         self._answers.clear()
         self._outlooks.clear()
-        self._optimisers.clear()
+        self._solvers.clear()
 
     def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
-        plan = self._optimisers[reactor].plan(estimate, situation)
+        plan = self._solvers[reactor].plan(estimate, situation)
         self._answers[reactor] = (self._clock.now() + self.latency_s, plan)
 
     def poll(self, reactor: str) -> Plan | None:
@@ -95,7 +97,7 @@ class InProcessPlanner:
         return self._answers.pop(reactor)[1]
 
     def foresee(self, key: str, reactor: str, estimate: "Estimate", question: Question) -> None:
-        outlook = _foresight(self._settings[reactor]).run(estimate, question)
+        outlook = self._solvers[reactor].foresee(estimate, question)
         self._outlooks[key] = (self._clock.now() + self.latency_s, outlook)
 
     def foreseen(self, key: str) -> Outlook | None:
@@ -109,20 +111,11 @@ class InProcessPlanner:
         self._outlooks.pop(key, None)
 
 
-# Neither keeps anything between questions, so the batches of one process share what was built.
+# A solver keeps nothing between questions, so the batches of one process share what was built.
 
 
 @lru_cache(maxsize=8)
-def _optimiser(settings: "OptimiserSettings") -> "Optimiser":
-    from controller.optimiser import Optimiser  # CasADi: only where plans are made
-
-    optimiser = Optimiser(settings)
-    optimiser.warm_up()
-    return optimiser
-
-
-@lru_cache(maxsize=8)
-def _foresight(settings: "OptimiserSettings") -> "Foresight":
-    from controller.foresight import Foresight
-
-    return Foresight(_optimiser(settings).rollout.cells, settings)
+def _solver(settings: str) -> Solver:
+    solver = solver_of(settings_of(json.loads(settings)))
+    solver.warm_up()
+    return solver

@@ -15,7 +15,7 @@ from controller.plan import Plan, Situation
 
 if TYPE_CHECKING:
     from controller.estimator import Estimate
-    from controller.optimiser import OptimiserSettings
+    from controller.solver import SolverSettings
 
 LINE_MAX = 4 * 1024 * 1024  # bytes of one answer; more is garbage
 START_S = 60.0  # wall seconds for a worker to import, build its problem and say so
@@ -75,7 +75,7 @@ class WorkerPool:
 
     def __init__(
         self,
-        settings: Mapping[str, "OptimiserSettings"],
+        settings: Mapping[str, "SolverSettings"],
         *,
         workers: int = 1,
         deadline_s: float = 30.0,

@@ -1,4 +1,4 @@
-"""How far a batch has come, what the recipe alone would do from here, and how that is kept."""
+"""How far a batch has come, and how that is kept."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from controller.facts import PlantFacts
-from controller.feed_laws import law_of
 from controller.feeds import Feeds
 from controller.phase import DoseRun
 from controller.recipe_condition import planned_end
@@ -14,8 +13,6 @@ from controller.recipe_file import Dose, ModeName, Phase, Recipe
 from controller.transition import Until, until_of
 
 HOUR_S = 3600.0
-PROFILE_H = 1 / 12  # how finely a feed profile is told to the optimiser
-AHEAD_H = 24.0  # how far, where nobody knows when the batch ends
 
 
 class State(StrEnum):
@@ -149,35 +146,9 @@ class Progress:
         """Setpoints on their way, by loop: where to, and the loop's unit per s."""
         return self._ramps
 
-    def feed_profile(self, now: float) -> tuple[tuple[float, float], ...]:
-        """Return what the recipe alone would give of the main feed until the planned end.
-
-        Pairs of s since 1970 and mL/h, rising in time. Phases whose beginning nobody knows yet
-        are not foreseen: the present feed goes on until then.
-        """
-        ahead = 0.0 if self.state is HELD else max(0.0, now - self._now)
-        main = self._facts.feed_loop
-        law, law_s = self._feeds.laws[main], self._feeds.since_s[main] + ahead
-        age = t = self.age_h(now)
-        end = self.planned_end_h
-        end = age + AHEAD_H if end is None else max(end, age)
-        pairs: list[tuple[float, float]] = []
-        for i, phase in enumerate(self.recipe.phase[self._index :], self._index):
-            if i > self._index:
-                following = law_of(main, phase, law.flow(law_s), self._facts, self._estimates)
-                law, law_s = (law, law_s) if following is None else (following, 0.0)
-            stop = self._planned_end(i)
-            stop = end if stop is None else min(max(stop, t), end)
-            steps = math.ceil((stop - t) / PROFILE_H - 1e-6)
-            for k in range(steps):
-                h = (stop - t) * k / steps
-                pairs.append((now + (t - age + h) * HOUR_S, law.flow(law_s + h * HOUR_S)))
-            law_s += (stop - t) * HOUR_S
-            t = stop
-            if t >= end:
-                break
-        pairs.append((now + (t - age) * HOUR_S, law.flow(law_s)))
-        return tuple(pairs)
+    def setpoint(self, loop: str) -> float | None:
+        """Return what the recipe has set last; ``None``: nothing."""
+        return self._setpoints.get(loop)
 
     def _planned_end(self, index: int) -> float | None:
         """Return the batch age at which phase ``index`` ends as far as time decides it, in h."""

@@ -17,6 +17,7 @@ WORDS: Mapping[str, str] = {  # as ``said_texts.WORDS``
     "acetate": "乙酸",
     "ethanol": "乙醇",
     "substrate": "残糖",
+    "flooding": "搅拌液泛",
     "harvest": "放罐时间",
 }
 

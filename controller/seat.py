@@ -5,12 +5,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from controller.advisor import Advisor, AdvisorMode
+from controller.advisor import Advisor, AdvisorMode, under
 from controller.evidence import Now
 from controller.loop import AUTO, CASCADE, LO, MANUAL, OFF, OPTIMISER
 from controller.loops import Loop, PidLoop, RefusedError, Station
-from controller.outlook import Course
-from controller.plan import Plan, Situation
+from controller.outlook import Course, Line
+from controller.plan import FLOWS, SETPOINTS, UNITS, Plan, Situation, column
 from controller.planning import Planner
 from controller.plausible import Plausible
 from controller.recipe import RecipeRunner, State
@@ -21,12 +21,13 @@ from controller.trail import Trail
 from controller.units import ML_PER_H
 from drivers.point import BAD, UNCERTAIN, Sample
 from historian.events import Event, Kind
+from models.vessels import LIQUID_L_PER_H
 
 if TYPE_CHECKING:
     from controller.settings import OptimiserSettings
 
 HOUR_S = 3600.0
-FEED, DO = "feed_ml_per_h", "do_percent"
+FEED, DO = SETPOINTS
 NEAR_END_H = 0.02
 
 
@@ -69,17 +70,13 @@ class Seat:
         feed = loops[optimiser.feed_loop]
         self.feed = feed if isinstance(feed, Station) else None
         self.do = loops[optimiser.do_loop]
-        self.led: list[tuple[Loop, str]] = [(feed, FEED), (self.do, DO)]
-        guardrail = optimiser.guardrail
         self._per = ML_PER_H.get(feed.unit, 1.0)  # mL/h of one of the feed's unit
-        self._width = {  # of the guardrail, in the loop's unit
-            FEED: feed.settings.setpoint_high - feed.settings.setpoint_low
-            if guardrail.feed_ml_per_h is None
-            else guardrail.feed_ml_per_h / self._per,
-            DO: self.do.settings.setpoint_high - self.do.settings.setpoint_low
-            if guardrail.do_percent is None
-            else guardrail.do_percent,
-        }
+        self._economic = settings.economy is not None and settings.economy.leads
+        self.led: list[tuple[Loop, str]] = [
+            (loops[name], FEED if name == optimiser.feed_loop else column(name))
+            for name in settings.planned
+        ]
+        self._width = {name: _width(loop, name, optimiser) for loop, name in self.led}
         self._followed: Plan | None = None
         self.now = 0.0
         self._runner: RecipeRunner | None = None
@@ -103,13 +100,17 @@ class Seat:
             self._unseat("")
             return
         led = advisor.leads
-        if runner is not None and runner.state is State.RUNNING:
+        if runner is not None and runner.state is State.RUNNING and self._may_plan(runner):
             bad, uncertain = self._inputs(samples)
             seen = self._seen(now, dt, samples)
             plan = advisor.step(now, self._sensing.estimate, self._situation, bad, seen)
             advisor.guardrail.judge(now, self._sensing.estimate, uncertain)
         else:
-            advisor.rest(f"the recipe is {State.IDLE if runner is None else runner.state}")
+            state = State.IDLE if runner is None else runner.state
+            waits = (
+                "the recipe does not feed" if state is State.RUNNING else f"the recipe is {state}"
+            )
+            advisor.rest(waits)
         self._news(now)
         if led and not advisor.leads:
             self._give_back()
@@ -118,22 +119,36 @@ class Seat:
         if plan is None:
             self._unseat(advisor.shedding.reason or "no plan yet")
             return
-        for loop, column in self.led:
-            self._lead(loop, column, plan.at(now, column))
+        for loop, name in self.led:
+            if name in plan.names:
+                self._lead(loop, name, plan.at(now, name))
 
-    def _lead(self, loop: Loop, column: str, value: float) -> None:
+    def _may_plan(self, runner: RecipeRunner) -> bool:
+        """Whether there is something to lead: where the recipe does not feed, that has a reason."""
+        return runner.feeding or not self._economic
+
+    def _lead(self, loop: Loop, name: str, value: float) -> None:
         """Set one loop's setpoint, within the guardrails where nobody has looked at it."""
-        if column == FEED:
-            value /= self._per
+        fed = name.endswith(FLOWS)
+        if fed:
+            value /= ML_PER_H.get(loop.unit, 1.0)
         if self.advisor.mode == "on":
-            own = loop.remote or 0.0 if column == FEED else loop.local
-            value = self.advisor.guardrail.confine(own, value, self._width[column])
+            own = loop.remote or 0.0 if fed else self._own(loop)
+            value = self.advisor.guardrail.confine(own, value, self._width[name])
         loop.remote, loop.leader = value, OPTIMISER
 
+    def _own(self, loop: Loop) -> float:
+        """Return the setpoint that the recipe wants of what it does not feed through."""
+        runner = self._runner
+        wanted = None if runner is None else runner.setpoint(loop.name.partition(".")[2])
+        return loop.local if wanted is None or isinstance(loop, PidLoop) else wanted
+
     def _unseat(self, why: str) -> None:
-        for loop, _ in self.led:
+        for loop, name in self.led:
             if isinstance(loop, PidLoop):
                 loop.remote = None
+            elif not name.endswith(FLOWS) and loop.target is OPTIMISER:
+                loop.remote, loop.leader = self._own(loop), CASCADE
             loop.why = why or "no plan yet"
 
     def _news(self, now: float) -> None:
@@ -174,6 +189,7 @@ class Seat:
             good=True,
             do_setpoint=self.do.setpoint,
             present=lambda: self.present() if runner.feeding else None,
+            inputs=self._applied,
         )
 
     # -- what it is asked ----------------------------------------------------------------------
@@ -189,12 +205,14 @@ class Seat:
             return None
         if not runner.inoculated:
             return None
-        end = runner.planned_end_h
-        if end is None or runner.age_h(self.now) >= end - NEAR_END_H:
+        age, end = runner.age_h(self.now), runner.planned_end_h
+        if self._economic and end is not None:
+            end = age + (runner.fed_until(self.now) - self.now) / HOUR_S
+        if end is None or age >= end - NEAR_END_H:
             return None
         return Situation(
             now=self.now,
-            batch_h=runner.age_h(self.now),
+            batch_h=age,
             end_h=end,
             induction_h=runner.planned_induction_h,
             induced=self._induced,
@@ -202,7 +220,29 @@ class Seat:
             feeding=runner.feeding,
             previous=previous,
             recipe=runner.feed_profile(self.now),
+            applied=self._applied() if self._economic else {},
+            profiles=self._profiles(runner) if self._economic else {},
         )
+
+    def _applied(self) -> dict[str, float]:
+        """Return what every loop is set to now, as an input of a control model has it."""
+        found: dict[str, float] = {}
+        for name, loop in self._loops.items():
+            if isinstance(loop, Station):
+                led = loop.target is CASCADE and name in UNITS  # by a loop that takes what it needs
+                value = loop.settings.setpoint if led else loop.output
+                found[name] = value * LIQUID_L_PER_H.get(loop.unit, 1.0)
+            elif name in UNITS:
+                found[name] = loop.setpoint
+        return found
+
+    def _profiles(self, runner: RecipeRunner) -> dict[str, Line]:
+        """Return what the recipe alone would set of each loop, likewise."""
+        found: dict[str, Line] = {}
+        for name, line in runner.profiles(self.now).items():
+            per = LIQUID_L_PER_H.get(self._loops[name].unit, 1.0)
+            found[name] = tuple((t, v * per) for t, v in line)
+        return found
 
     def present(self) -> Course | None:
         """Return what is done to the vessel from now on if nobody changes anything.
@@ -217,13 +257,17 @@ class Seat:
         oxygen = ((self.now, self.do.setpoint),)
         if feed.target in (OFF, MANUAL) or feed.actual is LO:
             flow = ((self.now, feed.output * self._per),)
-        elif plan is not None and feed.actual is OPTIMISER:
-            flow = _line(plan, FEED)
-        if plan is not None and self.do.actual is OPTIMISER:
-            oxygen = _line(plan, DO)
         temperature = self._loops.get("temperature")
         warm = None if temperature is None else temperature.setpoint
-        return Course(flow, oxygen, warm, self._induced_at(runner))
+        inputs: dict[str, Line] = {}
+        if self._economic:
+            inputs = {n: ((self.now, v),) for n, v in self._applied().items()}
+            inputs |= self._profiles(runner)
+        course = Course(flow, oxygen, warm, self._induced_at(runner), inputs)
+        if plan is None:
+            return course
+        led = [name for loop, name in self.led if loop.actual is OPTIMISER and name in plan.names]
+        return under(plan, course, led)
 
     @property
     def end(self) -> float | None:
@@ -284,13 +328,22 @@ class Seat:
     def _give_back(self) -> None:
         """Let the recipe lead again what the optimiser led."""
         for loop, _ in self.led:
-            if loop.target is OPTIMISER:
-                loop.target = CASCADE if isinstance(loop, Station) else AUTO
+            if loop.target is not OPTIMISER:
+                continue
+            if CASCADE in loop.modes and isinstance(loop, Station):
+                loop.target = CASCADE
+            else:
+                loop.target, loop.local = AUTO, self._own(loop)
 
 
-def _line(plan: Plan, name: str) -> tuple[tuple[float, float], ...]:
-    column = plan.names.index(name)
-    return tuple((t, row[column]) for t, row in zip(plan.times, plan.setpoints, strict=True))
+def _width(loop: Loop, name: str, optimiser: "OptimiserSettings") -> float:
+    """Return the guardrail's width to either side, in the loop's unit."""
+    own, s = optimiser.guardrail, loop.settings
+    if name == FEED and own.feed_ml_per_h is not None:
+        return own.feed_ml_per_h / ML_PER_H.get(loop.unit, 1.0)
+    if name == DO and own.do_percent is not None:
+        return own.do_percent
+    return s.setpoint_high - s.setpoint_low
 
 
 def _stamp(settings: ReactorSettings, optimiser: "OptimiserSettings") -> str:
@@ -298,4 +351,6 @@ def _stamp(settings: ReactorSettings, optimiser: "OptimiserSettings") -> str:
     aside = {"promotion", "guardrail", "advice_every_s", "advice_hold_h"}
     model = None if settings.model is None else settings.model.model_dump(mode="json")
     table = [model, optimiser.model_dump(mode="json", exclude=aside)]
+    if settings.economy is not None and settings.economy.leads:
+        table.append(settings.economy.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]

@@ -198,6 +198,16 @@ class ReactorSettings(Settings):
     laboratory: LaboratorySettings | None = None
     report: ReportSettings = Field(default_factory=lambda: ReportSettings.model_validate({}))
 
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """The loops that the optimiser may lead, the main feed first."""
+        if self.optimiser is None:
+            return ()
+        feed = self.optimiser.feed_loop
+        if self.economy is None or not self.economy.leads:
+            return feed, self.optimiser.do_loop
+        return tuple(sorted(self.economy.move, key=lambda name: (name != feed, name)))
+
 
 class ConsoleSettings(Settings):
     """The web console's own address."""

@@ -6,7 +6,7 @@ from typing import cast
 
 from controller.audit import change
 from controller.loops import Loop, Mode
-from controller.plan import Plan
+from controller.plan import FLOWS, Plan
 from controller.recipe import RecipeOutput, RecipeRunner
 from controller.units import ML_PER_H
 from historian.events import Event
@@ -90,8 +90,10 @@ class Trail:
         self._followed = plan
         for loop, column in seats:
             new = "as the recipe or a person has it"
+            if plan is not None and column not in plan.names:
+                continue
             if plan is not None:
-                share = ML_PER_H[loop.unit] if column == "feed_ml_per_h" else 1.0
+                share = ML_PER_H[loop.unit] if column.endswith(FLOWS) else 1.0
                 first, last = (plan.at(t, column) / share for t in (now, plan.times[-1]))
                 new = f"{first:g}, to {last:g} in {(plan.times[-1] - now) / HOUR_S:.2f} h"
                 why = f"plan of {len(plan.times)} points, objective {plan.objective:g} g"

@@ -15,20 +15,16 @@ import os
 import resource
 import signal
 import sys
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
 from controller.estimate import Estimate
-from controller.optimiser_settings import OptimiserSettings
 from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
-
-if TYPE_CHECKING:
-    from controller.foresight import Foresight
-    from controller.optimiser import Optimiser
+from controller.solver import Solver, settings_of, solver_of
 
 MEMORY_BYTES = 4 << 30  # address space; a solver that runs away ends here, not in the swap
 NICE = 5
-OPTIMISERS_MAX = 8  # problems kept built, for as many kinds of reactor
+SOLVERS_MAX = 8  # problems kept built, for as many kinds of reactor
 
 _PR_SET_PDEATHSIG = 1
 
@@ -60,33 +56,31 @@ class Worker:
     """Answers questions; keeps the problems it has built because building takes longer."""
 
     def __init__(self) -> None:
-        self._optimisers: dict[str, Optimiser] = {}
-        self._foresights: dict[Optimiser, Foresight] = {}
+        self._solvers: dict[str, Solver] = {}
 
-    def optimiser(self, settings: dict[str, Any]) -> "Optimiser":
-        """Return the optimiser for ``settings``, built once."""
-        from controller.optimiser import Optimiser  # CasADi: when the first question comes
-
+    def solver(self, settings: dict[str, Any]) -> Solver:
+        """Return what plans by ``settings``, built once."""
         key = json.dumps(settings, sort_keys=True)
-        if key not in self._optimisers:
-            while len(self._optimisers) >= OPTIMISERS_MAX:
-                oldest = self._optimisers.pop(next(iter(self._optimisers)))
-                self._foresights.pop(oldest, None)
-            self._optimisers[key] = Optimiser(OptimiserSettings.from_json(settings))
-        return self._optimisers[key]
+        if key not in self._solvers:
+            while len(self._solvers) >= SOLVERS_MAX:
+                del self._solvers[next(iter(self._solvers))]
+            self._solvers[key] = solver_of(settings_of(settings))
+        return self._solvers[key]
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Return what is to be said to ``question``; a wrong one is answered, not raised."""
         number = question.get("id")
         try:
             if "warm" in question:
-                self.optimiser(question["warm"]).warm_up()
+                self.solver(question["warm"]).warm_up()
                 return {"id": number, "ready": True}
             estimate = Estimate.from_state(question["estimate"])
             if "question" in question:
-                return {"id": number, "outlook": self._ahead(estimate, question).as_json()}
+                asked = Question.from_json(cast(dict[str, Any], question["question"]))
+                outlook = self.solver(question["settings"]).foresee(estimate, asked)
+                return {"id": number, "outlook": outlook.as_json()}
             situation = Situation.from_json(question["situation"])
-            plan = self.optimiser(question["settings"]).plan(estimate, situation)
+            plan = self.solver(question["settings"]).plan(estimate, situation)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
             if "question" in question:
@@ -94,17 +88,6 @@ class Worker:
                 return {"id": number, "outlook": outlook.as_json()}
             return {"id": number, "plan": Plan("bad_input", math.nan, reason=reason).as_json()}
         return {"id": number, "plan": plan.as_json()}
-
-    def _ahead(self, estimate: Estimate, question: dict[str, Any]) -> Outlook:
-        from controller.foresight import Foresight
-
-        optimiser = self.optimiser(question["settings"])
-        if optimiser not in self._foresights:
-            cells = optimiser.rollout.cells
-            self._foresights[optimiser] = Foresight(cells, optimiser.settings)
-        return self._foresights[optimiser].run(
-            estimate, Question.from_json(cast(dict[str, Any], question["question"]))
-        )
 
 
 def main(worker: Worker | None = None) -> None:

@@ -48,10 +48,10 @@ def pointed(
     return np.asarray(np.interp(now + 3600.0 * nodes(hours), times, values))
 
 
-def held(plan: Plan, now: float, hours: Floats, ranges: Floats) -> Floats:
-    """Return what an older plan says at the nodes."""
+def held(plan: Plan, now: float, hours: Floats, ranges: Floats, per: Floats) -> Floats:
+    """Return what an older plan says at the nodes; ``per`` is what its columns are multiples of."""
     rows = [[plan.at(float(t), name) for name in plan.names] for t in now + 3600.0 * nodes(hours)]
-    return np.clip(np.array(rows), ranges[:, 0], ranges[:, 1])
+    return np.clip(np.array(rows) / per, ranges[:, 0], ranges[:, 1])
 
 
 def ridden(

@@ -14,7 +14,7 @@ from controller.economic.guesses import grid, held, nodes, pointed, ridden, samp
 from controller.economic.rollout import Rollout, Run
 from controller.economic.settings import EconomicSettings
 from controller.economic.transcription import Floats, Found, Guess, Numbers, Transcription
-from controller.plan import Plan, Situation
+from controller.plan import UNITS, Plan, Situation, column
 from drivers.clock import monotonic
 
 LEAST_H = 0.05  # before the end, below which there is nothing left to plan
@@ -25,7 +25,7 @@ PROMISE = 0.05  # share by which the value may differ from what the problem prom
 BINDING = 0.02  # share within a limit that counts as at it
 STARTS = 2  # of a first plan: solvers report success at local optima
 NINETY = 1.645  # standard deviations to either side
-UNITS = {"do": "percent", "temperature": "cel", "pressure": "bar"}  # the rest is in L/h
+ML = 1e3  # of a L
 
 
 class Question(NamedTuple):
@@ -75,7 +75,8 @@ class Economic:
         self.settings = settings
         self.problem = Transcription(settings)
         self.rollout = Rollout(self.problem)
-        self.names = tuple(f"{n}_{UNITS.get(n, 'l_per_h')}" for n in self.problem.moved)
+        self.names = tuple(map(column, self.problem.moved))
+        self._per = np.array([1.0 if n in UNITS else ML for n in self.problem.moved])  # of a plan
 
     def warm_up(self) -> None:
         """Build the solver now, so that the first plan is as fast as any."""
@@ -88,7 +89,8 @@ class Economic:
             return Plan("bad_input", situation.now, reason=wrong, solve_s=monotonic() - began)
         left = situation.end_h - situation.batch_h
         if left < LEAST_H:
-            row = tuple(situation.applied.get(n, 0.0) for n in self.problem.moved)
+            applied = [situation.applied.get(n, 0.0) for n in self.problem.moved]
+            row = tuple((np.array(applied) * self._per).tolist())
             return Plan(
                 "good", situation.now, (situation.now,), (row,), active=("harvest",),
                 objective=0.0, solve_s=0.0, names=self.names,
@@ -200,7 +202,7 @@ class Economic:
         previous, p = q.situation.previous, self.problem
         if previous is None or not previous.finite or previous.names != self.names:
             return q.recipe
-        return held(previous, q.situation.now, q.hours, p.ranges)
+        return held(previous, q.situation.now, q.hours, p.ranges, self._per)
 
     def _run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
         return self.rollout.run(start, factors, q.hours, moved, q.given)
@@ -294,7 +296,7 @@ class Economic:
     def _as_plan(self, q: Question, answer: Answer, spent: float) -> Plan:
         now, run = q.situation.now, answer.runs[0]
         times = tuple(float(t) for t in now + 3600.0 * nodes(q.hours))
-        rows = tuple(tuple(float(v) for v in row) for row in answer.moved)
+        rows = tuple(tuple(row) for row in (answer.moved * self._per).tolist())
         predicted = self._predicted(q, run)
         binding = self._binding(q, answer)
         slack: dict[str, float] = {}
@@ -319,12 +321,11 @@ class Economic:
     def _predicted(self, q: Question, run: Run) -> dict[str, tuple[float, ...]]:
         """Return trajectories at the plan's times."""
         p = self.problem
-        called = {name: word for word, name in p.model.organism.called.items()}
+        called = p.model.organism.called
         rows = np.vstack([q.starts[0], run.states[:, 1]])
         found: dict[str, tuple[float, ...]] = {}
-        for i, v in enumerate(p.model.states):
-            if v.unit == "g/L":
-                found[f"{called.get(v.name, v.name)}_g_per_l"] = tuple(rows[:, i].tolist())
+        for word, name in called.items():
+            found[f"{word}_g_per_l"] = tuple(rows[:, p.states.index(name)].tolist())
         volume, drawn = rows[:, p.states.index("V")], rows[:, p.states.index("drawn")]
         found["volume_l"] = tuple(volume.tolist())
         found["product_g"] = tuple((rows[:, p.product] * volume + drawn).tolist())

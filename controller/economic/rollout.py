@@ -70,7 +70,7 @@ class Rollout:
     def __init__(self, problem: Transcription) -> None:
         self.problem = problem
         self._step = damped_step(problem)
-        self._full = self._full_aeration()
+        self.full = self._full_aeration()
 
     def _full_aeration(self) -> Floats:
         """Return the most of stirrer and air that does not flood the impeller."""
@@ -103,8 +103,7 @@ class Rollout:
             given: shape (N, g).
         """
         p, s = self.problem, self.problem.settings
-        for i, value in enumerate(p.parameters(factors)):
-            self._step.arguments[2][i] = float(value)
+        self.strain(factors)
         x = start.tolist()
         states: list[list[list[float]]] = []
         shares: list[Floats] = []
@@ -114,7 +113,7 @@ class Rollout:
         prices = [(p.inputs.index(n), price) for n, price in s.feed_prices.items()]
         places = [p.inputs.index(n) for n in p.moved]
         for k, length in enumerate(hours):
-            u = p.arrange(moved[k], self._full, given[k])
+            u = p.arrange(moved[k], self.full, given[k])
             before, rise = moved[k].tolist(), (moved[k + 1] - moved[k]).tolist()
             worst = np.zeros(len(p.limits))
             points: list[list[float]] = []
@@ -127,7 +126,7 @@ class Rollout:
                     passed = (at + 0.5 * step) / length
                     for place, begun, more in zip(places, before, rise, strict=True):
                         u[place] = begun + passed * more
-                    at += self._take(x, u, step)
+                    at += self.take(x, u, step)
                     x = list(self._step.results[0])
                     if not math.isfinite(sum(x)):
                         return self._lost(hours)
@@ -136,7 +135,7 @@ class Rollout:
                 worst = np.maximum(worst, self._shares(x, y))
             effort = self._effort(x, u)
             u_held = p.arrange(moved[k + 1], effort, given[k])
-            y = self._outputs(x, u_held)
+            y = self.outputs_at(x, u_held)
             value -= length * s.energy_price * KWH * y[5]
             middle = p.arrange(0.5 * (moved[k] + moved[k + 1]), effort, given[k])
             value -= length * sum(price * middle[i] for i, price in prices)
@@ -167,6 +166,15 @@ class Rollout:
         run = self.run(np.array(start), factors, np.array([length]), moved, given[None, :])
         return run.states[0, 1].tolist(), run.shares[0]
 
+    def strain(self, factors: Floats) -> None:
+        """Take the factors of what is learned, for the steps to come."""
+        for i, value in enumerate(self.problem.parameters(factors)):
+            self._step.arguments[2][i] = float(value)
+
+    def taken(self) -> list[float]:
+        """Return the states after the last step."""
+        return list(self._step.results[0])
+
     def _lost(self, hours: Floats) -> Run:
         n, lim = len(self.problem.states), len(self.problem.limits)
         shape = (len(hours), 2, n)
@@ -175,7 +183,7 @@ class Rollout:
             np.full((len(hours), 7), np.nan), np.full((len(hours), 2), np.nan), -math.inf, math.nan,
         )  # fmt: skip
 
-    def _take(self, x: Sequence[float], u: Sequence[float], h: float) -> float:
+    def take(self, x: Sequence[float], u: Sequence[float], h: float) -> float:
         """Take the longest step up to ``h`` in which the substrate moves by half at most."""
         a = self._step.arguments
         for i, v in enumerate(x):
@@ -191,7 +199,8 @@ class Rollout:
                 return h
             h *= 0.5
 
-    def _outputs(self, x: Sequence[float], u: Sequence[float]) -> list[float]:
+    def outputs_at(self, x: Sequence[float], u: Sequence[float]) -> list[float]:
+        """Return the model's outputs."""
         a = self._step.arguments
         for i, v in enumerate(x):
             a[0][i] = v
@@ -207,7 +216,7 @@ class Rollout:
     def _effort(self, x: Sequence[float], u: Sequence[float]) -> Floats:
         """Return stirrer and air, both as far up their reach, that transfer what is taken up."""
         p = self.problem
-        low, span = p.reach[:, 0], self._full - p.reach[:, 0]
+        low, span = p.reach[:, 0], self.full - p.reach[:, 0]
         where = [p.inputs.index(n) for n in ("stirrer", "air")]
         u = list(u)
         least, most = 0.0, 1.0
@@ -215,7 +224,7 @@ class Rollout:
             middle = 0.5 * (least + most)
             for i, value in zip(where, low + middle * span, strict=True):
                 u[i] = float(value)
-            y = self._outputs(x, u)
+            y = self.outputs_at(x, u)
             if y[0] > p.settings.oxygen_share * y[1]:
                 least = middle
             else:

@@ -54,11 +54,12 @@ def test_a_plan_of_yeast_stays_within_every_limit(
     plan: Plan, economic: Economic, yeast: Case
 ) -> None:
     assert (plan.status, plan.reason, plan.good) == ("good", "", True)
-    assert plan.names == ("feed_l_per_h", "do_percent")
+    assert plan.names == ("feed_ml_per_h", "do_percent")
     assert plan.times[-1] == pytest.approx(NOW + 12 * 3600.0, abs=2)
     for name, r in yeast.settings.moves.items():
         column = [row[list(yeast.settings.moves).index(name)] for row in plan.setpoints]
-        assert all(r.low - 1e-9 <= value <= r.high + 1e-9 for value in column)
+        per = 1e3 if name == "feed" else 1.0
+        assert all(r.low - 1e-9 <= value / per <= r.high + 1e-9 for value in column)
     assert max(plan.predicted["ethanol_g_per_l"][3:]) <= 1.03 * 1.0
     assert max(plan.predicted["volume_l"]) <= 0.97 * 240.0
     assert plan.slack == {}
@@ -85,9 +86,9 @@ def test_doubt_keeps_away_from_the_limits(economic: Economic, yeast: Case, plan:
 
 
 def test_a_plan_begins_near_what_is_applied(plan: Plan, yeast: Case) -> None:
-    first = plan.at(NOW, "feed_l_per_h")
+    first = plan.at(NOW, "feed_ml_per_h") / 1e3
     assert first == pytest.approx(1.3)
-    later = plan.at(NOW + 600.0, "feed_l_per_h")
+    later = plan.at(NOW + 600.0, "feed_ml_per_h") / 1e3
     assert abs(later - first) <= yeast.settings.moves["feed"].per_h / 6.0 + 1e-6
 
 
@@ -113,7 +114,7 @@ def test_what_cannot_be_planned_from_is_refused(
 def test_minutes_before_harvest_everything_goes_on(economic: Economic, yeast: Case) -> None:
     last = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, batch_h=19.99))
     assert last.good
-    assert last.at(NOW, "feed_l_per_h") == 1.3
+    assert last.at(NOW, "feed_ml_per_h") == 1300.0
 
 
 def test_everything_asked_and_answered_goes_through_json(plan: Plan, yeast: Case) -> None:
