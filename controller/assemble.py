@@ -186,6 +186,7 @@ def _fed_batch(
     return OptimiserSettings(
         organism=model.organism,
         vessel=model.vessel,
+        strain=model.strain,
         feed_substrate_g_per_l=model.feed_substrate_g_per_l,
         feed_max_ml_per_h=feed.setpoint_high * ML_PER_H[plant.tags[feed_tag].unit],
         stirrer_max=reach["agitation"],

@@ -26,7 +26,7 @@ from models import oxygen
 from models.bioreactor import M_CO2
 from models.fn import SCALARS
 from models.kalman import sigma_step, slope_step
-from models.organisms import WATCHED
+from models.organisms import WATCHED, of_strain
 from models.soft_sensor import SoftSensor
 from models.symbolic import Compiled, compiled
 from models.transfer import M_O2, Transfer
@@ -75,7 +75,8 @@ class Estimator:
         step: Callable[[SoftSensor], Step] | None = None,
     ) -> None:
         self.settings = settings
-        organism, vessel = WATCHED[settings.organism](), VESSELS[settings.vessel]
+        organism = of_strain(WATCHED[settings.organism](), settings.strain)
+        vessel = VESSELS[settings.vessel]
         self._organism, self._watched = organism, organism.watched
         usable = tuple(n for n in probes if n in self._watched.probes)
         self.model = SoftSensor(organism, vessel, usable)

@@ -1,6 +1,7 @@
 """What the soft sensor believes before it has seen anything, and its instruments."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from controller.estimate import require_settings
@@ -34,6 +35,7 @@ class EstimatorSettings:
         do_noise_percent: of the probe, % of air saturation.
         probe_cv: of a probe in the broth that shows biomass or ethanol, calibration included.
         probe_noise: likewise beside that, g/L.
+        strain: parameters of the strain, by name, that are not the model's own.
         weight_noise: of the vessel's balance, as a share of what the vessel holds.
         feed_weight_noise: of the feed's balance, likewise.
     """
@@ -41,6 +43,7 @@ class EstimatorSettings:
     organism: str = "ecoli"
     vessel: str = "5l"
     method: Method = "ukf"
+    strain: Mapping[str, float] = field(default_factory=dict[str, float])
     volume_l: float = 3.0
     biomass_g_per_l: float = 0.3
     substrate_g_per_l: float = 10.0

@@ -20,6 +20,7 @@ from controller.plan import Plan, Situation
 from controller.rollout import Course, Point, Rollout, constant, linear, point
 from drivers.clock import monotonic
 from models.fedbatch import FACTORS
+from models.organisms import of_strain
 from models.vessels import VESSELS
 
 __all__ = ["Optimiser", "OptimiserSettings"]
@@ -74,7 +75,8 @@ class Optimiser:
 
     def __init__(self, settings: OptimiserSettings) -> None:
         self.settings = s = settings
-        organism, vessel = ORGANISMS[s.organism](), VESSELS[s.vessel]
+        organism = of_strain(ORGANISMS[s.organism](), s.strain)
+        vessel = VESSELS[s.vessel]
         limits = Limits(
             stirrer_max=s.stirrer_max,
             air_max=s.air_max,

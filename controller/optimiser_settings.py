@@ -1,7 +1,7 @@
 """What the optimiser may do; plain, so that a process that only asks need not build the problem."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from controller.estimate import require_settings
@@ -30,6 +30,7 @@ class OptimiserSettings:
         caution: standard deviations of the estimate by which both are lowered.
         stages: of the horizon.
         first_solver: that is asked first; IPOPT is the second start in any case.
+        strain: parameters of the strain, by name, that are not the model's own.
     """
 
     organism: str = "ecoli"
@@ -50,6 +51,7 @@ class OptimiserSettings:
     caution: float = 1.0
     stages: int = 24
     first_solver: Literal["fatrop", "ipopt"] = "fatrop"
+    strain: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         require_settings(self)

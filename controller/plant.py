@@ -4,6 +4,7 @@ from pathlib import Path
 
 from controller.config import ConfigError, read_toml, validate
 from controller.consistency import inconsistencies
+from controller.fitted import with_strains
 from controller.gas import GasBalance
 from controller.profiles import expand
 from controller.settings import PlantSettings
@@ -80,4 +81,5 @@ def load_plant(path: str | Path, *, data_dir: str | Path | None = None) -> Plant
     lines = [f"{path.name}: {line}" for line in inconsistencies(settings)]
     if lines:
         raise ConfigError(lines)
+    settings = with_strains(settings, path)
     return Plant(path, settings, Path(data_dir if data_dir is not None else settings.data_dir))

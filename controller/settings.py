@@ -83,6 +83,10 @@ class ModelSettings(Settings):
 
     organism: Literal["ecoli", "yeast", "penicillin"]
     vessel: Literal["5l", "300l", "100m3"]
+    parameters: str = Field("", description="file that fermloop fit wrote, beside this one")
+    strain: dict[str, float] = Field(
+        default_factory=dict, description="parameters of the strain in place of the model's own"
+    )
     method: Literal["ukf", "ekf"] = Field("ukf", description="filter by points, or by slopes")
     volume_l: Positive
     biomass_g_per_l: Positive

@@ -14,6 +14,7 @@ from fermloop import (
     devices,
     exchange,
     files,
+    fitters,
     forwarding,
     interlocks,
     keeping,
@@ -113,7 +114,7 @@ def run(
     command.run(plant, recipe, optimiser)
 
 
-for part in (simulators, batches, exchange, files, devices, operators, tuners, keeping):
+for part in (simulators, batches, exchange, files, devices, operators, tuners, fitters, keeping):
     app.add_typer(part.app)
 app.add_typer(
     advisers.app,

@@ -1,6 +1,7 @@
 """An organism alone, in what is fed and what is measured: a control model of any organism."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from models.model import Functions, Variable
@@ -27,6 +28,7 @@ class Culture:
 
     Args:
         organism: whose species and rates; its strain and its medium are the parameters.
+        medium: what is in a plant's own bottles, in place of the organism's usual ones.
     """
 
     time_unit: Literal["h", "s"] = "h"
@@ -36,7 +38,7 @@ class Culture:
         Variable("CER", "mmol/(L.h)", doc="CO2 evolution"),
     )
 
-    def __init__(self, organism: Organism) -> None:
+    def __init__(self, organism: Organism, medium: Mapping[str, float] | None = None) -> None:
         self.organism = organism
         self.name = f"{organism.name}_culture"
         self.states = (
@@ -53,7 +55,11 @@ class Culture:
             Variable("T", "Cel", organism.temperature, doc="broth"),
             Variable("pH", "[pH]", organism.acidity, doc="broth"),
         )
-        self.parameters = (*organism.parameters, *organism.medium)
+        own = medium or {}
+        self.parameters = (
+            *organism.parameters,
+            *(replace(v, default=own.get(v.name, v.default)) for v in organism.medium),
+        )
         self._names = tuple(v.name for v in self.parameters)
 
     def rhs(

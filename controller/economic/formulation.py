@@ -48,7 +48,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
     for parameter in table.learned:
         if parameter not in {v.name for v in model.parameters}:
             raise ValueError(f"{where}.learned: {parameter} is no parameter of {model.name}")
-    price = table.price
+    price, own = table.price, reactor.model
     return EconomicSettings(
         organism=table.organism,
         vessel=table.vessel,
@@ -72,6 +72,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         learned=table.learned,
         scenarios=table.scenarios,
         caution=table.caution,
+        strain=own.strain if own is not None and own.organism == table.organism else {},
     )
 
 

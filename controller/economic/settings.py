@@ -45,6 +45,7 @@ class EconomicSettings:
         learned: parameters of the model whose factor the estimate knows.
         scenarios: vessels that must stay within the limits under one plan, the likely one first.
         caution: standard deviations at which the others stand.
+        strain: parameters of the strain, by name, that are not the model's own.
     """
 
     organism: str
@@ -69,6 +70,7 @@ class EconomicSettings:
     learned: tuple[str, ...] = ()
     scenarios: int = 3
     caution: float = 1.0
+    strain: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         for key, value, known in (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from controller.economic.settings import EconomicSettings
 from models.control import ControlModel
-from models.organisms import ORGANISMS
+from models.organisms import ORGANISMS, of_strain
 from models.symbolic import SYMBOLS, ca
 from models.vessels import VESSELS
 
@@ -103,7 +103,9 @@ class Transcription:
 
     def __init__(self, settings: EconomicSettings) -> None:
         self.settings = s = settings
-        self.model = ControlModel(ORGANISMS[s.organism](), VESSELS[s.vessel], s.calibration_bar)
+        self.model = ControlModel(
+            of_strain(ORGANISMS[s.organism](), s.strain), VESSELS[s.vessel], s.calibration_bar
+        )
         names = [v.name for v in self.model.inputs]
         for name in (*s.moves, *s.feed_prices):
             if name not in names or name in INNER:

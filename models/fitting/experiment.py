@@ -16,13 +16,16 @@ class Series:
     """One quantity as it was measured in a batch.
 
     Attributes:
-        name: of a state or an output of the model, in its unit.
+        name: of a state or an output of the model, in its unit; or what people call it, where
+            ``of`` says which they are.
         hours: when each value was true, h since the start of the batch, shape (n,); for a late
             laboratory result when the sample was taken.
         values: what was measured, shape (n,).
         sd: standard deviation of each, in the same unit, shape (n,).
         dense: an instrument's, whose errors last from one value to the next; their number then
             says less than it seems.
+        of: states or outputs that it is the sum of, if not the one of its name: dry weight is
+            that of all cells.
     """
 
     name: str
@@ -30,6 +33,12 @@ class Series:
     values: Floats
     sd: Floats
     dense: bool = False
+    of: Sequence[str] = ()
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The states or outputs that it is the sum of."""
+        return self.of or (self.name,)
 
     def __post_init__(self) -> None:
         shapes = {self.hours.shape, self.values.shape, self.sd.shape}
@@ -83,7 +92,12 @@ class Experiment:
         states = {v.name for v in model.states}
         seen = states | {v.name for v in model.outputs}
         wrong += [f"start: {n} is no state" for n in self.start if n not in states]
-        wrong += [f"{s.name} is no state or output" for s in self.series if s.name not in seen]
+        wrong += [
+            f"{part} is no state or output"
+            for s in self.series
+            for part in s.parts
+            if part not in seen
+        ]
         wrong += [
             f"{s.name}: values from {s.hours.min():g} to {s.hours.max():g} h; the batch has "
             f"{self.hours:g} h"

@@ -17,6 +17,7 @@ from models.fitting.experiment import Experiment, Floats, Series
 from models.fitting.simulation import Simulation
 
 BEND = 2.0  # sd from which a residual counts as its root
+WORTH = 6.0  # values a batch that an instrument can be worth: its calibration is wrong all through
 STEP = 1e-3  # of a prior's sd, for the slopes
 LOST = 1e3  # residual of a batch that the model cannot run
 Z90 = 1.6449  # sd of half a 90 % interval
@@ -28,7 +29,8 @@ class Prior(NamedTuple):
     Attributes:
         name: a parameter of the model, or a state: its value at the start.
         sd: standard deviation of its logarithm, about its relative error.
-        own: each batch has its own.
+        own: each batch has its own; beside one of the same name that all share, by how much a
+            batch's is off from that: strains and media differ.
         median: ``None``: what the model, or the batch's start, says.
     """
 
@@ -70,7 +72,7 @@ class Problem:
         self.shared = [p for p in priors if not p.own]
         self.own = [p for p in priors if p.own]
         self.size = len(self.shared) + len(self.own) * len(batches)
-        self.trust = {s.name: 1.0 for b in batches for s in b.series}
+        self.trust = {s.name: _least([(s, s.values)]) for b in batches for s in b.series}
         self._check(priors)
 
     def _check(self, priors: Sequence[Prior]) -> None:
@@ -83,8 +85,8 @@ class Problem:
                 raise ValueError(f"{prior.name}: the model has none; {', '.join(known)}")
             if not 0.0 < prior.sd <= 3.0:
                 raise ValueError(f"{prior.name}: sd {prior.sd:g} is not allowed; above 0, up to 3")
-        names = [p.name for p in priors]
-        if twice := {n for n in names if names.count(n) > 1}:
+        names = [(p.name, p.own) for p in priors]
+        if twice := {n[0] for n in names if names.count(n) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))}: named twice")
         for batch in self.batches:
             batch.check(model)
@@ -106,29 +108,36 @@ class Problem:
         first = len(self.shared) + b * len(self.own)
         return range(first, first + len(self.own))
 
-    def found(self, prior: Prior, batch: Experiment | None, z: float, sd: float) -> Found:
-        """Return a quantity in its unit."""
-        median = self.median(prior, batch)
+    def found(
+        self, prior: Prior, batch: Experiment | None, z: float, sd: float, usual: float | None
+    ) -> Found:
+        """Return a quantity in its unit; ``usual``: what all batches share of it, if they do."""
+        median = self.median(prior, batch) if usual is None else usual
         at, half = prior.sd * z, prior.sd * Z90 * sd
         low, high = (median * math.exp(at + sign * half) for sign in (-1.0, 1.0))
         return Found(prior.name, median * math.exp(at), low, high, median, float(1.0 - sd))
 
     def changed(self, batch: Experiment, z: Floats) -> dict[str, float]:
         """Return the quantities of one batch by name; ``z``: what is shared, then its own."""
-        return {
-            p.name: self.median(p, batch) * math.exp(p.sd * at)
-            for p, at in zip((*self.shared, *self.own), z, strict=True)
-        }
+        found: dict[str, float] = {}
+        for p, at in zip((*self.shared, *self.own), z, strict=True):
+            usual = found[p.name] if p.name in found else self.median(p, batch)
+            found[p.name] = usual * math.exp(p.sd * at)
+        return found
 
     def of(self, b: int, z: Floats) -> Floats:
         """Return what is shared and what is a batch's own."""
         return np.concatenate([z[: len(self.shared)], z[self.places(b)]])
 
-    def value(self, batch: Experiment, z: Floats, name: str, hours: Floats) -> Floats:
-        """Return a state or output of a batch."""
+    def value(self, batch: Experiment, z: Floats, names: Sequence[str], hours: Floats) -> Floats:
+        """Return the sum of states or outputs of a batch."""
         changed = self.changed(batch, z)
         path = self.simulation.states(batch, changed)
-        return self.simulation.seen(batch, path, changed, name, hours)
+        return self.simulation.seen(batch, path, changed, names, hours)
+
+    def path(self, batch: Experiment, z: Floats) -> Floats:
+        """Return the states of a batch at the edges of its steps, shape (k + 1, states)."""
+        return self.simulation.states(batch, self.changed(batch, z))
 
     def raw(self, batch: Experiment, z: Floats) -> list[Floats]:
         """Return how far each series is from the model, in its stated sd."""
@@ -137,7 +146,7 @@ class Problem:
             path = self.simulation.states(batch, changed)
             seen = self.simulation.seen
             off = [
-                (seen(batch, path, changed, s.name, s.hours) - s.values) / s.sd
+                (seen(batch, path, changed, s.parts, s.hours) - s.values) / s.sd
                 for s in batch.series
             ]
         return [np.where(np.isfinite(r), np.clip(r, -LOST, LOST), LOST) for r in off]
@@ -178,7 +187,7 @@ class Problem:
         for b, batch in enumerate(self.batches):
             for s, r in zip(batch.series, self.raw(batch, self.of(b, z)), strict=True):
                 pooled.setdefault(s.name, []).append((s, r))
-        trust = {name: max(1.0, _spread(each)) for name, each in pooled.items()}
+        trust = {name: max(_least(each), _spread(each)) for name, each in pooled.items()}
         moved = any(abs(math.log(trust[n] / old)) > 0.1 for n, old in self.trust.items())
         self.trust = trust
         return moved
@@ -187,7 +196,7 @@ class Problem:
         """Return by series when, what was measured, what the model says, and its sd."""
         batch, local = self.batches[b], self.of(b, z)
         return {
-            s.name: (s.hours, s.values, self.value(batch, local, s.name, s.hours), s.sd)
+            s.name: (s.hours, s.values, self.value(batch, local, s.parts, s.hours), s.sd)
             for s in batch.series
         }
 
@@ -204,6 +213,12 @@ class Problem:
                     f"{batch.name}: the model says nothing near {', '.join(lost)}; are the units "
                     "and the start right?"
                 )
+
+
+def _least(each: Sequence[tuple[Series, Floats]]) -> float:
+    """Return how many times its stated sd a series counts at least: an instrument is no crowd."""
+    counts = [len(found) for series, found in each if series.dense]
+    return max([1.0, *(math.sqrt(n / WORTH) for n in counts)])
 
 
 def _spread(each: Sequence[tuple[Series, Floats]]) -> float:

@@ -51,11 +51,15 @@ class Simulation:
         batch: Experiment,
         path: Floats,
         changed: Mapping[str, float],
-        name: str,
+        names: Sequence[str],
         hours: Floats,
     ) -> Floats:
-        """Return what would have been measured of a state or an output at some hours."""
+        """Return what would have been measured of the sum of states or outputs at some hours."""
         edges = np.arange(len(path)) * batch.step_h
+        if len(names) > 1:
+            parts = [self.seen(batch, path, changed, (name,), hours) for name in names]
+            return np.sum(parts, axis=0)
+        name = names[0]
         if name in self._states:
             return np.interp(hours, edges, path[:, self._states[name]])
         at: list[Floats] = [np.interp(hours, edges, column) for column in path.T]
