@@ -5,11 +5,12 @@ import contextlib
 import json
 import logging
 import os
-import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from controller.nursery import PARENT
 from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 
@@ -59,6 +60,62 @@ class _Job:
         self.expiry: asyncio.TimerHandle | None = None
 
 
+class _Worker:
+    """A worker's channel; there is always one read under way, so its end is seen at once.
+
+    Attributes:
+        pid: process id.
+        said: the next line.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.pid = 0
+        self.listen()
+
+    def listen(self) -> None:
+        """Wait for another line."""
+        self.said = asyncio.create_task(self._reader.readline())
+
+    async def exchange(self, line: bytes, number: int, deadline: float) -> Mapping[str, Any]:
+        """Send one line and return the one that answers it.
+
+        Raises:
+            TimeoutError: it did not come before ``deadline`` (s of the event loop).
+            WorkerError: the worker died or its answer is garbage.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                self._writer.write(line)
+                await self._writer.drain()
+                answer = await self.said
+        except ConnectionError as error:
+            raise WorkerError(f"worker {self.pid} died") from error
+        except ValueError as error:
+            raise WorkerError(f"worker {self.pid}: {error}") from error
+        if not answer:
+            raise WorkerError(f"worker {self.pid} died")
+        self.listen()
+        try:
+            parsed: Any = json.loads(answer)
+        except ValueError as error:
+            raise WorkerError(f"worker {self.pid} talks garbage: {answer[:60]!r}") from error
+        if not isinstance(parsed, dict) or cast(dict[str, Any], parsed).get("id") != number:
+            raise WorkerError(f"worker {self.pid} talks garbage: {answer[:60]!r}")
+        return cast(dict[str, Any], parsed)
+
+    async def close(self) -> None:
+        """Wait for its end, whatever it still says, and close the channel."""
+        self.said.cancel()
+        await asyncio.gather(self.said, return_exceptions=True)
+        with contextlib.suppress(OSError, ValueError):
+            while await self._reader.read(LINE_MAX):
+                pass
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
 class WorkerPool:
     """Workers without state, any of them for any reactor, over JSON lines.
 
@@ -70,7 +127,8 @@ class WorkerPool:
         settings: of every reactor that may ask, by name.
         workers: how many processes.
         deadline_s: wall seconds from the request to the answer.
-        command: how to start one; ours if not given (the tests start broken ones).
+        command: how to start one, ``nursery.PARENT`` in it is its parent's process id; ours if
+            not given (the tests start broken ones).
     """
 
     def __init__(
@@ -87,13 +145,16 @@ class WorkerPool:
         self._count, self.deadline_s = workers, deadline_s
         self._command = tuple(command) or (
             *(sys.executable, "-m", "controller.worker"),
-            str(os.getpid()),
+            PARENT,
         )
         self._queue: asyncio.Queue[_Job] = asyncio.Queue()
         self._pending: dict[str, _Job] = {}
         self._answers: dict[str, Answer] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._workers: dict[int, _Worker] = {}
+        self._nursery: asyncio.subprocess.Process | None = None
+        self._channel: socket.socket | None = None
+        self._starting = asyncio.Lock()
         self._ready: set[int] = set()
         self._number = 0
         self.replaced = 0  # workers that had to be, since the start
@@ -102,10 +163,11 @@ class WorkerPool:
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers that are ready for a question."""
-        return sorted(self._processes[slot].pid for slot in self._ready)
+        return sorted(self._workers[slot].pid for slot in self._ready)
 
     async def start(self) -> None:
-        """Start the workers; returns at once, they warm up by themselves."""
+        """Start the nursery and the workers; returns before they are ready for a question."""
+        await self._nurse()
         self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(self._count)]
 
     async def close(self) -> None:
@@ -116,6 +178,10 @@ class WorkerPool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._channel is not None and self._nursery is not None:
+            self._channel.close()  # which ends it
+            await self._nursery.wait()
+            self._channel = self._nursery = None
 
     def request(self, reactor: str, estimate: "Estimate", situation: Situation) -> None:
         """Ask for a plan; an older request of the same reactor is forgotten."""
@@ -196,117 +262,113 @@ class WorkerPool:
                 await asyncio.sleep(BACKOFF_S[min(fruitless, len(BACKOFF_S) - 1)])
             started = False
             try:
-                process = await self._spawn(slot)
-                await self._warm(process)
+                worker = self._workers[slot] = await self._spawn()
+                await self._warm(worker)
                 started = True
                 self._ready.add(slot)
                 self.news.set()
-                await self._serve(process)
+                await self._serve(worker)
             except (WorkerError, OSError) as error:
                 _log.warning("optimiser worker %d replaced: %s", slot, error)
                 self.replaced += 1
             finally:
                 self._ready.discard(slot)
                 self.news.set()
-                await self._kill(slot)
+                if slot in self._workers:
+                    await self._end(self._workers.pop(slot))
             fruitless = 0 if started else fruitless + 1
 
-    async def _spawn(self, slot: int) -> asyncio.subprocess.Process:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        starting = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=LINE_MAX,
-                env=environment,
-                start_new_session=True,  # a Ctrl-C of the terminal is the controller's to handle
-            )
-        )
-        try:  # who closes the pool in the middle of a start must still find the process
-            process = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            self._processes[slot] = await starting
-            raise
-        self._processes[slot] = process
-        return process
+    async def _nurse(self) -> socket.socket:
+        """Return the channel to the nursery, which is started where there is none."""
+        async with self._starting:
+            if self._channel is not None and self._nursery is not None:
+                if self._nursery.returncode is None:
+                    return self._channel
+                self._channel.close()
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._nursery = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "controller.nursery", str(os.getpid())),
+                    stdin=theirs.fileno(),
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            self._channel = ours
+            return ours
 
-    async def _kill(self, slot: int) -> None:
-        process = self._processes.pop(slot, None)
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)  # also ends a stopped one
-        if process.stdin is not None:
-            process.stdin.close()
-        await process.wait()
+    async def _spawn(self) -> _Worker:
+        """Have a worker started.
 
-    async def _warm(self, process: asyncio.subprocess.Process) -> None:
+        Raises:
+            WorkerError: it cannot be.
+        """
+        nursery = await self._nurse()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            line = json.dumps({"command": self._command}).encode() + b"\n"
+            try:
+                socket.send_fds(nursery, [line], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                raise WorkerError(f"no worker can be started: {error}") from error
+        worker = _Worker(*await asyncio.open_connection(sock=ours, limit=LINE_MAX))
+        try:
+            async with asyncio.timeout(START_S):
+                first = await worker.said
+            worker.pid = int(json.loads(first)["pid"])
+        except (TimeoutError, ValueError, KeyError, ConnectionError) as error:
+            await worker.close()
+            raise WorkerError("a worker did not start") from error
+        worker.listen()
+        return worker
+
+    async def _end(self, worker: _Worker) -> None:
+        """Kill a worker and wait until it is buried."""
+        if self._channel is not None:
+            with contextlib.suppress(OSError):  # without a nursery it is dead already
+                self._channel.send(json.dumps({"kill": worker.pid}).encode() + b"\n")
+        await worker.close()
+
+    async def _warm(self, worker: _Worker) -> None:
         """Let a new worker build its problems before it is given a question with a deadline."""
         deadline = asyncio.get_running_loop().time() + START_S
         unique = {json.dumps(one, sort_keys=True): one for one in self._settings.values()}
         for one in unique.values():
             line = json.dumps({"id": 0, "warm": one}).encode() + b"\n"
-            answer = await self._exchange(process, line, 0, deadline)
+            try:
+                answer = await worker.exchange(line, 0, deadline)
+            except TimeoutError as error:
+                raise WorkerError(f"worker {worker.pid} does not get ready") from error
             if answer.get("ready") is not True:
-                raise WorkerError(f"worker {process.pid} does not get ready: {answer}")
+                raise WorkerError(f"worker {worker.pid} does not get ready: {answer}")
 
-    async def _serve(self, process: asyncio.subprocess.Process) -> None:
-        gone = asyncio.create_task(process.wait())
-        try:
-            while True:
-                asked = asyncio.create_task(self._queue.get())
-                await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not asked.done():
-                    asked.cancel()
-                    raise WorkerError(f"worker {process.pid} ended with code {gone.result()}")
-                job = asked.result()
-                if gone.done():  # it died as the question came: another worker gets it
-                    self._queue.put_nowait(job)
-                    raise WorkerError(f"worker {process.pid} ended with code {gone.result()}")
-                if not job.done:
-                    await self._work(process, job)
-        finally:
-            gone.cancel()
+    async def _serve(self, worker: _Worker) -> None:
+        while True:
+            asked = asyncio.create_task(self._queue.get())
+            try:
+                await asyncio.wait({asked, worker.said}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                asked.cancel()
+                raise
+            if not asked.done():
+                asked.cancel()
+                raise WorkerError(f"worker {worker.pid} died")
+            job = asked.result()
+            if worker.said.done():  # it died as the question came: another worker gets it
+                self._queue.put_nowait(job)
+                raise WorkerError(f"worker {worker.pid} died")
+            if not job.done:
+                await self._work(worker, job)
 
-    async def _work(self, process: asyncio.subprocess.Process, job: _Job) -> None:
+    async def _work(self, worker: _Worker, job: _Job) -> None:
         try:
-            said = await self._exchange(process, job.line, job.number, job.deadline)
+            said = await worker.exchange(job.line, job.number, job.deadline)
             answer = job.read(said)
         except TimeoutError as error:
             self._expire(job)
-            raise WorkerError(f"worker {process.pid} was late and is killed") from error
+            raise WorkerError(f"worker {worker.pid} was late and is killed") from error
         except (WorkerError, ValueError, OSError) as error:
             self._finish(job, job.lost("dead", str(error)))
             raise WorkerError(str(error)) from error
         self._finish(job, answer)
-
-    async def _exchange(
-        self, process: asyncio.subprocess.Process, line: bytes, number: int, deadline: float
-    ) -> Mapping[str, Any]:
-        """Send one line and return the one that answers it.
-
-        Raises:
-            TimeoutError: it did not come before ``deadline`` (s of the event loop).
-            WorkerError: the worker died or its answer is garbage.
-        """
-        stdin, stdout = process.stdin, process.stdout
-        if stdin is None or stdout is None:
-            raise WorkerError(f"worker {process.pid} has no pipes")
-        async with asyncio.timeout_at(deadline):
-            try:
-                stdin.write(line)
-                await stdin.drain()
-                answer = await stdout.readline()
-            except (ValueError, ConnectionError) as error:
-                raise WorkerError(f"worker {process.pid}: {error}") from error
-        if not answer:
-            raise WorkerError(f"worker {process.pid} died")
-        try:
-            parsed: Any = json.loads(answer)
-        except ValueError as error:
-            raise WorkerError(f"worker {process.pid} talks garbage: {answer[:60]!r}") from error
-        if not isinstance(parsed, dict) or cast(dict[str, Any], parsed).get("id") != number:
-            raise WorkerError(f"worker {process.pid} talks garbage: {answer[:60]!r}")
-        return cast(dict[str, Any], parsed)

@@ -1,6 +1,6 @@
 """The optimiser's process: one JSON line in, one JSON line out, no state that matters.
 
-Started by ``controller.pool``. It dies with its parent, gives up its priority, bounds its memory
+Started by ``controller.nursery``. It dies with its parent, gives up its priority, bounds its memory
 and keeps its standard output for answers alone: what a solver's C++ prints goes to stderr.
 
     {"id": 0, "warm": settings}                                  -> {"id": 0, "ready": true}
@@ -8,7 +8,6 @@ and keeps its standard output for answers alone: what a solver's C++ prints goes
     {"id": 8, "settings": …, "estimate": …, "question": …}       -> {"id": 8, "outlook": …}
 """
 
-import ctypes
 import json
 import math
 import os
@@ -18,6 +17,7 @@ import sys
 from typing import IO, Any, cast
 
 from controller.estimate import Estimate
+from controller.nursery import die_with
 from controller.outlook import Outlook, Question
 from controller.plan import Plan, Situation
 from controller.solver import Solver, settings_of, solver_of
@@ -25,16 +25,6 @@ from controller.solver import Solver, settings_of, solver_of
 MEMORY_BYTES = 4 << 30  # address space; a solver that runs away ends here, not in the swap
 NICE = 5
 SOLVERS_MAX = 8  # problems kept built, for as many kinds of reactor
-
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when ``parent`` ends; end now if it already has."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent and os.getppid() != parent:
-        raise SystemExit(1)
 
 
 def confine() -> None:

@@ -6,7 +6,6 @@ usual run. Periods are of half a second, which the plant takes for four minutes.
 
 import asyncio
 import math
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from controller.advisor import Advisor
 from controller.estimator import Estimate, Estimator, EstimatorSettings
+from controller.nursery import PARENT
 from controller.optimiser import OptimiserSettings
 from controller.plan import Plan, Situation
 from controller.pool import WorkerPool
@@ -75,7 +75,7 @@ def kinds(record: Path) -> Counter[str]:
 async def suffer(faults: int, seed: int, record: Path) -> tuple[Counter[str], list[Seat], int, int]:
     """Scan until so many faults happened; return them, the seats, scans and missed scans."""
     loop = asyncio.get_running_loop()
-    command = (sys.executable, str(WORKER), str(os.getpid()), str(seed), str(record))
+    command = (sys.executable, str(WORKER), PARENT, str(seed), str(record))
     settings: dict[str, OptimiserSettings] = {name: OptimiserSettings() for name in REACTORS}
     pool = WorkerPool(settings, workers=len(REACTORS), deadline_s=DEADLINE_S, command=command)
     estimate = Estimator(EstimatorSettings()).update(START, {}, {}, induced=False)

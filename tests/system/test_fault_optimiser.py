@@ -35,8 +35,9 @@ def leads(state: State) -> bool:
 
 
 def workers(pid: int) -> list[int]:
-    """Return the controller's optimiser processes."""
-    return [child for child, line in children(pid).items() if "controller.worker" in line]
+    """Return the controller's optimiser processes, which its nursery has started."""
+    (nursery,) = (child for child, line in children(pid).items() if "controller.nursery" in line)
+    return [child for child, line in children(nursery).items() if "controller.worker" in line]
 
 
 async def test_a_killed_and_a_frozen_optimiser_shed_and_come_back(tmp_path: Path) -> None:
