@@ -196,6 +196,7 @@ async def test_an_outlook_that_never_comes_is_late_and_its_worker_replaced(
     line = ((1e9, 5.0),)
     question = Question(1e9, 1e9 + 3600.0, (Course(line, line),))
     async with pool(broken("import time\ntime.sleep(60)"), deadline_s=0.3) as one:
+        await until(one, lambda: one.pids)
         one.foresee("R1/whatif", "R1", estimate, question)
         await until(one, lambda: one.replaced)
         outlook = one.foreseen("R1/whatif")
