@@ -199,7 +199,7 @@ def _from_rollups(
     tail = db.execute(
         f"SELECT (CAST(time AS INTEGER) - ?) / ? AS bucket{_of_rows(found)}"
         f" FROM {row_table(reactor)} WHERE seq > (SELECT rolled FROM reactor WHERE name = ?)"
-        " AND time >= ? AND time < ? GROUP BY bucket",
+        " AND +time >= ? AND +time < ? GROUP BY bucket",  # by number: few; by time: the whole batch
         (round(along.base), round(along.width_s), reactor, along.base, along.end),
     ).fetchall()
     for index, column in enumerate(found):

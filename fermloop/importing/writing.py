@@ -10,8 +10,9 @@ from drivers.clock import wall
 from fermloop.failure import USAGE, WORLD, FailureError
 from fermloop.importing.batch import Import
 from historian.batch import UNDER_WAY
-from historian.commits import Commits, Group
+from historian.commits import Commits
 from historian.events import Event, Kind
+from historian.inbox import Group
 from historian.reader import SqliteReader
 from historian.schema import StoreError
 from historian.upkeep import FOR_GOOD
