@@ -11,6 +11,7 @@ from controller.protection_consistency import wrong_protection
 from controller.readings import PER
 from controller.register_consistency import Taken
 from controller.settings import PlantSettings, ReactorSettings
+from controller.units import ML_PER_H
 from drivers.point import Tag
 
 # UCUM codes that a plant may use; a new one is added here with the quantity it is for.
@@ -174,11 +175,23 @@ def _reactor(
         yield from wrong
         if not wrong and tag in tags and tags[tag].unit not in ("W", "kW"):
             yield f"{where}: {tag} in {tags[tag].unit} is not allowed; W or kW"
+    yield from _pumps(name, reactor, tags)
     for loop_name, loop in reactor.loop.items():
         yield from wrong_loop(f"{key}.loop.{loop_name}", loop, reactor, tags, driven, unknown)
     yield from wrong_protection(key, reactor, tags, plant.bypass_max_min, unknown)
     yield from wrong_alarms(name, reactor, tags)
     yield from _model(key, reactor)
+
+
+def _pumps(name: str, reactor: ReactorSettings, tags: Mapping[str, TagSettings]) -> Iterator[str]:
+    """Yield what the report of a batch would not find: the pumps that it reckons with."""
+    pumps = [t.partition(".")[2] for t, s in tags.items() if s.unit in ML_PER_H]
+    pumps = [p for p in pumps if f"{name}.{p}" in tags]
+    for field in ("substrate_g_per_l", "ammonia_mol_per_l"):
+        for pump in getattr(reactor.report, field):
+            if pump not in pumps:
+                where = f"reactor.{name}.report.{field}.{pump}"
+                yield f"{where}: {name}.{pump} is no tag of a flow; {', '.join(pumps)} are"
 
 
 def _calculated(

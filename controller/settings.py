@@ -174,7 +174,19 @@ class ReportSettings(Factors):
     vessel: Literal["5l", "300l", "100m3"] | None = Field(
         None, description="whose power is reckoned from speeds and flows; the model's if not given"
     )
-    base_mol_per_l: float = Field(0.0, ge=0, description="ammonia in the base, mol/L")
+    product: Literal["product", "biomass"] = Field("product", description="what is made")
+    start_volume_l: Positive | None = Field(None, description="the model's if not given")
+    start_substrate_g_per_l: float | None = Field(None, ge=0, description="the same")
+    substrate_g_per_l: dict[str, Positive] = Field(
+        default_factory=dict[str, float],
+        description="of each pump that feeds some (feed, oil); the model's feed if not given",
+    )
+    ammonia_mol_per_l: dict[str, Positive] = Field(
+        default_factory=dict[str, float], description="of each pump that brings some (base)"
+    )
+    heating_co2e_kg_per_kwh: float | None = Field(
+        None, ge=0, description="of the jacket's heat where it is steam; else that of electricity"
+    )
     power: dict[Consumer, str] = Field(
         default_factory=dict[Consumer, str],
         description="tags of meters, W or kW, in place of what is reckoned",

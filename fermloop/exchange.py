@@ -68,20 +68,30 @@ def report(
         str,
         typer.Option("--language", parser=language, metavar="LANGUAGE", help="both, zh or en."),
     ] = "both",
+    references: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reference",
+            metavar="BATCH",
+            help="A good batch to be compared with; may be repeated. If none is given: the newest "
+            "complete ones of the same recipe.",
+        ),
+    ] = None,
     plant: Which = None,
     store: StoreFile = None,
 ) -> None:
     """Write the report of a batch as one HTML page, in Chinese and English; PDF by the browser.
 
-    Recipe and versions, key figures with energy and CO2e per kg, phases, trends, loops, deviations,
-    alarms, changes with their reasons, laboratory, optimiser, signatures; rebuilt from the store
-    alone. Says whether the audit trail is untouched. A page that is there is replaced.
+    Recipe and versions, key figures with energy and CO2e per kg, phases, trends, loops, distance to
+    good batches, deviations, alarms and their health, changes with their reasons, laboratory,
+    optimiser, signatures; rebuilt from the store alone. Says whether the audit trail is untouched.
+    A page that is there is replaced.
 
     Example: fermloop report R1-20260101-0000 --plant plant.toml
     """
     from fermloop.commands import batch_report as command
 
-    command.run(batch, out, show, plant, store)
+    command.run(batch, out, show, references or [], plant, store)
 
 
 @app.command(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from controller.settings import ReactorSettings
 from drivers.point import Tag
 from historian.batch import Batch
 from historian.reader import SqliteReader
@@ -58,6 +59,12 @@ class Minutes:
             row = tuple(v for v in values if v is not None)
             if len(row) == len(names):
                 yield row
+
+    def measured(self, settings: ReactorSettings | None, meaning: str) -> str | None:
+        """Return the name, without the reactor, of the tag that measures something."""
+        name = settings.measured.get(meaning) if settings else None
+        suffix = name.partition(".")[2] if name else ""
+        return suffix if suffix in self.tags else None
 
     def not_good_min(self, name: str) -> int:
         """Return in how many minutes the tag was UNCERTAIN, BAD or not there."""

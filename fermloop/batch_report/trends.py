@@ -9,6 +9,7 @@ from fermloop.campaign.charts import Span, number, ticks
 
 WIDTH: Final = 760
 HEIGHT: Final = 172
+NAME: Final = 60  # of a phase
 POINTS: Final = 500  # of a line at most: more than a page shows
 
 
@@ -57,7 +58,10 @@ def chart(lines: Sequence[Line], marks: Sequence[Mark], phases: Sequence[tuple[f
             out.append(
                 f'<line class="phase" x1="{here:.1f}" y1="14" x2="{here:.1f}" y2="{y.begin}"/>'
             )
-            out.append(f'<text class="phase" x="{here + 3:.1f}" y="11">{name}</text>')
+            beside = f'x="{here + 3:.1f}"'
+            if here > WIDTH - NAME:  # a short last phase
+                beside = f'x="{here - 3:.1f}" text-anchor="end"'
+            out.append(f'<text class="phase" {beside} y="11">{name}</text>')
     for line in lines:
         out += _band(line, x, y)
     for line in lines:

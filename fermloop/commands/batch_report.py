@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.clock import wall
@@ -11,12 +12,19 @@ from fermloop.failure import USAGE, FailureError
 from historian.schema import StoreError
 
 
-def run(batch: str, out: Path | None, show: str, plant: Path | None, store: Path | None) -> None:
+def run(
+    batch: str,
+    out: Path | None,
+    show: str,
+    references: Sequence[str],
+    plant: Path | None,
+    store: Path | None,
+) -> None:
     """Write the page and say where it is."""
     path = out or Path(f"{batch}.html")
     with opened(plant, store) as reader:
         try:
-            text = page(reader, batch, show, wall(), getpass.getuser())
+            text = page(reader, batch, show, wall(), getpass.getuser(), references)
         except LookupError as error:
             raise FailureError(str(error.args[0]), USAGE) from None
         except StoreError as error:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from drivers.point import Quality, Sample, Tag
 from fermloop.batch_report.figures import Reckoning, settings_of
+from fermloop.batch_report.loops import deviations, loops
 from fermloop.batch_report.minutes import minutes
 from fermloop.batch_report.page import WORDS, page
 from fermloop.cli import app
@@ -123,20 +124,29 @@ def test_the_figures_are_those_reckoned_by_hand(reckoning: Reckoning) -> None:
     assert energy["chilling"] == 0.0
     kg = product / 1e3
     assert found["energy_per_kg"] == pytest.approx(sum(energy.values()) / kg)
-    assert found["co2e_per_kg"] == pytest.approx((0.4 * sum(energy.values()) + 0.054) / kg)
+    ammonia = 180 * 0.1e-3 * 4.0 * 17.031e-3  # min, L/min, mol/L, kg/mol
+    co2e = 0.4 * sum(energy.values()) + 0.054 + 2.4 * ammonia
+    assert found["co2e_per_kg"] == pytest.approx(co2e / kg)
     assert found["biogenic_per_kg"] == pytest.approx(3 * 100.0 * 3.0 * 44.01e-6 / kg)
 
 
 def test_a_loop_out_of_its_band_is_a_deviation(reckoning: Reckoning) -> None:
-    (found,) = reckoning.deviations()
-    assert (found.kind, found.subject, found.text) == ("band", "temperature", "+0.5 Cel")
+    record, data, settings = reckoning.record, reckoning.minutes, reckoning.settings
+    (found,) = deviations(record, data, settings)
+    assert (found.kind, found.subject, found.text + found.unit) == (
+        "band",
+        "temperature",
+        "+0.5Cel",
+    )
     assert found.ended is not None
     assert (found.began - T0, found.ended - found.began) == (90 * 60.0, 600.0)
-    loops = {loop.name: loop for loop in reckoning.loops()}
-    assert loops["temperature"].in_band == pytest.approx(110 / 120)
-    assert loops["temperature"].iae == pytest.approx(0.5 * 10 / 60)
-    assert loops["temperature"].travel == 179.0
-    assert loops["do"].not_good_min == 3
+    each = {loop.name: loop for loop in loops(data, settings)}
+    assert each["temperature"].in_band == pytest.approx(110 / 120)
+    assert each["temperature"].iae == pytest.approx(0.5 * 10 / 60)
+    # 0.5 K for ten minutes around 1.575 h after the setpoint was moved, at the start
+    assert each["temperature"].itae == pytest.approx(0.5 * 10 / 60 * 94.5 / 60)
+    assert each["temperature"].travel == 179.0
+    assert each["do"].not_good_min == 3
 
 
 class _Cells(HTMLParser):
