@@ -255,6 +255,11 @@ class Estimator:
         return other
 
     @property
+    def innovations(self) -> Innovations:
+        """How far each instrument was off lately."""
+        return self._innovations
+
+    @property
     def time(self) -> float:
         """Time of the last update, s since 1970 UTC; NaN before the first."""
         return self._time

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.estimator import ASSAY_GATE, Estimate, Estimator
+from controller.innovations import Innovations
 from controller.laboratory import Result
 from controller.probe_watch import Step as GasStep
 from controller.readings import PLAUSIBLE, flow, good
@@ -66,6 +67,11 @@ class Hindsight:
         self._assays: list[Assay] = []
         self._news: list[str] = []
         self._told = -math.inf  # when a gas step was
+
+    @property
+    def innovations(self) -> Innovations:
+        """Of the soft sensor, see ``Estimator.innovations``."""
+        return self._estimator.innovations
 
     def resume(self, state: Mapping[str, object], now: float) -> bool:
         """Continue from a stored estimate, see ``Estimator.resume``; what was before is gone."""

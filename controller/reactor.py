@@ -12,11 +12,13 @@ from controller.advisor import AdvisorMode
 from controller.alarm_table import derived
 from controller.assemble import build_guard
 from controller.facts import facts_of
+from controller.innovation_tags import InnovationTags
 from controller.kpi import SETTLING_H, LoopKpi
 from controller.laboratory import Entry, Result
 from controller.loop import AUTO, CASCADE, OFF, OPTIMISER
 from controller.loops import Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
+from controller.plan_record import PlanRecord
 from controller.planning import Planner
 from controller.plant import Plant
 from controller.plausible import build_plausible
@@ -83,6 +85,8 @@ class Reactor(Outputs):
             )
         self.advisor = None if self.seat is None else self.seat.advisor
         self._advice_tags = None if self.seat is None else AdviceTags(name)
+        self._innovation_tags = InnovationTags(name)
+        self._plan_record = self._new_plan_record(tell)
         self.kpis = self._new_kpis()
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
@@ -90,6 +94,12 @@ class Reactor(Outputs):
         self._started = -math.inf
         self.now = 0.0
         self.interlock_trips = 0  # since the batch began, or the controller after a restart
+
+    def _new_plan_record(self, tell: Callable[[Event], None]) -> PlanRecord | None:
+        if self.seat is None or self.settings.model is None:
+            return None
+        seats = {column: loop for loop, column in self.seat.led}
+        return PlanRecord(self.name, seats, self.settings.model.organism, tell)
 
     # -- one scan ------------------------------------------------------------------------------
 
@@ -112,6 +122,8 @@ class Reactor(Outputs):
         self._run_recipe(now, samples)
         if self.seat is not None:
             self.seat.step(now, dt, samples, self.runner, induced=self._induced)
+        if self._plan_record is not None and self.advisor is not None:
+            self._plan_record.look(now, self.advisor.plan)
         values = self._move(now, dt, samples)
         if self.runner is not None and now - self._started >= SETTLING_H * 3600.0:
             for name, kpi in self.kpis.items():
@@ -280,7 +292,7 @@ class Reactor(Outputs):
             )
         if self._advice_tags is not None and self.advisor is not None:
             own += self._advice_tags.samples(now, self.advisor)
-        return own
+        return own + self._innovation_tags.samples(now, self.sensing)
 
     def judged(self, now: float, samples: Mapping[str, Sample]) -> Mapping[str, Sample]:
         """Return ``samples`` and those of the controller's own that an alarm looks at."""

@@ -62,6 +62,14 @@ class Sensing:
         lab = settings.laboratory
         self.laboratory = Laboratory(name, {} if lab is None else lab.analyte)
 
+    @property
+    def innovations(self) -> Mapping[str, float]:
+        """How far each instrument is off in the mean of half an hour, in standard deviations."""
+        if self._sensor is None:
+            return {}
+        seen = self._sensor.innovations
+        return dict(zip(seen.names, seen.bias, strict=True))
+
     def forget(self, now: float) -> None:
         """Know nothing yet: a batch begins."""
         self.estimate, self.values, self.intervals = None, {}, {}

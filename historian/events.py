@@ -13,6 +13,7 @@ class Kind(StrEnum):
     PHASE = "phase"
     GAP = "gap"
     ADVICE = "advice"
+    PLAN = "plan"
     NOTE = "note"
 
 

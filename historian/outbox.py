@@ -11,7 +11,9 @@ from historian.lines import PLANT, Encoder, Line
 from historian.points import (
     alarm_line,
     event_line,
+    foreseen_lines,
     head_line,
+    laboratory_line,
     minute_lines,
     software_line,
     tag_lines,
@@ -189,7 +191,8 @@ class Outbox:
             reactor = reactor if reactor in known else str(event["data"].get("reactor") or PLANT)
             batch = self._spans.at(reactor, event["time"])
             lines += event_line(self._site, reactor, batch, event), alarm_line(self._site, event)
-            lines.append(software_line(self._site, event))
+            lines += software_line(self._site, event), laboratory_line(self._site, event)
+            lines += foreseen_lines(self._site, event)
         then.events = events[-1]["id"]
         seq, time, sha256 = self._reader.newest_head()
         if seq > then.head:

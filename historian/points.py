@@ -7,7 +7,7 @@ after a crash replaces itself.
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import cast
+from typing import Any, cast
 
 from drivers.point import Tag
 from historian.event_rows import EventRow
@@ -20,8 +20,11 @@ ALARMS = "alarm"
 HEADS = "audit_head"
 TAGS = "tag"
 SOFTWARE = "software"
+LABORATORY = "laboratory"
+FORESEEN = "foreseen"
 
 ALARM_STATES = {"normal": 0, "returned": 1, "acknowledged": 2, "unacknowledged": 3}
+ENDED = ("COMPLETE", "ABORTED")  # a batch
 _GOOD = 2
 _APART = 1000  # events of one moment are this many microseconds apart at most
 
@@ -61,8 +64,63 @@ def event_line(site: str, reactor: str, batch: str, event: EventRow) -> Line:
         fields.append(f"{key}={quote(str(event[key]))}")
     if why := event["data"].get("why"):
         fields.append(f"why={quote(str(why))}")
+    if phase := _phase(event):
+        fields.append(f"phase={quote(phase)}")
     stamp = round(event["time"] * 1e6) + event["id"] % _APART
     return Line(reactor, 0, f"{head} {','.join(fields)} {stamp}", 0)
+
+
+def _phase(event: EventRow) -> str:
+    """Return the phase that begins, or how a batch ended; empty where it is neither."""
+    data = event["data"]
+    if event["kind"] != "phase" or "index" not in data:
+        ended = str(data.get("state")) if event["kind"] == "phase" else ""
+        return ended if ended in ENDED else ""
+    return str(data.get("phase", ""))
+
+
+def laboratory_line(site: str, event: EventRow) -> Line:
+    """Return a result of the laboratory at the time of its sample; empty if it is none.
+
+    One that corrects another replaces it, as far as it is of the same moment.
+    """
+    told = event["data"].get("result")
+    if event["kind"] != "audit" or not isinstance(told, dict):
+        return Line(PLANT, 0, "", 0)
+    result = cast(dict[str, Any], told)
+    reactor = event["subject"].partition(".")[0]
+    head = f"{LABORATORY},analyte={escape(str(result['analyte']))},reactor={escape(reactor)}"
+    fields = f"below_limit={int(bool(result['below_limit']))}i,number={int(result['number'])}i"
+    fields += f",unit={quote(str(result['unit']))},value={float(result['value'])!r}"
+    stamp = round(float(result["t_sampled"]) * 1e6)
+    return Line(reactor, 0, f"{head},site={escape(site)} {fields} {stamp}", 0)
+
+
+def foreseen_lines(site: str, event: EventRow) -> list[Line]:
+    """Return what a plan foresees, at the times that it foresees; a newer one replaces it.
+
+    The fields have the names of ``fermloop``'s. ``made`` is when the plan was made, in ms since
+    1970 UTC. Where a time is ``early_s`` ahead, the field with ``_early`` keeps what was foreseen
+    so long before.
+    """
+    data = event["data"]
+    if event["kind"] != "plan" or not isinstance(data.get("foreseen"), dict):
+        return []
+    columns = cast(dict[str, list[float]], data["foreseen"])
+    times, made = cast(list[float], data["times"]), cast(float, data["made"])
+    early = event["time"] + float(cast(float, data["early_s"]))
+    step = times[1] - times[0] if len(times) > 1 else 0.0
+    reactor = event["subject"]
+    head = f"{FORESEEN},reactor={escape(reactor)},site={escape(site)}"
+    lines: list[Line] = []
+    for k, time in enumerate(times):
+        fields = [f"made={round(made * 1000)}i"]
+        for name, row in columns.items():
+            fields.append(f"{field_key(name)}={row[k]!r}")
+            if early <= time < early + step:
+                fields.append(f"{field_key(name)}_early={row[k]!r}")
+        lines.append(Line(reactor, 0, f"{head} {','.join(fields)} {round(time * 1e6)}", 0))
+    return lines
 
 
 def alarm_line(site: str, event: EventRow) -> Line:

@@ -5,17 +5,18 @@ from typing import Any
 from dashboards.grafana import board as boards
 from dashboards.grafana import queries
 from dashboards.grafana.cells import Column, table
-from dashboards.grafana.lines import against
+from dashboards.grafana.lines import Drawn, against
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
-from dashboards.grafana.style import ABNORMAL, GREYS
+from dashboards.grafana.style import GREYS, PV
 
 OVERLAID = ("do", "ph", "temperature", "our", "feed", "est.biomass", "est.product", "est.substrate")
+BRIDGED_H = 0.4  # two steps of the age: of buckets that a start or an end has cut
 BANDED = ("our", "est.biomass", "est.product")
 KPIS = {
     "age": ("age", "max", "h"),
-    "do_least": ("do", "min", "percent"),
-    "our_peak": ("our", "max", "none"),
+    "do_least": ("do_min", "min", "percent"),  # of scans, not of the minutes' means
+    "our_peak": ("our_max", "max", "none"),
     "biomass": ("est.biomass", "max", "none"),
     "product": ("est.product", "max", "none"),
     "acetate": ("est.acetate", "max", "none"),
@@ -59,63 +60,69 @@ def _kpis(scope: Scope) -> Any:
 
 
 def _overlay(scope: Scope, field: str) -> Any:
+    by_batch: list[Json] = [
+        _grouped("value", ["mean"], "age", "batch"),
+        {
+            "id": "groupingToMatrix",
+            "options": {
+                "columnField": "batch",
+                "rowField": "age",
+                "valueField": "value (mean)",
+                "emptyValue": "null",
+            },
+        },
+    ]
     return against(
         boards.frame(scope, "overlay", title=scope.named(field)),
         [queries.by_age(field)],
         x=("age", scope.say("age.h")),
-        y=[],
-        transformations=[
-            {"id": "partitionByValues", "options": {"fields": ["batch"], "keepFields": False}},
-            # without it, the time would be drawn too
-            {"id": "filterFieldsByName", "options": {"include": {"pattern": "^(age|value.*)$"}}},
-        ],
+        transformations=[*by_batch, _RISING],
         unit=scope.unit(field),
+        bridged=BRIDGED_H,
     )
 
 
-def _grouped(name: str) -> Json:
-    """Return the step that makes one row of each age: least, mean and greatest."""
-    reducers = ["min", "mean", "max"] if name == "reference" else ["mean"]
-    return {
-        "id": "groupBy",
-        "options": {
-            "fields": {
-                "age": {"aggregations": [], "operation": "groupby"},
-                "value": {"aggregations": reducers, "operation": "aggregate"},
-            }
-        },
-        "filter": {"id": "byRefId", "options": "A" if name == "reference" else "B"},
-    }
+def _grouped(value: str, reducers: list[str], *groups: str, only: str = "") -> Json:
+    """Return the step that makes one row of each group, of the frame of one query if ``only``."""
+    fields: Json = {group: {"aggregations": [], "operation": "groupby"} for group in groups}
+    fields[value] = {"aggregations": reducers, "operation": "aggregate"}
+    step: Json = {"id": "groupBy", "options": {"fields": fields}}
+    return {**step, "filter": {"id": "byRefId", "options": only}} if only else step
 
 
+_RISING: Json = {
+    "id": "sortBy",
+    "options": {"fields": {}, "sort": [{"field": "age", "desc": False}]},
+}
+# least, mean and greatest of the references beside the mean of the chosen batches, by age
 _JOINED: list[Json] = [
-    _grouped("reference"),
-    _grouped("batch"),
+    _grouped("reference", ["min", "mean", "max"], "age", only="A"),
+    _grouped("value", ["mean"], "age", only="B"),
     {"id": "joinByField", "options": {"byField": "age", "mode": "outer"}},
-    {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "age", "desc": False}]}},
+    _RISING,
 ]
+LOW, MIDDLE, HIGH, CHOSEN = "reference (min)", "reference (mean)", "reference (max)", "value (mean)"
+
+
+def _both(field: str) -> list[str]:
+    return [queries.by_age(field, queries.REFERENCES, "reference"), queries.by_age(field)]
 
 
 def _band(scope: Scope, field: str) -> Any:
     say = scope.say
     return against(
         boards.frame(scope, "band", title=f"{say('band')}: {scope.named(field)}"),
-        [queries.by_age(field, queries.REFERENCES), queries.by_age(field)],
+        _both(field),
         x=("age", say("age.h")),
-        y=[
-            ("value (min)", say("low")),
-            ("value (mean) 1", say("middle")),
-            ("value (max)", say("high")),
-            ("value (mean) 2", say("overlay")),
-        ],
         transformations=_JOINED,
         unit=scope.unit(field),
-        lines={
-            "value (min)": GREYS[4],
-            "value (max)": GREYS[4],
-            "value (mean) 1": GREYS[1],
-            "value (mean) 2": "text",
-        },
+        drawn=[
+            Drawn(HIGH, GREYS[4], say("high"), fills_to=say("low")),
+            Drawn(LOW, GREYS[4], say("low")),
+            Drawn(MIDDLE, GREYS[1], say("middle")),
+            Drawn(CHOSEN, PV, say("overlay")),
+        ],
+        bridged=BRIDGED_H,
     )
 
 
@@ -125,11 +132,7 @@ def _calculated(alias: str, left: str, operator: str, right: str) -> Json:
         "options": {
             "alias": alias,
             "mode": "binary",
-            "binary": {
-                "left": {"matcher": {"id": "byName", "options": left}},
-                "operator": operator,
-                "right": {"matcher": {"id": "byName", "options": right}},
-            },
+            "binary": {"left": left, "operator": operator, "right": right},
             "replaceFields": False,
         },
     }
@@ -139,16 +142,17 @@ def _deviation(scope: Scope, field: str) -> Any:
     """Return ``(value - mean) / half the band's width`` against the age."""
     return against(
         boards.frame(scope, "deviation", title=f"{scope.say('deviation')}: {scope.name(field)}"),
-        [queries.by_age(field, queries.REFERENCES), queries.by_age(field)],
+        _both(field),
         x=("age", scope.say("age.h")),
-        y=[("score", scope.say("score"))],
         transformations=[
             *_JOINED,
-            _calculated("away", "value (mean) 2", "-", "value (mean) 1"),
-            _calculated("width", "value (max)", "-", "value (min)"),
+            _calculated("away", CHOSEN, "-", MIDDLE),
+            _calculated("width", HIGH, "-", LOW),
             _calculated("half", "away", "/", "width"),
             _calculated("score", "half", "+", "half"),
+            {"id": "filterFieldsByName", "options": {"include": {"pattern": "^(age|score)$"}}},
         ],
         unit="none",
-        lines={"score": ABNORMAL},
+        drawn=[Drawn("score", PV, scope.say("score"))],
+        bridged=BRIDGED_H,
     )

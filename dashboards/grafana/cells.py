@@ -30,7 +30,7 @@ class Column:
     field: str
     name: str
     unit: str = ""
-    states: States = dataclasses.field(default_factory=dict[int, tuple[str, str]])
+    states: States = dataclasses.field(default_factory=dict[int | str, tuple[str, str]])
     missing: str = ""
     above: float | None = None
     below: float | None = None
@@ -65,7 +65,7 @@ def table(
     if join:
         steps += [_seen(letter(0)), *(_timeless(letter(n)) for n in range(1, len(queries)))]
         steps.append({"id": "joinByField", "options": {"byField": join, "mode": "outer"}})
-    kept = "|".join(f"^{c.field.replace('.', '[.]')}$" for c in columns)
+    kept = "|".join(f"^{_literally(c.field)}$" for c in columns)
     steps += [
         {"id": "filterFieldsByName", "options": {"include": {"pattern": kept}}},
         {
@@ -161,6 +161,11 @@ def tiles(frame: Frame, queries: Sequence[str], columns: Sequence[Column]) -> An
             "options": {"wideLayout": True, "showPercentChange": False},
         },
     )
+
+
+def _literally(name: str) -> str:
+    """Return a name as a regular expression of Grafana's."""
+    return "".join(f"[{letter}]" if letter in ".*" else letter for letter in name)
 
 
 def _seen(ref: str) -> Json:

@@ -42,7 +42,7 @@ def energy(scope: Scope) -> Json:
         [
             Column("kg", say("energy.mass"), decimals=4),
             Column("energy", say("per_kg.energy"), decimals=2),
-            Column("co2e", say("carbon"), "suffix: kg", decimals=2),
+            Column("co2e", say("carbon"), "suffix:kg", decimals=2),
             Column("carbon", say("per_kg.carbon"), decimals=2),
         ],
     )
@@ -61,7 +61,7 @@ def energy(scope: Scope) -> Json:
 
 def _per_kg(power: str) -> str:
     """Return product in kg at the right edge, and energy and CO2e for each kg of it."""
-    energy, product = 'integral("kw", 1h)', 'last("kg")'
+    energy, product = 'sum("kw") / 60', 'last("kg")'  # of minutes
     rows = (
         f'SELECT {power} AS "kw", "est.product" * "est.volume" / 1000 AS "kg" '
         f'FROM "{queries.MINUTES}" WHERE {queries.REACTOR} AND $timeFilter'

@@ -1,6 +1,6 @@
 """Panels of lines and bars: against time, and against another quantity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +12,8 @@ from dashboards.grafana.style import GREYS, PV, States, mappings, named, thresho
 
 # Two seconds would do for a scan of 1 s; five also carry a scan that is late or coarser.
 # An estimate is stored once an update, at most a minute apart.
-SCAN, ESTIMATE = "5s", "1m"
+SCAN, ESTIMATE, PLANNED = "5s", "1m", "10m"
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Series:
         steps: holds its value until the next one: a mode, a setpoint.
         fills_to: name of the series down to which a band is filled.
         hidden: drawn only as the edge of a band, without a line or a legend.
+        points: marks without a line: what was measured now and then.
+        sparse: has a point every few minutes, whatever the buckets: a gap is one of an hour.
     """
 
     query: str
@@ -40,6 +43,25 @@ class Series:
     steps: bool = False
     fills_to: str = ""
     hidden: bool = False
+    points: bool = False
+    sparse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How one line against another quantity than time is drawn.
+
+    Attributes:
+        field: as the transformations call it.
+        colour: a colour that is no alarm.
+        name: as people call it; the field's own if empty.
+        fills_to: name of the line down to which a band is filled.
+    """
+
+    field: str
+    colour: str
+    name: str = ""
+    fills_to: str = ""
 
 
 def trend(
@@ -50,6 +72,7 @@ def trend(
     every: str = SCAN,
     limits: tuple[float | None, float | None] = (None, None),
     bars: bool = False,
+    ahead: str = "",
 ) -> Any:
     """Return lines against time, gaps left open.
 
@@ -61,11 +84,13 @@ def trend(
             that are none.
         limits: least and greatest value of the first series that is normal.
         bars: upright bars in place of lines.
+        ahead: shows this much time to come, ``12h``, in place of the chosen time.
     """
     overrides = [_style(n, s, limits if n == 0 else (None, None)) for n, s in enumerate(series)]
     return core.TimeSeries(
         **frame.common(),
         interval=every,
+        timeFrom=f"+{ahead}" if ahead else None,
         targets=[target(n, s.query, s.name) for n, s in enumerate(series)],
         unit=unit,
         colorMode="fixed",
@@ -107,6 +132,7 @@ def timeline(
         targets=[target(n, query, name) for n, (query, name) in enumerate(rows)],
         colorMode="fixed",
         fillOpacity=70,
+        lineWidth=1,  # parts neighbours of one colour
         mappings=mappings(states),
         showValue="auto",
         extraJson={
@@ -126,34 +152,31 @@ def against(
     queries: Sequence[str],
     *,
     x: tuple[str, str],
-    y: Sequence[tuple[str, str]],
     transformations: Sequence[Json],
     unit: str,
-    lines: Mapping[str, str] = {},
+    drawn: Sequence[Drawn] = (),
+    bridged: float = 0.0,
 ) -> Any:
     """Return values against another quantity than time.
 
     Args:
         frame: title and so on.
         queries: each gives rows.
-        x: field and name of the abscissa.
-        y: fields to draw and their names; none: every other number of each frame.
-        transformations: Grafana's own, which make a frame for each line.
+        x: field and name of the abscissa: the first number of what is drawn, and rising.
+        transformations: Grafana's own, which make one frame: the abscissa and each line.
         unit: of the values.
-        lines: colour by field.
+        drawn: lines that are not like all others.
+        bridged: a hole in a line up to this wide, in hours, is none.
     """
-    series = [
-        {
-            "x": {"matcher": {"id": "byName", "options": x[0]}},
-            "y": {"matcher": {"id": "byName", "options": one}},
-            "name": {"fixed": name},
-        }
-        for one, name in y
-    ]
-    overrides: list[Json] = [named(x[0], [("unit", "suffix: h"), ("displayName", x[1])])]
-    for one, colour in lines.items():
-        overrides.append(named(one, [("color", {"mode": "fixed", "fixedColor": colour})]))
-    return XyChart(
+    overrides = [_named_x(*x)]
+    for line in drawn:
+        put: list[tuple[str, object]] = [("color", {"mode": "fixed", "fixedColor": line.colour})]
+        if line.name:
+            put.append(("displayName", line.name))
+        if line.fills_to:
+            put += [("custom.fillBelowTo", line.fills_to), ("custom.fillOpacity", 20)]
+        overrides.append(named(line.field, put))
+    return Trend(
         **frame.common(),
         targets=[target(n, query, "", rows=True) for n, query in enumerate(queries)],
         transformations=list(transformations),
@@ -162,10 +185,10 @@ def against(
                 "defaults": {
                     "color": {"mode": "shades", "fixedColor": GREYS[3]},
                     "custom": {
-                        "show": "lines",
+                        "drawStyle": "line",
                         "lineWidth": 1,
-                        "pointSize": {"fixed": 3},
-                        "axisPlacement": "auto",
+                        "showPoints": "never",
+                        "spanNulls": bridged or False,
                     },
                     "unit": unit,
                     "noValue": frame.empty,
@@ -173,27 +196,29 @@ def against(
                 "overrides": overrides,
             },
             "options": {
-                "mapping": "manual" if series else "auto",
-                "series": series,
                 "legend": {
                     "calcs": [],
                     "displayMode": "list",
                     "placement": "bottom",
                     "showLegend": True,
                 },
-                "tooltip": {"mode": "single", "sort": "none"},
+                "tooltip": {"mode": "multi", "sort": "none"},
             },
         },
     )
 
 
+def _named_x(field: str, name: str) -> Json:
+    return named(field, [("unit", "suffix:h"), ("displayName", name), ("custom.axisLabel", name)])
+
+
 @attr.s
-class XyChart(core.Panel):
-    """Grafana's XY chart, which grafanalib does not know."""
+class Trend(core.Panel):
+    """Grafana's trend against a number, which grafanalib does not know."""
 
     def to_json_data(self) -> Json:
         """Return the panel as JSON."""
-        return cast(Json, self.panel_json({"type": "xychart"}))  # pyright: ignore[reportUnknownMemberType] untyped
+        return cast(Json, self.panel_json({"type": "trend"}))  # pyright: ignore[reportUnknownMemberType] untyped
 
 
 def _style(n: int, series: Series, limits: tuple[float | None, float | None]) -> Json:
@@ -218,6 +243,11 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
     if series.unit:
         put("unit", series.unit)
         put("custom.axisPlacement", "right")
+    if series.points:
+        put("custom.drawStyle", "points")
+        put("custom.pointSize", 8)
+    if series.sparse:
+        put("custom.insertNulls", HOUR_MS)
     if series.fills_to:
         put("custom.fillBelowTo", series.fills_to)
         put("custom.fillOpacity", 20)

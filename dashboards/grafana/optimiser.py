@@ -1,13 +1,15 @@
 """The optimiser's board: plan against actual, what it believes, how near the limits, its words."""
 
+from controller.innovations import BIAS
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
 from dashboards.grafana.lines import ESTIMATE, Series, timeline, trend
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
-from dashboards.grafana.style import GREYS, PV, SP
+from dashboards.grafana.style import GREYS, OP, PV, SP
 
 PLANNED = {"feed": "feed", "do": "do"}  # loop: what it moves or measures
+INSTRUMENTS = ("do", "offgas_o2", "offgas_co2", "weight")  # that every soft sensor listens to
 
 
 def optimiser(scope: Scope) -> Json:
@@ -19,6 +21,9 @@ def optimiser(scope: Scope) -> Json:
             [
                 Series(queries.trend(scope.field(pv)), say("pv"), PV),
                 Series(queries.trend(f"{loop}.sp", "last"), say("sp"), SP, dashed=True, steps=True),
+                Series(
+                    queries.foreseen(f"{loop}.sp"), say("planned"), OP, dotted=True, sparse=True
+                ),
             ],
             scope.unit(f"{loop}.sp"),
             limits=scope.limits.get(pv, (None, None)),
@@ -51,18 +56,22 @@ def optimiser(scope: Scope) -> Json:
     innovations = trend(
         boards.frame(scope, "innovations"),
         [
-            Series(
-                queries.trend(f'"{scope.field("weight")}" - "est.volume"'),
-                f"{scope.name('weight')} - {scope.name('volume')}",
-            )
+            Series(queries.trend(f"innovation.{i}"), scope.name(scope.field(i)), GREYS[n])
+            for n, i in enumerate(INSTRUMENTS)
         ],
-        "suffix: kg",
+        "suffix:σ",
         every=ESTIMATE,
+        limits=(-BIAS, BIAS),
     )
     rows: list[boards.Row] = [
         (9, planned),
         (4, [level, led, binding]),
-        (9, [_gain(scope), _evidence(scope)]),
+        (9, [_gain(scope), _evidence(scope), _solves(scope)]),
+        say("came"),
+        (8, [_came(scope, field) for field in ("est.biomass", "est.product", "our")]),
+        say("foreseen"),
+        *parts.pairs(parts.future(scope)),
+        say("trusted"),
         (9, [slack, innovations]),
         *([(9, [learned])] if factors else []),
         (9, [parts.happened(scope, "advice", queries.events("advice"))]),
@@ -94,7 +103,7 @@ def _gain(scope: Scope) -> object:
             Series(high, upper, SP, fills_to=lower, hidden=True),
             Series(low, lower, SP, hidden=True),
         ],
-        "suffix: g",
+        "suffix:g",
         every=ESTIMATE,
     )
 
@@ -107,9 +116,46 @@ def _evidence(scope: Scope) -> object:
         [
             Series(queries.trend("optimiser.coverage"), say("coverage")),
             Series(queries.trend("optimiser.guardrail"), say("guardrail"), GREYS[3]),
-            Series(hours, say("shadow_h"), GREYS[2], unit="suffix: h"),
+            Series(hours, say("shadow_h"), GREYS[2], unit="suffix:h"),
         ],
         "percent",
+    )
+
+
+def _came(scope: Scope, field: str) -> object:
+    """Return what was foreseen an hour before beside what came."""
+    return trend(
+        boards.frame(scope, "came", title=scope.name(field)),
+        [
+            Series(queries.trend(field), scope.name(field)),
+            Series(
+                queries.foreseen(f"{field}_early"), scope.say("early"), SP, dotted=True, sparse=True
+            ),
+        ],
+        scope.unit(field),
+        every=ESTIMATE,
+    )
+
+
+def _solves(scope: Scope) -> object:
+    """Return how long a plan takes, and how many were late or dropped."""
+    say = scope.say
+    return trend(
+        boards.frame(scope, "solves"),
+        [
+            Series(queries.trend("optimiser.solve", "max"), say("solve")),
+            *(
+                Series(
+                    queries.trend(f"optimiser.{name}", "max"),
+                    say(f"solves.{name}"),
+                    GREYS[n],
+                    unit="none",
+                    steps=True,
+                )
+                for n, name in enumerate(("plans", "late", "sheds"), 1)
+            ),
+        ],
+        "s",
     )
 
 

@@ -1,12 +1,12 @@
 """Panels that several boards have: a quantity against time, a loop, modes, lists of events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dashboards.grafana import queries
-from dashboards.grafana.board import frame
+from dashboards.grafana.board import Row, frame
 from dashboards.grafana.cells import Column, table
-from dashboards.grafana.lines import ESTIMATE, Series, timeline, trend
+from dashboards.grafana.lines import ESTIMATE, PLANNED, Series, timeline, trend
 from dashboards.grafana.scope import LoopFacts, Scope
 from dashboards.grafana.style import ABNORMAL, DOUBTFUL, GREYS, OP, PV, SP, States
 
@@ -16,6 +16,8 @@ QUALITIES = (ABNORMAL, DOUBTFUL, SP)
 SIMULATED = (SP, DOUBTFUL)
 LEVELS = (GREYS[7], OP, GREYS[4], GREYS[3])
 BINDINGS = (*range(9), 99)  # codes of the stored tag
+SPREAD = ("est.biomass", "est.product")  # what plans carry the estimate's doubt along of
+AHEAD = "12h"  # as far as plans are told
 
 
 def states(scope: Scope, what: str, colours: Sequence[str]) -> States:
@@ -63,6 +65,8 @@ def quantities(scope: Scope, key: str, fields: Sequence[str], *, right: str = ""
 def estimate(scope: Scope, suffix: str) -> Any:
     """Return a soft sensor with its 90 % interval."""
     field = f"est.{suffix}"
+    analyte = scope.assays.get(suffix)
+    sampled = Series(queries.assayed(analyte or ""), scope.say("assay"), PV, points=True)
     upper, lower = scope.say("estimate.upper"), scope.say("estimate.lower")
     return trend(
         frame(scope, "estimate", title=scope.name(field)),
@@ -70,11 +74,44 @@ def estimate(scope: Scope, suffix: str) -> Any:
             Series(queries.trend(field), scope.name(field)),
             Series(queries.trend(f"{field}.high"), upper, SP, fills_to=lower, hidden=True),
             Series(queries.trend(f"{field}.low"), lower, SP, hidden=True),
+            *([sampled] if analyte else []),
         ],
         scope.unit(field),
         every=ESTIMATE,
         limits=scope.limits.get(field, (None, None)),
     )
+
+
+def ahead(scope: Scope, key: str, fields: Sequence[str]) -> Any:
+    """Return what the newest plan foresees of quantities of one unit, with an interval if known."""
+    upper, lower = scope.say("estimate.upper"), scope.say("estimate.lower")
+    series: list[Series] = []
+    for n, field in enumerate(fields):
+        name = scope.name(field.removesuffix(".sp"))
+        series.append(Series(queries.ahead(field), name, GREYS[n], dotted=True))
+    if fields[0] in SPREAD:
+        series += [
+            Series(queries.ahead(f"{fields[0]}_high"), upper, SP, fills_to=lower, hidden=True),
+            Series(queries.ahead(f"{fields[0]}_low"), lower, SP, hidden=True),
+        ]
+    return trend(frame(scope, key), series, scope.unit(fields[0]), every=PLANNED, ahead=AHEAD)
+
+
+def future(scope: Scope) -> list[Any]:
+    """Return what the optimiser foresees: what it would set, and what would come of it."""
+    return [
+        ahead(scope, "ahead.feed", ["feed.sp"]),
+        ahead(scope, "ahead.do", ["do.sp"]),
+        ahead(scope, "ahead.biomass", ["est.biomass"]),
+        ahead(scope, "ahead.product", ["est.product"]),
+        ahead(scope, "ahead.our", ["our"]),
+        ahead(scope, "ahead.substrate", ["est.substrate"]),
+    ]
+
+
+def ended(scope: Scope) -> States:
+    """Return how a batch ended, in words; its phases have their own."""
+    return {state: (scope.say(f"phase.{state}"), GREYS[7]) for state in ("COMPLETE", "ABORTED")}
 
 
 def modes(scope: Scope) -> Any:
@@ -97,3 +134,9 @@ def happened(scope: Scope, key: str, query: str) -> Any:
             Column("source", scope.say("column.who"), width=160),
         ],
     )
+
+
+def pairs(panels: Sequence[Any]) -> Iterator[Row]:
+    """Yield panels two by two."""
+    for n in range(0, len(panels), 2):
+        yield 8, panels[n : n + 2]

@@ -65,7 +65,7 @@ def _reactors(scope: Scope) -> object:
         Column("seen", say("contact"), "dateTimeFromNow"),
         Column("batch", say("batch.one"), missing=say("none")),
         Column("age", scope.named("age"), decimals=2, missing=say("none")),
-        Column("phase", say("phase"), missing=say("none")),
+        Column("phase", say("phase"), states=parts.ended(scope), missing=say("none")),
         Column("feed.mode", say("feed.mode"), states=modes, missing=missing),
         Column("optimiser.mode", say("level"), states=levels, missing=say("none")),
         *(
@@ -86,13 +86,14 @@ def _reactors(scope: Scope) -> object:
         f'SELECT last("scan.lateness") AS "lateness" FROM "{queries.SCANS}" '
         f'WHERE {queries.SITE} AND $timeFilter GROUP BY "reactor"'
     )
-    asked = ["age", "phase", "feed.mode", "optimiser.mode", *fields, "simulated"]
+    asked = ["age", "feed.mode", "optimiser.mode", *fields, "simulated"]
     return table(
         boards.frame(scope, "reactors"),
         [
             known,
             queries.now(asked, queries.SITE, "reactor batch"),
             queries.alarms_active(OF_A_REACTOR),
+            queries.phase_now(OF_A_REACTOR),
         ],
         columns,
         join="reactor",

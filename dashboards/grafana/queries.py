@@ -6,16 +6,21 @@ and ``batch``, one field for each tag of the plant without its reactor: ``do``, 
 ``est.biomass.sd``. A BAD sample has no value; where a sample is not GOOD, its quality is in
 ``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are ``alarm`` (tags ``id`` and ``priority``,
 field ``state``), everything else that happened is ``event`` (tag ``kind``; ``subject``, ``text``,
-``source``, ``why``).
+``source``, ``why``, ``phase``). ``laboratory`` has its results, ``foreseen`` what the newest plan
+says of times to come,
+``software`` what runs.
 
 Which of the two a trend reads is decided by the width of its buckets, which Grafana puts in as a
 number: a condition between two numbers is settled before anything is read.
 """
 
 SCANS, MINUTES, ALARMS, EVENTS = "fermloop", "fermloop_1m", "alarm", "event"
+FORESEEN, LABORATORY, SOFTWARE = "foreseen", "laboratory", "software"
 MINUTE_MS = 60_000
 FRESH_S = 60  # a value older than this is not of now
 LONGEST_ALARM_D = 30  # an alarm that stands longer is no longer found by its beginning
+LONGEST_PHASE_D = 30  # nor is a phase
+PLAN_OLD_MS = 900_000  # a plan that is older when somebody looks is no longer anybody's
 
 SITE = "\"site\" = '$site'"
 REACTOR = f"{SITE} AND \"reactor\" = '$reactor'"
@@ -59,6 +64,52 @@ def trend(
     )
 
 
+def foreseen(field: str) -> str:
+    """Return what the plans said of a field, each until the next; with ``_early``: an hour ago."""
+    return (
+        f'SELECT last("{field}") FROM "{FORESEEN}" WHERE {REACTOR} AND $timeFilter '
+        "GROUP BY time($__interval) fill(none)"
+    )
+
+
+def ahead(field: str) -> str:
+    """Return what the newest plan says of the time to come; nothing if it is old."""
+    return (
+        f'SELECT last("{field}") FROM "{FORESEEN}" WHERE {REACTOR} AND $timeFilter '
+        f'AND "made" > ${{__from}} - {PLAN_OLD_MS} GROUP BY time($__interval) fill(none)'
+    )
+
+
+def assayed(analyte: str) -> str:
+    """Return the laboratory's results, at the times of their samples."""
+    return (
+        f'SELECT last("value") FROM "{LABORATORY}" WHERE {REACTOR} AND $timeFilter '
+        f"AND \"analyte\" = '{analyte}' GROUP BY time($__interval) fill(none)"
+    )
+
+
+def phases() -> str:
+    """Return each phase by its name when it began, from the one before the left edge on."""
+    return (
+        f'SELECT "phase" FROM "{EVENTS}" WHERE {REACTOR} AND "kind" = \'phase\' '
+        f"AND time > ${{__from}}ms - {LONGEST_PHASE_D}d AND time <= ${{__to}}ms"
+    )
+
+
+def phase_now(scope: str) -> str:
+    """Return the newest phase of each vessel, or how its batch ended."""
+    return (
+        f'SELECT last("phase") AS "phase" FROM "{EVENTS}" WHERE {scope} AND "kind" = \'phase\' '
+        f"AND time > ${{__to}}ms - {LONGEST_PHASE_D}d AND time <= ${{__to}}ms "
+        'GROUP BY "reactor"'
+    )
+
+
+def software() -> str:
+    """Return which software runs, a column for each program."""
+    return f'SELECT * FROM "{SOFTWARE}" WHERE {SITE} AND {SO_FAR} ORDER BY time DESC LIMIT 1'
+
+
 def latest(field: str, scope: str = REACTOR) -> str:
     """Return the newest value, stamped with its own time, so that an old one can be seen as old."""
     return f'SELECT last("{field}") FROM "{SCANS}" WHERE {scope} AND $timeFilter'
@@ -89,17 +140,22 @@ def whole(columns: dict[str, tuple[str, str]], scope: str = REACTOR, by: str = "
 
 
 def amount(expression: str, *, scope: str = REACTOR, by: str = "") -> str:
-    """Return the integral of a rate per hour over all of the chosen time."""
+    """Return the integral of a rate per hour over all of the chosen time.
+
+    Each minute counts as what it was; one that is missing counts as nothing, and is not guessed.
+    """
     made = f'SELECT {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {scope} AND $timeFilter'
-    return (
-        f'SELECT integral("v", 1h) AS "v" FROM ({made}{_group(by)}) WHERE $timeFilter{_group(by)}'
-    )
+    return f'SELECT sum("v") / 60 AS "v" FROM ({made}{_group(by)}) WHERE $timeFilter{_group(by)}'
 
 
-def by_age(expression: str, scope: str = BATCHES) -> str:
-    """Return a table of age (h, in steps of 10 min) and value of each batch."""
+def by_age(expression: str, scope: str = BATCHES, name: str = "value") -> str:
+    """Return a table of age (h, in steps of 10 min), batch and value, which is called ``name``.
+
+    Buckets are 10 min wide, so their ages differ by 10 min too, and each is put down to the same
+    side: no step has two values, none is left out.
+    """
     return (
-        'SELECT round(mean("age") * 6) / 6 AS "age", mean("v") AS "value" FROM '
+        f'SELECT floor(mean("age") * 6 + 0.25) / 6 AS "age", mean("v") AS "{name}" FROM '
         f'(SELECT "age", {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {scope} '
         'AND $timeFilter GROUP BY "batch") '
         'WHERE $timeFilter GROUP BY time(10m), "batch" fill(none)'

@@ -66,7 +66,7 @@ def _state(scope: Scope) -> Iterator[boards.Row]:
     yield say("state")
     shown = [f for f in NEWEST if f in scope.units] + [f"est.{e}" for e in ("biomass", "product")]
     phase = timeline(
-        boards.frame(scope, "phase"), [(queries.trend("phase", "last"), say("phase"))], {}
+        boards.frame(scope, "phase"), [(queries.phases(), say("phase"))], parts.ended(scope)
     )
     yield (
         9,
@@ -106,12 +106,14 @@ def _loops(scope: Scope) -> Iterator[boards.Row]:
         shown.append(trend(boards.frame(scope, "feeds"), doses, "none"))
     if "pressure" in scope.measured:
         shown.append(parts.quantities(scope, "pressure", [scope.field("pressure")]))
-    yield from pairs(shown)
+    yield from parts.pairs(shown)
 
 
 def _estimates(scope: Scope) -> Iterator[boards.Row]:
     yield scope.say("estimates")
-    yield from pairs([parts.estimate(scope, suffix) for suffix in scope.estimates])
+    yield from parts.pairs([parts.estimate(scope, suffix) for suffix in scope.estimates])
+    yield scope.say("foreseen")
+    yield from parts.pairs(parts.future(scope))
 
 
 def _trust(scope: Scope) -> Iterator[boards.Row]:
@@ -138,9 +140,3 @@ def _trust(scope: Scope) -> Iterator[boards.Row]:
             )
         ],
     )
-
-
-def pairs(panels: list[object]) -> Iterator[boards.Row]:
-    """Yield panels two by two."""
-    for n in range(0, len(panels), 2):
-        yield 8, panels[n : n + 2]

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from controller.alarm_consistency import measured_by
 from controller.assemble import build_loops
 from controller.conditions import shown
+from controller.estimate import layout, reported
 from controller.loops import PidLoop
 from controller.plant import Plant
 from controller.said import Language
 from controller.sensing import estimated
+from controller.settings import ReactorSettings
 from controller.tags import Derived
 from dashboards.grafana.texts import NAMES, TEXTS
 
@@ -19,7 +21,7 @@ UNITS = {
     "Cel": "celsius",
     "[pH]": "pH",
     "1": "none",
-    "mmol/(L.h)": "suffix: mmol/(L·h)",
+    "mmol/(L.h)": "suffix:mmol/(L·h)",
 }
 
 
@@ -56,6 +58,8 @@ class Scope:
         measured: fields by meaning: ``pressure`` is ``head_pressure``.
         limits: least and greatest value that is no alarm, by field.
         estimates: what the estimators tell, without ``est.``.
+        assays: the laboratory's analyte of an estimate, where it has one.
+        devices: their names.
     """
 
     language: Language
@@ -67,6 +71,8 @@ class Scope:
     measured: Mapping[str, str]
     limits: Mapping[str, tuple[float | None, float | None]]
     estimates: tuple[str, ...]
+    assays: Mapping[str, str]
+    devices: tuple[str, ...]
 
     def say(self, key: str) -> str:
         """Return a text of the catalogue."""
@@ -81,11 +87,11 @@ class Scope:
     def unit(self, field: str) -> str:
         """Return Grafana's unit of a field; ``none`` where it has none."""
         code = self.units.get(field, "1")
-        return UNITS.get(code) or f"suffix:{shown(code)}"
+        return UNITS.get(code) or f"suffix:{shown(code).strip()}"
 
     def named(self, field: str) -> str:
         """Return a quantity's name with its unit."""
-        unit = shown(self.units.get(field, "1")).strip()
+        unit = shown(self.units.get(field, "1")).strip().replace("L.h", "L·h")
         return f"{self.name(field)} ({unit})" if unit else self.name(field)
 
     def field(self, meaning: str) -> str:
@@ -106,10 +112,12 @@ def scope_of(plant: Plant, language: Language, site: str = "") -> Scope:
     units = {_field(t.name): t.unit for t in (*plant.tags.values(), *plant.calculated.values())}
     measured: dict[str, str] = {}
     estimates: dict[str, None] = {}
+    assays: dict[str, str] = {}
     for name, reactor in settings.reactor.items():
         built, own = build_loops(name, plant), estimated(reactor)
         units |= {_field(t.name): t.unit for t in Derived(name, built, own).tags}
         estimates |= {suffix: None for suffix, _ in own.values()}
+        assays = dict(_assays(reactor)) | assays
         measured = {m: _field(t) for m, t in reactor.measured.items()} | measured
         for key, loop in built.items():
             s = loop.settings
@@ -127,7 +135,20 @@ def scope_of(plant: Plant, language: Language, site: str = "") -> Scope:
         measured,
         dict(_limits(plant)),
         tuple(estimates),
+        assays,
+        tuple(settings.device),
     )
+
+
+def _assays(reactor: ReactorSettings) -> Iterator[tuple[str, str]]:
+    """Yield each estimate that the laboratory measures too, and its analyte."""
+    if reactor.model is None or reactor.laboratory is None:
+        return
+    known, of = reported(reactor.model.organism), layout(reactor.model.organism)
+    for analyte in reactor.laboratory.analyte:
+        found = (name for name in known if of.places[name] == of.assays.get(analyte))
+        if (name := next(found, None)) is not None:
+            yield known[name][0], analyte
 
 
 def _limits(plant: Plant) -> Iterator[tuple[str, tuple[float | None, float | None]]]:

@@ -9,7 +9,7 @@ PV, SP, OP = "text", "#8f959c", "#a3927c"
 GREYS = ("text", "#8f959c", "#a3927c", "#6f8297", "#a7adb5", "#7f8a7a", "#b5a7a0", "#6b7078")
 ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
 
-States = Mapping[int, tuple[str, str]]  # name and colour of each number
+States = Mapping[int | str, tuple[str, str]]  # name and colour of each number or word
 
 
 def mappings(states: States, missing: str = "") -> list[Json]:
@@ -18,7 +18,7 @@ def mappings(states: States, missing: str = "") -> list[Json]:
     if states:
         options = {
             str(value): {"text": text, "color": colour, "index": n}
-            for n, (value, (text, colour)) in enumerate(sorted(states.items()))
+            for n, (value, (text, colour)) in enumerate(states.items())
         }
         made.append({"type": "value", "options": options})
     if missing:

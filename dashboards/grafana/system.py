@@ -104,13 +104,51 @@ def system(scope: Scope) -> Json:
         ],
         sort="field",
     )
+    size = trend(
+        boards.frame(scope, "store"),
+        [
+            Series(_of_plant("store.size"), say("store.size"), GREYS[0]),
+            Series(_of_plant("store.free"), say("store.free"), GREYS[3], unit="bytes"),
+        ],
+        "bytes",
+        every="10s",
+    )
+    latency = trend(
+        boards.frame(scope, "latency"),
+        [
+            Series(_of_plant(f"device.{device}.latency", "max"), device, "")
+            for device in scope.devices
+        ],
+        "ms",
+        every="10s",
+    )
     rows: list[boards.Row] = [
         (8, [lateness, missed]),
         (8, [arrival, forwarder]),
-        (4, [audit]),
+        (8, [latency, size]),
+        (8, [_versions(scope), audit]),
         (9, [parts.happened(scope, "restarts", queries.events("note|gap", scope=queries.SITE))]),
         (10, [tags]),
     ]
     return boards.board(
         scope, "system", rows, variables=[boards.site(scope), boards.reactor(scope)]
+    )
+
+
+def _of_plant(field: str, aggregate: str = "mean") -> str:
+    return queries.trend(field, aggregate, scope=queries.SITE, rows="plant")
+
+
+def _versions(scope: Scope) -> object:
+    """Return a row for each program that runs, and its version."""
+    unnamed = {"exclude": {"pattern": "^(Time|reactor|site)$"}}
+    return table(
+        boards.frame(scope, "versions"),
+        [queries.software()],
+        [Column("Field", scope.say("program")), Column("Last *", scope.say("version"))],
+        sort="Field",
+        transformations=[
+            {"id": "filterFieldsByName", "options": unnamed},
+            {"id": "reduce", "options": {"reducers": ["lastNotNull"]}},
+        ],
     )

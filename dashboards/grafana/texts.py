@@ -140,7 +140,19 @@ TEXTS: dict[str, Text] = {
         "所选时段内的最新值及其测量时间：旧值一目了然。",
     ),
     "state": ("State", "状态"),
-    "phase.about": ("The recipe's phases, counted from 0.", "配方阶段，从 0 计数。"),
+    "phase.about": (
+        "The recipe's phases by their names, and how a batch ended.",
+        "配方阶段（按配方中的名称）及批次结束方式。",
+    ),
+    "phase.COMPLETE": ("complete", "完成"),
+    "phase.ABORTED": ("aborted", "中止"),
+    "assay": ("Laboratory", "化验值"),
+    "ahead.feed": ("Feed, foreseen", "补料预测"),
+    "ahead.do": ("DO setpoint, foreseen", "溶氧设定预测"),
+    "ahead.biomass": ("Biomass, foreseen", "菌体浓度预测"),
+    "ahead.product": ("Product, foreseen", "产物浓度预测"),
+    "ahead.our": ("OUR, foreseen", "摄氧率预测"),
+    "ahead.substrate": ("Substrate, foreseen", "残糖预测"),
     "modes": ("Modes", "模式"),
     "modes.about": (
         "What each loop really does. No bar: the controller stored nothing.",
@@ -189,7 +201,10 @@ TEXTS: dict[str, Text] = {
         "Each alarm by its id, from its first change in the chosen time.",
         "按编号显示各报警，自所选时段内首次变化起。",
     ),
-    "foreseen": ("foreseen", "预测"),
+    "foreseen": (
+        "What the newest plan foresees: the next 12 h, empty without a plan of the last 15 min",
+        "最新计划的预测：未来 12 小时（15 分钟内无计划则为空）",
+    ),
     # batch
     "board.batch": ("Batches compared", "批次对比"),
     "board.batch.about": (
@@ -233,6 +248,24 @@ TEXTS: dict[str, Text] = {
         "计划或配方给出的设定值与泵的实际给定。",
     ),
     "plan.do": ("DO: plan and actual", "溶氧：计划与实际"),
+    "planned": ("planned", "计划"),
+    "came": ("Foreseen an hour before, and what came", "一小时前的预测与实际"),
+    "came.about": (
+        "Dotted: what the plan of an hour before said of this moment, also in shadow.",
+        "点线：一小时前的计划对此刻的预测（影子状态亦然）。",
+    ),
+    "early": ("foreseen 1 h before", "1 小时前预测"),
+    "trusted": ("Limits, instruments and model", "约束、仪表与模型"),
+    "solves": ("Plans", "计划求解"),
+    "solves.about": (
+        "Time of the last solve; on the right plans, late ones and sheds since the controller's "
+        "start.",
+        "最近一次求解用时；右轴为控制器启动以来的计划数、超时数与退出数。",
+    ),
+    "solve": ("solve", "求解用时"),
+    "solves.plans": ("plans", "计划数"),
+    "solves.late": ("late", "超时数"),
+    "solves.sheds": ("sheds", "退出数"),
     "level": ("Optimiser", "优化器状态"),
     "level.about": (
         "Off, in shadow (it computes and is not followed), advisory (a person accepts), on.",
@@ -280,8 +313,9 @@ TEXTS: dict[str, Text] = {
     ),
     "innovations": ("Innovations", "新息"),
     "innovations.about": (
-        "Load cell against the estimated volume (1 kg/L).",
-        "称重与估计体积之差（按 1 kg/L）。",
+        "How far each instrument is from what the soft sensor expects, mean of half an hour in "
+        "standard deviations; beyond ±1.5 it is named.",
+        "各仪表与软测量期望之差，半小时均值，以标准差计；超过 ±1.5 时点名。",
     ),
     "advice": ("Decisions and sheds", "决策与退出"),
     "advice.about": ("What the optimiser said, newest first.", "优化器的说明，最新在前。"),
@@ -397,6 +431,22 @@ TEXTS: dict[str, Text] = {
     "lag": ("behind", "滞后"),
     "waiting": ("rows that wait", "待发行数"),
     "quarantined": ("refused samples", "被拒样本"),
+    "store": ("Local store", "本地存储"),
+    "store.about": (
+        "Size with what is sealed; on the right what its disk has left.",
+        "含封存批次的大小；右轴为磁盘剩余空间。",
+    ),
+    "store.size": ("size", "大小"),
+    "store.free": ("free", "剩余"),
+    "latency": ("Answers of the devices", "设备响应时间"),
+    "latency.about": (
+        "The slowest answer of each device in 5 s; nothing where it does not answer.",
+        "各设备 5 秒内最慢响应；无响应则为空。",
+    ),
+    "versions": ("Versions", "版本"),
+    "versions.about": ("At the controller's last start.", "控制器最近一次启动时。"),
+    "program": ("Program or device", "程序或设备"),
+    "version": ("Version", "版本"),
     "audit": ("Audit trail", "审计追踪"),
     "audit.about": (
         "Length of the hash chain; compare with fermloop audit verify.",

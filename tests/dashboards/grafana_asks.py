@@ -56,6 +56,14 @@ class Reader:
         }
     )
 
+    def of(self, panel: Mapping[str, Any]) -> "Reader":
+        """Return what a panel shows: one with a time of its own looks ahead from the right edge."""
+        ahead = str(panel.get("timeFrom", ""))
+        if not ahead:
+            return self
+        assert re.fullmatch(r"\+\d+h", ahead), ahead
+        return Reader(self.end, self.end + 3600 * int(ahead[1:-1]), self.chosen)
+
     def width(self, every: str) -> int:
         """Return the width of a bucket in s, at least ``every``."""
         least = int(every[:-1]) * {"s": 1, "m": 60}[every[-1]] if every else 1
@@ -68,7 +76,9 @@ class Reader:
         window = f"time >= {self.start * 1000}ms and time <= {self.end * 1000}ms"
         filled = query.replace("$timeFilter", window)
         filled = filled.replace("$__interval_ms", str(width * 1000))
-        filled = filled.replace("$__interval", f"{width}s").replace("${__to}", str(self.end * 1000))
+        filled = filled.replace("$__interval", f"{width}s")
+        filled = filled.replace("${__from}", str(self.start * 1000))
+        filled = filled.replace("${__to}", str(self.end * 1000))
         for name, value in {**FACTORS, **self.chosen}.items():
             filled = re.sub(rf"\${name}\b", value, filled)
         left = re.sub(r"/\^[^/]*\$/", "", filled)  # the end of a regular expression

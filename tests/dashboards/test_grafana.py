@@ -14,6 +14,7 @@ import yaml
 
 from controller.plant import load_plant
 from dashboards.grafana import build, texts
+from dashboards.grafana.batch import BRIDGED_H
 from dashboards.grafana.build import BOARDS, Wanted, files
 from dashboards.grafana.panels import DATASOURCE
 from dashboards.grafana.style import ABNORMAL, DOUBTFUL
@@ -65,7 +66,7 @@ def test_there_is_no_null_and_no_key_of_panels_that_are_gone(board: Board) -> No
 
 def test_panels_are_of_today_and_each_names_its_data_source(board: Board) -> None:
     assert board["schemaVersion"] == 41
-    known = {"timeseries", "state-timeline", "table", "stat", "xychart"}
+    known = {"timeseries", "state-timeline", "table", "stat", "trend"}
     assert {p["type"] for p in panels(board)} <= known
     asked = [*panels(board), *targets(board), *board["annotations"]["list"]]
     asked += [v for v in board["templating"]["list"] if v["type"] == "query"]
@@ -96,6 +97,8 @@ def test_an_override_names_a_series_that_is_there(board: Board) -> None:
         letters = [target["refId"] for target in panel["targets"]]
         assert len(set(letters)) == len(letters)
         names = [target["alias"] for target in panel["targets"]]
+        renamed = (p for o in panel["fieldConfig"]["overrides"] for p in o["properties"])
+        names += [p["value"] for p in renamed if p["id"] == "displayName"]
         for override in panel["fieldConfig"]["overrides"]:
             if override["matcher"]["id"] == "byFrameRefID":
                 assert override["matcher"]["options"] in letters
@@ -110,8 +113,9 @@ def test_every_trend_has_a_unit_and_leaves_gaps_open(board: Board) -> None:
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
         assert all("fill(" in t["query"] for t in panel["targets"])
         assert not any("fill(linear)" in t["query"] for t in panel["targets"])
-    connected = [path for path, v in everything(board) if path.endswith(".spanNulls") and v]
-    assert connected == []
+    # against an age a step may fall out between two buckets: two are bridged, in hours
+    connected = {v for path, v in everything(board) if path.endswith(".spanNulls") and v}
+    assert connected <= {BRIDGED_H}
 
 
 def test_units_are_those_of_the_plant_file() -> None:
@@ -120,7 +124,7 @@ def test_units_are_those_of_the_plant_file() -> None:
         for plant, made in MADE.items()
     }
     units = {plant: p["fieldConfig"]["defaults"]["unit"] for plant, p in feeds.items()}
-    assert units == {"ecoli_5l": "suffix: mL/h", "penicillin_100m3": "suffix: L/h"}
+    assert units == {"ecoli_5l": "suffix:mL/h", "penicillin_100m3": "suffix:L/h"}
 
 
 def test_limits_are_those_of_the_plant_file() -> None:
@@ -148,12 +152,15 @@ def test_a_setpoint_is_dashed_and_a_measurement_is_not(board: Board) -> None:
         dashed = {
             override["matcher"]["options"]
             for override in panel["fieldConfig"]["overrides"]
-            if any(p["id"] == "custom.lineStyle" for p in override["properties"])
+            if any(
+                p["id"] == "custom.lineStyle" and p["value"]["fill"] == "dash"
+                for p in override["properties"]
+            )
         }
         setpoints = {
             t["refId"]
             for t in panel["targets"]
-            if '(SELECT "' in t["query"] and '.sp" AS' in t["query"]
+            if '(SELECT "' in t["query"] and '.sp" AS' in t["query"]  # not what is foreseen
         }
         assert dashed == setpoints, panel["title"]
 
@@ -203,7 +210,7 @@ def test_each_board_leads_to_the_others_and_to_the_console(board: Board) -> None
 
 def test_every_variable_that_is_used_can_be_chosen(board: Board) -> None:
     chosen = {v["name"] for v in board["templating"]["list"]}
-    own = {"timeFilter", "__interval", "__interval_ms", "__to"}
+    own = {"timeFilter", "__interval", "__interval_ms", "__from", "__to"}
     asked = [t["query"] for t in targets(board)]
     asked += [mark["query"] for mark in board["annotations"]["list"]]
     asked += [v["query"] for v in board["templating"]["list"] if v["type"] == "query"]
@@ -226,7 +233,7 @@ def test_a_join_keeps_the_times_of_its_first_query_under_a_name_of_their_own() -
     table = next(p for p in panels(board) if p["type"] == "table")
     named, *timeless = table["transformations"][: len(table["targets"])]
     assert named["options"]["renameByName"] == {"Time": "seen"}
-    assert [step["filter"]["options"] for step in (named, *timeless)] == ["A", "B", "C"]
+    assert [step["filter"]["options"] for step in (named, *timeless)] == ["A", "B", "C", "D"]
     assert table["transformations"][-1]["options"]["renameByName"]["seen"] == "Last contact"
 
 

@@ -15,10 +15,15 @@ import pytest
 
 from controller.alarm import Alarm
 from controller.alarm_table import definitions
+from controller.assemble import build_loops
 from controller.audit import change
+from controller.laboratory import Result
+from controller.plan import SETPOINTS, Plan
+from controller.plan_record import EARLY_S, PlanRecord
 from controller.plant import load_plant
-from controller.plant_tags import PlantTags
+from controller.plant_tags import PlantTags, latency_tag
 from controller.said import said
+from controller.versions import started
 from dashboards.grafana import alerting, queries
 from dashboards.grafana.build import Wanted
 from drivers.point import Quality, Sample, Tag
@@ -39,6 +44,7 @@ RECIPE = ROOT / "sim/recipes/ecoli.toml"
 HOURS = 0.4
 BEGIN, END = round(EPOCH), round(EPOCH + 3600 * HOURS)
 ASKED = list(all_queries({n: b for n, b in Wanted(PLANT, ("en",)).boards().items()}))
+LED = ("feed", "do")  # loops, as the optimiser's setpoints
 RULES = alerting.alerts(PLANT, "en")
 
 
@@ -53,7 +59,9 @@ class Filled:
     def rows(self, asked: Asked | str, reader: Reader | None = None) -> list[dict[str, Any]]:
         """Return the answer as rows of a table, tags and all."""
         query, every = (asked, "") if isinstance(asked, str) else (asked.query, asked.every)
-        answer = self.server.query((reader or self.read).asks(query, every))
+        read = reader or self.read
+        read = read if isinstance(asked, str) else read.of(asked.panel)
+        answer = self.server.query(read.asks(query, every))
         return [
             dict(zip(series["columns"], values, strict=True)) | series.get("tags", {})
             for series in answer
@@ -70,6 +78,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         status = folder / "forwarder.json"
         save_status(status, Status(time=END, behind_rows=3, lag_s=2.0))
         PlantTags(store, status=status).step(END - 60.0, END)
+        store.append(computers(END - 60.0))
         for event in happenings(BEGIN + 600.0):
             store.record(event)
     with InfluxServer(folder) as server:
@@ -78,13 +87,35 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         yield Filled(server, frozenset(row[0] for row in known["values"]))
 
 
+def computers(now: float) -> list[Sample]:
+    """Return what only real devices and disks have: latencies, and the store's size."""
+    tags = [latency_tag(name) for name in PLANT.settings.device]
+    tags += [Tag(f"plant.store.{name}", "By", 0, 1e15) for name in ("size", "free")]
+    return [Sample(tag, now, 12.5, Quality.GOOD) for tag in tags]
+
+
+def planned(now: float) -> Event:
+    """Return what the optimiser tells of a plan."""
+    names = ("biomass_g_per_l", "substrate_g_per_l", "our_mmol_per_l_h", "product_g", "volume_l")
+    rows: dict[str, tuple[float, ...]] = {name: (1.0, 2.0) for name in names}
+    plan = Plan("good", now, (now, now + 6 * 3600.0), ((5.0, 30.0), (9.0, 30.0)), rows, spread=rows)
+    told: list[Event] = []
+    seats = {column: build_loops("R1", PLANT)[n] for column, n in zip(SETPOINTS, LED, strict=True)}
+    PlanRecord("R1", seats, "ecoli", told.append).look(now, plan)
+    return told[0]
+
+
 def happenings(now: float) -> Iterator[Event]:
     """Yield what people, interlocks and alarms do in a less quiet batch."""
+    yield started(now, "demo", ())
+    yield planned(now - EARLY_S)
     yield change(now, "operator:ana", "R1.do", "setpoint", 30.0, 35.0, "foam", "%")
-    values = {"subject": "R1.dry_weight", "new": 5.5, "unit": "g/L", "number": 1}
-    yield Event(
-        now + 60, "operator:ana", Kind.AUDIT, "R1.dry_weight", said("result_entered", **values)
-    )
+    for n, analyte in enumerate(("dry_weight", "glucose", "acetate", "product"), 1):
+        subject = f"R1.{analyte}"
+        text = said("result_entered", subject=subject, new=5.5, unit="g/L", number=n)
+        result = Result(n, "R1-1", analyte, 5.5, "g/L", False, now, now + 60, now + 60, "ana")
+        data = {"what": "sample", "result": result.as_state()}
+        yield Event(now + 60, "operator:ana", Kind.AUDIT, subject, text, data)
     yield Event(now + 70, "interlock", Kind.AUDIT, "R1.low_do", "low_do acts: R1.do below 12 %")
     known = {d.id: d for d in definitions(PLANT)}
     low, high = Alarm(known["R1.do.low"]), Alarm(known["R1.temperature.high_high"])
@@ -120,7 +151,8 @@ def test_every_query_of_every_board_is_answered(filled: Filled, asked: Asked) ->
         return
     assert numbers(rows), filled.read.asks(asked.query, asked.every)
     if asked.panel.get("type") == "timeseries":
-        widths = (filled.read.end - filled.read.start) / filled.read.width(asked.every)
+        read = filled.read.of(asked.panel)
+        widths = (read.end - read.start) / read.width(asked.every)
         lines = len({tuple(sorted(k for k in r)) for r in rows}) or 1
         assert len(rows) <= (widths + 2) * lines * 2
     for name in wanted_fields(asked):

@@ -99,7 +99,7 @@ def ask(server: InfluxServer, asked: Asked, reader: Reader) -> tuple[int, float]
     points = 0
     for _ in range(3):
         begun = monotonic()
-        answer = server.query(reader.asks(asked.query, asked.every))
+        answer = server.query(reader.of(asked.panel).asks(asked.query, asked.every))
         took = min(took, monotonic() - begun)
         points = sum(len(series["values"]) for series in answer)
     print(f"{1e3 * took:6.0f} ms {points:6d} points  {asked.where}")

@@ -181,3 +181,58 @@ def test_each_start_tells_which_software_runs(plant: Plant) -> None:
         'software,reactor=plant,site=demo device.R1-io="a \\"PLC\\"",fermloop="1.2"'
         " 1790000041000000"
     ]
+
+
+RESULT = {
+    "number": 3,
+    "analyte": "dry_weight",
+    "value": 5.5,
+    "unit": "g/L",
+    "below_limit": False,
+    "t_sampled": T0 + 10.0,
+}
+
+
+def test_a_result_of_the_laboratory_stands_at_its_sample_and_a_correction_replaces_it(
+    plant: Plant,
+) -> None:
+    plant.scan(0)
+    plant.told(60, Kind.AUDIT, "entered", result=RESULT)
+    plant.told(90, Kind.AUDIT, "corrected", result={**RESULT, "number": 4, "value": 6.0})
+    first, second = plant.sent("laboratory")
+    assert first == (
+        "laboratory,analyte=dry_weight,reactor=R1,site=demo"
+        ' below_limit=0i,number=3i,unit="g/L",value=5.5 1790000050000000'
+    )
+    assert second.split(" ")[0] == first.split(" ")[0]
+    assert second.split(" ")[-1] == first.split(" ")[-1]
+
+
+def test_what_a_plan_foresees_stands_at_the_times_that_it_foresees(plant: Plant) -> None:
+    plant.scan(0)
+    foreseen = {"feed.sp": [10.0, 11.0, 12.0], "est.biomass_low": [1.0, 2.0, 3.0]}
+    times = [T0 + 600.0, T0 + 1200.0, T0 + 1800.0]
+    plant.told(0, Kind.PLAN, "plan", made=T0, times=times, early_s=1200.0, foreseen=foreseen)
+    lines = plant.sent("foreseen")
+    made = f"made={T0 * 1000}i"
+    assert lines[0] == (
+        f"foreseen,reactor=R1,site=demo {made},feed.sp=10.0,est.biomass_low=1.0 1790000640000000"
+    )
+    early = [line for line in lines if "_early" in line]
+    assert early == [
+        f"foreseen,reactor=R1,site=demo {made},feed.sp=11.0,feed.sp_early=11.0,"
+        "est.biomass_low=2.0,est.biomass_low_early=2.0 1790001240000000"
+    ]
+
+
+def test_an_event_of_a_phase_has_its_name_and_how_a_batch_ended(plant: Plant) -> None:
+    plant.scan(0)
+    plant.told(1, Kind.PHASE, "began", phase="feed", index=1)
+    plant.told(2, Kind.PHASE, "held", state="HELD")
+    plant.told(3, Kind.PHASE, "complete", state="COMPLETE")
+    sent = plant.sent("event")
+    assert [line.partition('phase="')[2].partition('"')[0] for line in sent] == [
+        "feed",
+        "",
+        "COMPLETE",
+    ]

@@ -6,7 +6,7 @@ import type * as statetimeline from "./node_modules/@grafana/schema/dist/types/r
 import type * as stat from "./node_modules/@grafana/schema/dist/types/raw/composable/stat/panelcfg/x/types.gen";
 import type * as table from "./node_modules/@grafana/schema/dist/types/raw/composable/table/panelcfg/x/types.gen";
 import type * as timeseries from "./node_modules/@grafana/schema/dist/types/raw/composable/timeseries/panelcfg/x/types.gen";
-import type * as xychart from "./node_modules/@grafana/schema/dist/types/raw/composable/xychart/panelcfg/x/types.gen";
+import type * as trend from "./node_modules/@grafana/schema/dist/types/raw/composable/trend/panelcfg/x/types.gen";
 
 type Plain<T> = unknown extends T
   ? T
@@ -47,7 +47,7 @@ type Panel =
   | Shown<"state-timeline", statetimeline.Options, statetimeline.FieldConfig>
   | Shown<"stat", stat.Options, object>
   | Shown<"table", table.Options, table.FieldConfig>
-  | Shown<"xychart", xychart.Options, xychart.FieldConfig>
+  | Shown<"trend", trend.Options, trend.FieldConfig>
   | (Omit<raw.RowPanel, "panels"> & { panels: [] });
 // The plugin keeps a query of annotations beside the standard keys.
 type Annotation = Omit<raw.AnnotationQuery, "target"> & {

@@ -1,0 +1,54 @@
+"""Real batches of the demo's plant in an InfluxDB, a day after each other, for panels to show."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from controller.plant import Plant
+from fermloop.commands.check import recipe_for
+from fermloop.commands.closed_loop import run_batch
+from historian.events import Event
+from historian.forwarder import Forwarder
+from historian.influx import InfluxSettings, InfluxWriter
+from historian.reader import SqliteReader
+from historian.sqlite import SqliteStore
+from tests.system.influx_server import InfluxServer
+
+DAY_US = 86_400_000_000
+FIRST = b"20260101"  # in the names of batches: every virtual batch begins then
+
+
+def simulate(
+    store: Path, plant: Plant, recipe: Path, hours: float, seed: int, events: Sequence[Event] = ()
+) -> None:
+    """Run a batch with the optimiser on into a new store; ``events`` happen beside it."""
+    with SqliteStore(store, wait_when_full=True) as kept:
+        run_batch(
+            plant,
+            recipe_for(plant, recipe),
+            recipe,
+            hours=hours,
+            seed=seed,
+            optimiser="on",
+            store=kept,
+        )
+        for event in events:
+            kept.record(event)
+
+
+def forward(store: Path, server: InfluxServer, day: int = 0) -> None:
+    """Send a store to the server as the forwarder does, as if it had been ``day`` days later."""
+    writer = InfluxWriter(InfluxSettings(server.url, "plant", server.bucket, server.token))
+    later = FIRST[:-2] + b"%02d" % (1 + day)
+
+    def post(body: bytes) -> None:
+        lines = (line.rpartition(b" ") for line in body.split(b"\n"))
+        moved = [b"%s %d" % (head, int(time) + day * DAY_US) for head, _, time in lines]
+        writer.post(b"\n".join(moved).replace(FIRST, later))
+
+    with SqliteReader(store) as reader:
+        forwarder = Forwarder(reader, post, store.with_suffix(f".{day}.json"), site="demo")
+        while forwarder.step() == 0.0:
+            pass
+    writer.close()
+    if forwarder.status.error or forwarder.status.quarantined:
+        raise RuntimeError(f"{store}: {forwarder.status}")
