@@ -61,6 +61,7 @@ class Device:
         self.immediate = immediate
         self.reads = self.failures = 0
         self.latencies: deque[float] = deque(maxlen=LATENCIES)  # of good reads, wall s
+        self._guarded, self._insecure = settings.watchdog is not None, settings.insecure
         self.actuators = {t.name for t in settings.tags if t.safe is not None}
         self._slowest_s: float | None = None
         self._samples: dict[str, Sample] = {}
@@ -99,7 +100,7 @@ class Device:
     def warnings(self) -> Sequence[str]:
         """What stays on screen while it is so; no alarm."""
         said = self.driver.warnings()
-        if self.settings.insecure:
+        if self._insecure:
             return ("no encryption and no authentication (insecure = true)", *said)
         return said
 
@@ -180,7 +181,7 @@ class Device:
             LateError: it has not been taken within ``budget`` wall seconds, yet.
             DeviceError: the device did not take it.
         """
-        if self.settings.watchdog is None:
+        if not self._guarded:
             self.armed = True
             return
         time = self._timer()

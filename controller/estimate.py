@@ -175,19 +175,12 @@ class Estimate:
 
     def value(self, name: str) -> float:
         """Return the mean of ``name``, in the unit that its name ends with; a factor has none."""
-        of = layout(self.organism)
-        value = sum(self.mean[i] for i in of.places[name])
-        if name == DO:
-            return self.do_percent - self.do_offset_percent
-        return math.exp(value) if name in of.logarithms else value
+        return self._value(layout(self.organism), name)
 
     def sd(self, name: str) -> float:
         """Return the standard deviation of ``name``, in the unit of ``value``."""
         of = layout(self.organism)
-        spread = self._spread(of, name)
-        if name == DO:
-            return spread * abs(self.do_force_percent)
-        return spread * self.value(name) if name in of.logarithms else spread
+        return self._sd(of, name, self._value(of, name), self._spread(of, name))
 
     def interval(self, name: str) -> tuple[float, float]:
         """Return the ends of the interval that holds ``name`` with 90 %; none is negative.
@@ -196,20 +189,14 @@ class Estimate:
         the doubt in the equations too, and may be wider than ``sd`` says.
         """
         of = layout(self.organism)
-        value, own = self.value(name), self._spread(of, name)
-        spread = math.hypot(own, of.doubt.get(name, 0.0) * value)
-        if name == DO:
-            spread = self.sd(name)
-            return value - NINETY * spread, value + NINETY * spread
-        if name not in of.logarithms:
-            spread = math.sqrt(math.log1p((spread / value) ** 2)) if value > 2.0 * spread else -1.0
-        if spread < 0.0:  # hardly there: it may be nothing at all
-            return max(value - NINETY * own, 0.0), value + NINETY * own
-        return value * math.exp(-NINETY * spread), value * math.exp(NINETY * spread)
+        return self._interval(of, name, self._value(of, name), self._spread(of, name))
 
     def believed(self, name: str) -> Believed:
         """Return everything about ``name``."""
-        return Believed(self.value(name), self.sd(name), *self.interval(name), self.shown(name))
+        of = layout(self.organism)
+        value, spread = self._value(of, name), self._spread(of, name)
+        low, high = self._interval(of, name, value, spread)
+        return Believed(value, self._sd(of, name, value, spread), low, high, self.shown(name))
 
     def shown(self, name: str) -> float:
         """Return how well what is measured shows ``name``: 0 not at all, 1 from hour to hour."""
@@ -244,9 +231,32 @@ class Estimate:
             found.append(draw)
         return found
 
+    def _value(self, of: Layout, name: str) -> float:
+        if name == DO:
+            return self.do_percent - self.do_offset_percent
+        value = sum([self.mean[i] for i in of.places[name]])
+        return math.exp(value) if name in of.logarithms else value
+
     def _spread(self, of: Layout, name: str) -> float:
+        """Return the standard deviation of what is kept of ``name``: a factor's logarithm."""
         places, n = of.places[name], len(self.mean)
-        return math.sqrt(max(sum(self.cov[i * n + j] for i in places for j in places), 0.0))
+        return math.sqrt(max(sum([self.cov[i * n + j] for i in places for j in places]), 0.0))
+
+    def _sd(self, of: Layout, name: str, value: float, spread: float) -> float:
+        if name == DO:
+            return spread * abs(self.do_force_percent)
+        return spread * value if name in of.logarithms else spread
+
+    def _interval(self, of: Layout, name: str, value: float, own: float) -> tuple[float, float]:
+        if name == DO:
+            spread = self._sd(of, name, value, own)
+            return value - NINETY * spread, value + NINETY * spread
+        spread = math.hypot(own, of.doubt.get(name, 0.0) * value)
+        if name not in of.logarithms:
+            spread = math.sqrt(math.log1p((spread / value) ** 2)) if value > 2.0 * spread else -1.0
+        if spread < 0.0:  # hardly there: it may be nothing at all
+            return max(value - NINETY * own, 0.0), value + NINETY * own
+        return value * math.exp(-NINETY * spread), value * math.exp(NINETY * spread)
 
     def relative(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Return the principal parts of what is not known of ``names``, as logarithms.

@@ -183,10 +183,35 @@ class Guard:
         seat = self._seats.get(name)
         if seat is None:
             raise ValueError(f"{name}: no actuator of this guard; {', '.join(self._seats)}")
-        limited = NO
-        reason = None
         if type(value) is not float:
             value = _number(value)
+        limited, reason = NO, None
+        if value != seat.last or now != self._begun or self.interlocks.demands or seat.excludes:
+            value, limited, reason = self._limited(seat, name, value, now)
+        # else: in a quiet scan it is asked for what it holds, as nearly always
+        dose = seat.dose
+        if dose is not None and (value > 0.0 or dose.flow > 0.0):
+            dose.count(now)
+            if value > 0.0:
+                flow = value * dose.ml_per_s
+                most = dose.allowed(flow, now, self._scan_s)
+                if most < flow:
+                    value = max(most / dose.ml_per_s, seat.low)
+                    limited, reason, flow = DOSE, None, value * dose.ml_per_s
+                dose.flow = flow
+            else:
+                dose.flow = 0.0
+        seat.last, seat.time = value, now
+        return quick(Checked, (value, seat.texts[limited] if reason is None else reason, limited))
+
+    def _limited(
+        self, seat: _Seat, name: str, value: float, now: float
+    ) -> tuple[float, Limited, str | None]:
+        """Return what range, rate, interlocks and exclusions leave of a value, and who decided.
+
+        A reason that is ``None`` is the seat's own text.
+        """
+        limited, reason = NO, None
         if not seat.low <= value <= seat.high:  # NaN is in no range
             value, limited = seat.nearest(value)
         if seat.rate is not None and limited is not NOT_FINITE:
@@ -207,20 +232,7 @@ class Guard:
         opens = value > seat.rest and (seat.excludes or seat.last <= seat.rest)
         if opens and (why := self._closed(seat, name)):
             value, limited, reason = seat.low, INTERLOCK, why
-        dose = seat.dose
-        if dose is not None:
-            dose.count(now)
-            if value > 0.0:
-                flow = value * dose.ml_per_s
-                most = dose.allowed(flow, now, self._scan_s)
-                if most < flow:
-                    value = max(most / dose.ml_per_s, seat.low)
-                    limited, reason, flow = DOSE, None, value * dose.ml_per_s
-                dose.flow = flow
-            else:
-                dose.flow = 0.0
-        seat.last, seat.time = value, now
-        return quick(Checked, (value, seat.texts[limited] if reason is None else reason, limited))
+        return value, limited, reason
 
     def _closed(self, seat: _Seat, name: str) -> str:
         """Return why an actuator must not open now, or an empty string."""
@@ -253,8 +265,11 @@ class Guard:
         if seat is None or not math.isfinite(value):
             raise ValueError(f"{tag.name}: cannot adopt {value}; a finite value of an actuator")
         seat.last = min(max(value, seat.low), seat.high)
-        if seat.dose is not None:
-            seat.dose.flow = max(seat.dose.flow, value * seat.dose.ml_per_s)
+        dose = seat.dose
+        if dose is not None:
+            if seat.time < math.inf:
+                dose.count(seat.time)  # what stands still is not counted in each scan
+            dose.flow = max(dose.flow, value * dose.ml_per_s)
 
     def dosed_ml(self, tag: Tag, now: float) -> float:
         """Return what went through an actuator with a dose limit in the hour before ``now``, mL."""

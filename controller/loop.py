@@ -91,6 +91,9 @@ class Loop(ABC):
         self.hand: float | None = None  # what a person set in MANUAL; ``None``: stay where it is
         self.output_low = low
         self.output_high = high
+        # what each scan looks at, as plain numbers: a settings model is ten times as slow to read
+        self._setpoint_low, self._setpoint_high = settings.setpoint_low, settings.setpoint_high
+        self._ramp_per_s = settings.setpoint_rate_per_s
 
     def set_mode(self, mode: Mode) -> None:
         """Ask for a mode; the next step takes it without a bump.
@@ -165,7 +168,7 @@ class Loop(ABC):
 
     def _aim(self, wanted: float, start: float, dt: float) -> None:
         """Move the setpoint towards ``wanted``, by its ramp; from ``start`` when it begins."""
-        rate = self.settings.setpoint_rate_per_s
+        rate = self._ramp_per_s
         if rate is not None:
             last = self._settable(self.setpoint if self.actual in WORKING else start)
             wanted = min(max(wanted, last - rate * dt), last + rate * dt)
@@ -173,8 +176,7 @@ class Loop(ABC):
 
     def _settable(self, value: float) -> float:
         """Return the setpoint nearest to ``value``."""
-        s = self.settings
-        low, high = s.setpoint_low, s.setpoint_high
+        low, high = self._setpoint_low, self._setpoint_high
         return low if value < low else high if value > high else value
 
     def as_state(self) -> dict[str, Any]:

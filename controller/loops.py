@@ -111,6 +111,7 @@ class PidLoop(Loop):
             if s.actuator is not None
         ]
         self._asked: list[tuple[Tag, float]] = []  # of each own actuator in this scan
+        self._changeover_s = settings.changeover_s
         self._pv = math.nan  # the last usable measurement
         self._dt = 0.0
         self._bad_since = math.nan
@@ -188,7 +189,7 @@ class PidLoop(Loop):
         self.reason = (self.why or said("no_leader", mode=word(self.target.name))) if late else ""
         wanted = self.pid.update(self.setpoint, pv, dt) + self._feedforward
         low, high = self.output_low, self.output_high
-        if self.slaves or self.settings.changeover_s:
+        if self.slaves or self._changeover_s:
             low, high = self._reach(dt)
         output = low if wanted < low else high if wanted > high else wanted
         if output != wanted:
@@ -259,7 +260,7 @@ class PidLoop(Loop):
         Nothing winds up behind a slave that does not listen; what doses on one side of rest does
         not on the other until the broth has had time to mix.
         """
-        if self.settings.changeover_s:
+        if self._changeover_s:
             return self._one_side(dt)
         low, high = self.output_high, self.output_low
         for out, _ in self.actuators:
@@ -280,7 +281,7 @@ class PidLoop(Loop):
         else:
             self._side_s += dt
         low, high = self.output_low, self.output_high
-        if self._side_s < self.settings.changeover_s:
+        if self._side_s < self._changeover_s:
             low = self._resting if self._side > 0 else low
             high = self._resting if self._side < 0 else high
         return low, high

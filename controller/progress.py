@@ -87,7 +87,7 @@ class Progress:
     @property
     def question(self) -> str:
         """What a person is asked to confirm now; empty: nothing."""
-        if self.state is not RUNNING or self._until is None:
+        if self.state is not RUNNING or self._until is None or not self._until.question:
             return ""
         early = self._phase_s < self.recipe.phase[self._index].min_h * HOUR_S
         return "" if early else self._until.question

@@ -88,6 +88,8 @@ class Reactor(Outputs):
         self._innovation_tags = InnovationTags(name)
         self._plan_record = self._new_plan_record(tell)
         self.kpis = self._new_kpis()
+        self._measured = {n: loop.settings.measured or "" for n, loop in self.loops.items()}
+        self._feed = self._feed_tag()
         self._induced = False
         self._dosing: Mapping[str, float] = {}  # what the recipe asked of dosing loops last
         self._feeding: Sequence[str] = ()  # loops that the recipe feeds through
@@ -118,7 +120,7 @@ class Reactor(Outputs):
             self._hold_for(tripped, now)
         self.sensing.count(dt, self.held)
         if self.runner is not None and self.runner.inoculated:
-            self.sensing.update(now, samples, self._induced, self._feed_tag())
+            self.sensing.update(now, samples, self._induced, self._feed)
         self._run_recipe(now, samples)
         if self.seat is not None:
             self.seat.step(now, dt, samples, self.runner, induced=self._induced)
@@ -127,9 +129,9 @@ class Reactor(Outputs):
         values = self._move(now, dt, samples)
         if self.runner is not None and now - self._started >= SETTLING_H * 3600.0:
             for name, kpi in self.kpis.items():
-                loop = self.loops[name]
-                sample = samples.get(loop.settings.measured or "")
-                kpi.update(loop.setpoint, math.nan if sample is None else sample.value, dt)
+                sample = samples.get(self._measured[name])
+                value = math.nan if sample is None else sample.value
+                kpi.update(self.loops[name].setpoint, value, dt)
         return values
 
     def _hold_for(self, tripped: Sequence[str], now: float) -> None:
@@ -144,8 +146,9 @@ class Reactor(Outputs):
         runner = self.runner
         if runner is None:
             return
-        away = [n for n in self._feeding if self.loops[n].actual is not CASCADE]
-        given = {n: self.loops[n].output for n in (*self._dosing, *self._feeding)}
+        loops = self.loops
+        away = [n for n in self._feeding if loops[n].actual is not CASCADE]
+        given = {n: loops[n].output for n in (*self._dosing, *self._feeding)}
         out = runner.step(now, samples, self.sensing.values, given, away, self.sensing.culture)
         if runner.inoculated and self._started == math.inf:
             self._inoculated(now)
@@ -154,25 +157,24 @@ class Reactor(Outputs):
         self._induced = out.induced
         self._trail.recipe(now, runner, out)
         for name, mode in out.modes.items():
-            loop = self.loops[name]
+            loop = loops[name]
             wanted = Mode[mode]
             if loop.target is OPTIMISER and wanted in (AUTO, CASCADE):
                 continue  # the optimiser's seat; the recipe's value is what it sheds to
             loop.set_mode(wanted)
         for name, value in out.setpoints.items():
-            self.loops[name].set_setpoint(value)
+            loops[name].set_setpoint(value)
         for name, flow in out.doses.items():
-            self.loops[name].remote = flow
+            loops[name].remote = flow
             self._dosing = out.doses
-        over = runner.state in (COMPLETE, ABORTED)  # then nobody watches a feed
+        state = runner.state
+        over = state is COMPLETE or state is ABORTED  # then nobody watches a feed
         for name, flow in out.feeds.items():
-            feed = self.loops.get(name)
+            feed = loops.get(name)
             if isinstance(feed, Station):
                 feed.remote, feed.leader = 0.0 if over else flow, CASCADE
-                feed.hold = out.blind.get(name, "")
-                if runner.state is HELD:
-                    feed.hold = "the recipe is held"
-        self._feeding = () if over else tuple(n for n in out.feeds if n in self.loops)
+                feed.hold = "the recipe is held" if state is HELD else out.blind.get(name, "")
+        self._feeding = () if over else [n for n in out.feeds if n in loops]
 
     # -- batch ---------------------------------------------------------------------------------
 

@@ -85,7 +85,8 @@ class Sensing:
         self._pumped_s += dt
         pumped = self._pumped_ml
         for name, ml_per_h in self._ml_per_h.items():
-            pumped[name] += held.get(name, 0.0) * ml_per_h * dt / 3600.0
+            if flow := held.get(name):  # most pumps stand still
+                pumped[name] += flow * ml_per_h * dt / 3600.0
 
     def update(
         self, now: float, samples: Mapping[str, Sample], induced: bool, feed: str | None

@@ -35,6 +35,8 @@ class Station(Loop):
         self.hold = ""  # a reason from outside to run on the fall-back: the recipe is held
         self.forced = False  # an interlock or a device that cannot be reached decides
         self.cut: Cut | None = None  # what cuts it when another loop can do no more
+        self._rate_per_s, self._reduced = settings.rate_per_s, settings.fallback
+        self._needs, self._zero_without = settings.needs, settings.zero_without
         high = settings.high
         self._high = None if high is None else (high.tag, Curve(high.table))
         self._most = settings.setpoint_high  # of its setpoint now
@@ -53,26 +55,27 @@ class Station(Loop):
 
     def step(self, samples: Mapping[str, Sample], dt: float) -> float:
         """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
-        target, s = self.target, self.settings
+        target = self.target
         if self._high is not None:
             self._limit_from_above(samples, *self._high)
         if target is OFF:
             return self._at_once(OFF, self.safe, "")
-        if s.zero_without and (lost := first_bad(s.zero_without, samples)):
+        if self._zero_without and (lost := first_bad(self._zero_without, samples)):
             return self._at_once(MANUAL, self.safe, f"{lost} is BAD")
         if target is MANUAL:
             self.actual, self.reason = MANUAL, ""
             self.local = self.setpoint = self._settable(self.output)  # AUTO goes on from here
             return self.output if self.hand is None else self.hand
-        fallback = None if s.fallback is None else self._fallback(samples, s.fallback)
+        reduced, rate = self._reduced, self._rate_per_s
+        fallback = None if reduced is None else self._fallback(samples, reduced)
         if fallback is not None and fallback <= self.output:
             return fallback  # less at once, more by the ramp
         wanted = self._wanted(dt) if fallback is None else fallback
         if self.cut is not None:
             wanted = self._after_cut(wanted, self.cut, samples, dt)
-        if s.rate_per_s is None:
+        if rate is None:
             return wanted
-        step = s.rate_per_s * dt
+        step = rate * dt
         least, most = self.output - step, self.output + step
         return least if wanted < least else most if wanted > most else wanted
 
@@ -95,7 +98,7 @@ class Station(Loop):
 
     def _fallback(self, samples: Mapping[str, Sample], reduced: float) -> float | None:
         """Return its reduced value if something that it needs is missing, else ``None``."""
-        lost = first_bad(self.settings.needs, samples)
+        lost = first_bad(self._needs, samples)
         hold = self.hold if self.target is not AUTO else ""  # a person's word is above it
         if not (lost or hold):
             return None
@@ -118,7 +121,7 @@ class Station(Loop):
         self._aim(self.local, self.output, dt)
         self.actual = actual
         most, setpoint = self._most, self.setpoint
-        self.blocked = 1 if setpoint >= most else -(setpoint <= self.settings.setpoint_low)
+        self.blocked = 1 if setpoint >= most else -(setpoint <= self._setpoint_low)
         if setpoint > most and self._high is not None:
             self.reason = said("at_most", most=most, unit=self.unit, tag=self._high[0])
             return most

@@ -50,12 +50,12 @@ class Until:
 
     def __init__(self, condition: Condition) -> None:
         self._condition = condition
+        self._of_batch = condition.batch_h is not None
+        self._after_s = (condition.batch_h or condition.phase_h or 0.0) * HOUR_S
 
     def met(self, seen: Seen) -> bool:
         """Whether it is so now."""
-        if self._condition.batch_h is not None:
-            return seen.batch_s >= self._condition.batch_h * HOUR_S
-        return seen.phase_s >= (self._condition.phase_h or 0.0) * HOUR_S
+        return (seen.batch_s if self._of_batch else seen.phase_s) >= self._after_s
 
     def restart(self) -> None:
         """Forget the timers: nobody looked for a while."""
@@ -77,20 +77,22 @@ class Limit(Until):
     def __init__(self, condition: Condition, facts: PlantFacts) -> None:
         super().__init__(condition)
         self._key = facts.measured.get(condition.measured or "", condition.measured or "")
+        self._estimate, self._for_s = condition.estimate, condition.for_s
+        # NaN is neither above nor below
+        self._above = math.inf if condition.above is None else condition.above
+        self._below = -math.inf if condition.below is None else condition.below
         self._since = math.inf  # since when it has held, s since 1970; inf: it does not
 
     def met(self, seen: Seen) -> bool:
-        c = self._condition
-        if c.estimate is not None:
-            value = seen.estimates.get(c.estimate, math.nan)
+        if self._estimate is not None:
+            value = seen.estimates.get(self._estimate, math.nan)
         else:
             found = seen.measured.get(self._key)
             bad = found is None or found.quality is BAD
             value = math.nan if found is None or bad else found.value
-        # NaN is neither above nor below
-        if (c.above is not None and value > c.above) or (c.below is not None and value < c.below):
+        if value > self._above or value < self._below:
             self._since = min(self._since, seen.now)
-            return seen.now - self._since >= c.for_s
+            return seen.now - self._since >= self._for_s
         self._since = math.inf
         return False
 

@@ -132,6 +132,7 @@ class RegisterImage:
             self._by_table.setdefault(p.table, []).append(p)
         self.asked: dict[bytes, Window] = {}  # by request, of those whose layout is remembered
         self._windows: dict[tuple[Table, int, int], Window] = {}
+        self.told: dict[bytes, list[_Moved]] = {}  # by how a write of registers begins, likewise
         self._moved: dict[tuple[Table, int, int], list[_Moved]] = {}
 
     def span(self, table: Table) -> tuple[int, int]:
@@ -183,7 +184,14 @@ class RegisterImage:
         Raises:
             Refused: an address holds no actuator, a number is written in part or out of range.
         """
-        moved = self._writable("holding", start, len(data) // 2)
+        self.move(self.writable("holding", start, len(data) // 2), data)
+
+    def move(self, moved: Sequence[_Moved], data: bytes) -> None:
+        """Write what ``writable`` has found; ``data`` are the registers' words.
+
+        Raises:
+            Refused: a number is out of range.
+        """
         self._write([(write, r.value(data[2 * at : 2 * end])) for r, at, end, write in moved])
 
     def write_bits(self, start: int, bits: Sequence[bool]) -> None:
@@ -192,7 +200,7 @@ class RegisterImage:
         Raises:
             Refused: an address holds no actuator.
         """
-        moved = self._writable("coil", start, len(bits))
+        moved = self.writable("coil", start, len(bits))
         self._write([(write, r.settle(float(bits[at]))) for r, at, _, write in moved])
 
     def _write(self, values: Sequence[tuple[Callable[[float], None], float]]) -> None:
@@ -211,8 +219,12 @@ class RegisterImage:
             raise Refused(ILLEGAL_ADDRESS)
         return [p for p in parts if p.address < start + count and p.end > start]
 
-    def _writable(self, table: Table, start: int, count: int) -> list[_Moved]:
-        """Return what a write moves."""
+    def writable(self, table: Table, start: int, count: int) -> list[_Moved]:
+        """Return what a write moves.
+
+        Raises:
+            Refused: an address holds no actuator, or a number is written in part.
+        """
         known = self._moved.get((table, start, count))
         if known is not None:
             return known
@@ -223,6 +235,7 @@ class RegisterImage:
             raise Refused(ILLEGAL_ADDRESS)
         if len(self._moved) >= KEPT:
             self._moved.clear()
+            self.told.clear()
         self._moved[table, start, count] = made = [
             (r, r.address - start, r.end - start, self._writers[r.tag.name]) for r in found
         ]

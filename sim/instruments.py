@@ -134,6 +134,7 @@ class Drive:
     __slots__ = (
         "_aim",
         "_one",
+        "_wanted",
         "dead",
         "gain",
         "high",
@@ -169,24 +170,15 @@ class Drive:
         self.dead = dead
         self.wear = wear / 86400.0
         self.value = 0.0
-        self._aim = 0.0
+        self._wanted = math.nan  # what was wanted last
+        self._aim = 0.0  # where that has it go, without gain and wear
         self._one = _follow(lag_s, 1.0)
 
     def move(self, wanted: float, age: float, dt: float) -> float:
         """Return the mean of what really happens over ``dt`` s, and keep where it ends."""
-        if wanted <= self.least:
-            aim = 0.0 if self.least else self.low
-        elif wanted < self.high:
-            aim = wanted if wanted > self.low else self.low
-        else:
-            aim = self.high
-        if self.step:
-            aim = round(aim / self.step) * self.step
-        if self.dead:
-            if aim and abs(aim - self._aim) <= self.dead:  # it always closes
-                aim = self._aim
-            self._aim = aim
-        aim *= self.gain - self.wear * age
+        if wanted != self._wanted:
+            self._wanted, self._aim = wanted, self._place(wanted)
+        aim = self._aim * (self.gain - self.wear * age)
         was = self.value
         if aim == was:
             return was
@@ -202,3 +194,17 @@ class Drive:
         if abs(now - aim) < 1e-9 * self.high:
             self.value = aim
         return aim + (was - aim) * share * self.lag_s / dt
+
+    def _place(self, wanted: float) -> float:
+        """Return where a drive goes of which something else is wanted now."""
+        if wanted <= self.least:
+            aim = 0.0 if self.least else self.low
+        elif wanted < self.high:
+            aim = wanted if wanted > self.low else self.low
+        else:
+            aim = self.high
+        if self.step:
+            aim = round(aim / self.step) * self.step
+        if self.dead and aim and abs(aim - self._aim) <= self.dead:  # it always closes
+            return self._aim
+        return aim

@@ -155,10 +155,14 @@ def answer(image: RegisterImage | None, request: bytes) -> bytes:
 
 def _serve(image: RegisterImage, code: int, request: bytes) -> bytes:
     if code == 16:
-        start, count = _span(request, 123)
-        if len(request) != 6 + 2 * count or request[5] != 2 * count:
-            raise Refused(ILLEGAL_VALUE)
-        image.write_words(start, request[6:])
+        moved = image.told.get(request[:6])
+        if moved is None or len(request) != 6 + request[5]:
+            start, count = _span(request, 123)
+            if len(request) != 6 + 2 * count or request[5] != 2 * count:
+                raise Refused(ILLEGAL_VALUE)
+            moved = image.writable("holding", start, count)
+            image.told[request[:6]] = moved
+        image.move(moved, request[6:])
         return request[:5]
     if code in (1, 2):
         start, count = _span(request, 2000)
