@@ -19,6 +19,7 @@ from controller.optimiser_settings import OptimiserSettings
 from controller.outlook import Band, Course, Crossing, Foreseen, Outlook, Question, at
 from controller.plan import Plan, Situation
 from drivers.clock import monotonic
+from models.damped import damped
 from models.fedbatch import FACTORS, FedBatch
 from models.fn import SCALARS
 from models.heat import RESPIRATION
@@ -259,8 +260,7 @@ def _ahead(cells: Cells) -> Compiled:
     grown = ca.fmax(output(x, inputs(0.0), p)[0], 0.0) * x[0] * x[5]
     held = inputs(base * grown)
     slope = ca.substitute(ca.substitute(traced.rhs, traced.t, 0.0), traced.u, held)
-    matrix = ca.SX.eye(x.shape[0]) - h * ca.jacobian(slope, x)
-    after = ca.fmax(x + ca.solve(matrix, h * slope), 0.0)
+    after = damped(x, slope, h)
     our = output(after, held, p)[1]
     kla = factor * a.kla_per_h(w.stirrer_max, w.air_max, after[5], warm, SYMBOLS)
     empty = a.limit_mmol_per_l_h(kla, after[5], 0.0, w.air_max, warm, SYMBOLS)  # at no oxygen

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.cells import NODE_SIZE, SITUATED_SIZE, Cells, Node, Situated
-from models.ecoli import EColi
-from models.fedbatch import FACTORS, FedBatch
-from models.symbolic import Compiled, compiled, trace
+from models.fedbatch import FACTORS
+from models.symbolic import Compiled, compiled
 
 ca: Any = casadi  # its stubs leave most results untyped
 Floats = NDArray[np.float64]
@@ -281,22 +280,3 @@ def fill(buffers: Sequence["array[float]"], groups: Sequence[Sequence[float]]) -
     for buffer, group in zip(buffers, groups, strict=True):
         for i, value in enumerate(group):
             buffer[i] = value
-
-
-def rollout_step(organism: EColi) -> Compiled:
-    """Return ``(x, u, p, h) -> (x, y)`` of ``FedBatch`` with substrate, stiff as it is.
-
-    This is what a plan is checked against: the estimator's model, not the problem's. The step is
-    the linearly implicit Euler method: at steps of minutes the second-order one leaves substrate
-    ringing around nothing, and oxygen uptake with it; this one damps it. Its own error, half a
-    per cent of the biomass grown in a batch, is well inside what a plan may promise wrongly.
-    """
-    traced = trace(FedBatch(organism))
-    x, u, p, h = traced.x, traced.u, traced.p, ca.SX.sym("h")
-    slope = ca.substitute(traced.rhs, traced.t, 0.0)
-    matrix = ca.SX.eye(x.shape[0]) - h * ca.jacobian(slope, x)
-    after = ca.fmax(x + ca.solve(matrix, h * slope), 0.0)
-    function = ca.Function(
-        f"fl_{organism.name}_rollout", [x, u, p, h], [after, traced.output_function()(after, u, p)]
-    )
-    return compiled([function])[function.name()]

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from controller.cells import Cells
 from controller.estimate import Estimate
-from controller.nlp import Floats, rollout_step
+from controller.nlp import Floats
+from models.damped import damped_step
+from models.fedbatch import FedBatch
 from models.fn import SCALARS
 
 FINE_H, COARSE_H = 1.0 / 60.0, 0.05  # steps: of the first half hour, and later
@@ -80,7 +82,8 @@ class Rollout:
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
-        self._step = rollout_step(cells.organism)
+        organism = cells.organism
+        self._step = damped_step(FedBatch(organism), f"fl_{organism.name}_rollout")
         self._defaults = [v.default for v in cells.organism.parameters]
         self._calibration = cells.aeration.calibration_g_per_l
 

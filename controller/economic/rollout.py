@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.economic.transcription import KWH, POINTS, Floats, Transcription
+from models.damped import damped_step
 from models.fn import SCALARS
-from models.symbolic import Compiled, ca, compiled, trace
 
 LONGEST_H, SHORTEST_H = 0.1, 1.0 / 3600.0
 STEPS = 12  # of a stage at least
@@ -41,25 +41,6 @@ class Run(NamedTuple):
         return bool(np.isfinite(self.states).all() and np.isfinite(self.shares).all())
 
 
-def damped_step(problem: Transcription) -> Compiled:
-    """Return ``(x, u, p, h) -> (x, y)`` of the control model, compiled.
-
-    The linearly implicit Euler method: first order, but a substrate that is eaten at once does
-    not ring in it.
-    """
-    traced = trace(problem.model)
-    x, u, p, h = traced.x, traced.u, traced.p, ca.SX.sym("h")
-    slope = ca.substitute(traced.rhs, traced.t, 0.0)
-    matrix = ca.SX.eye(x.shape[0]) - h * ca.jacobian(slope, x)
-    after = ca.fmax(x + ca.solve(matrix, h * slope), 0.0)
-    function = ca.Function(
-        f"fl_{problem.model.name}_rollout",
-        [x, u, p, h],
-        [after, traced.output_function()(after, u, p)],
-    )
-    return compiled([function])[function.name()]
-
-
 class Rollout:
     """Runs the control model under a plan.
 
@@ -69,7 +50,7 @@ class Rollout:
 
     def __init__(self, problem: Transcription) -> None:
         self.problem = problem
-        self._step = damped_step(problem)
+        self._step = damped_step(problem.model, f"fl_{problem.model.name}_rollout")
         self.full = self._full_aeration()
 
     def _full_aeration(self) -> Floats:
