@@ -41,16 +41,18 @@ def test_the_report_of_a_batch_agrees_with_what_was_truly_used(
         found = Reckoning(record, minutes(reader, record.batch), settings_of(record))
         figures = {f.key: f.value for f in found.figures()}
     assert figures["duration"] == pytest.approx(HOURS, abs=0.02)
-    # a pump, a flow meter and a power meter are 3 % wrong; coolant and jacket differ by vessel
+    # a pump, a flow meter and a power meter are 3 % wrong, a valve that is hardly open is shut;
+    # coolant and jacket differ from vessel to vessel, and in the first hours little else is used
+    least = 0.005 * true["energy_kwh"]
     for consumer, share in {"stirring": 0.05, "aeration": 0.06, "heating": 0.15}.items():
         kwh = found.energy_kwh[consumer]
-        assert kwh == pytest.approx(true[f"energy_{consumer}_kwh"], rel=share, abs=1e-3), consumer
+        assert kwh == pytest.approx(true[f"energy_{consumer}_kwh"], rel=share, abs=least), consumer
     chilled = true["energy_chilling_kwh"]
-    assert found.energy_kwh["chilling"] == pytest.approx(chilled, rel=0.35, abs=1e-3)
+    assert found.energy_kwh["chilling"] == pytest.approx(chilled, rel=0.35, abs=least)
     true_co2e = (
         0.4 * (true["energy_kwh"] - true["energy_heating_kwh"])
         + (found.report.heating_co2e_kg_per_kwh or 0.4) * true["energy_heating_kwh"]
         + true["substrate_kg"]
         + 2.4 * true["ammonia_kg"]
     )
-    assert figures["co2e"] == pytest.approx(true_co2e, rel=0.1)
+    assert figures["co2e"] == pytest.approx(true_co2e, rel=0.2)
