@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import sqlite3
 import threading
 from collections import deque
@@ -42,6 +43,8 @@ class Forwarder:
         site: name of the plant.
         status_path: where it says how it is; beside the cursor (``*.status``) if not given.
         poll_s: how often a store without new rows is looked at, wall seconds.
+        jitter: share by which a wait after a fault may be longer, drawn anew each time, so that
+            the forwarders of many plants do not all come back at one moment.
     """
 
     def __init__(
@@ -53,10 +56,12 @@ class Forwarder:
         site: str,
         status_path: Path | None = None,
         poll_s: float = 1.0,
+        jitter: float = 0.5,
     ) -> None:
         self._reader = reader
         self._outbox = Outbox(reader, site)
         self._poll_s = poll_s
+        self._jitter = jitter
         self._cursor_path = cursor_path
         self.status_path = status_path or cursor_path.with_name(cursor_path.name + ".status")
         self.quarantine_path = cursor_path.with_name(cursor_path.name + ".refused")
@@ -164,6 +169,8 @@ class Forwarder:
             self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
         if isinstance(error, UnavailableError) and error.retry_after_s is not None:
             wait = max(wait, min(error.retry_after_s, _LONGEST_ASKED_S))
+        if not isinstance(error, StoreError):
+            wait += random.uniform(0.0, self._jitter) * wait
         if self._cursor is not None:
             with suppress(StoreError, sqlite3.Error):  # the old numbers stay
                 self._count_behind(self._cursor)

@@ -134,6 +134,19 @@ def test_parquet_that_was_exported_comes_back_as_it_was(folder: Folder) -> None:
         assert [s.value for s in one][:3] == [s.value for s in two][:3]
 
 
+def test_a_file_that_is_only_half_there_is_refused_and_nothing_is_done(folder: Folder) -> None:
+    table = pa.table({"Zeit": ["a"] * 999, "T": [1.0] * 999})
+    pq.write_table(table, folder.path / "whole.parquet")
+    whole = (folder.path / "whole.parquet").read_bytes()
+    (folder.path / "half.parquet").write_bytes(whole[: len(whole) // 2])
+    before = folder.digest()
+    assert "half.parquet: no Parquet: " in folder.says(file="half.parquet")
+    text = HEAD + "\n".join(ROWS)
+    folder.write(MAP, text[:-7])
+    assert "line 5: 3 columns, 4 names" in folder.says()
+    assert folder.digest() == before
+
+
 @pytest.mark.parametrize(
     ("change", "data", "message"),
     [

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from drivers.point import Quality, Sample, Tag
+from historian.delivery import UnavailableError
 from historian.events import Event, Kind
 from historian.forwarder import Forwarder
 from historian.influx import InfluxSettings, InfluxWriter, main, read_token
@@ -79,7 +80,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 def forwarder(tmp_path: Path, store: SqliteStore, endpoint: Endpoint) -> Iterator[Forwarder]:
     reader = SqliteReader(store.path)
     writer = InfluxWriter(InfluxSettings(endpoint.url, "plant", "b", "secret"))
-    yield Forwarder(reader, writer.post, tmp_path / "cursor", site="demo")
+    yield Forwarder(reader, writer.post, tmp_path / "cursor", site="demo", jitter=0.0)
     writer.close()
     reader.close()
 
@@ -200,6 +201,20 @@ def test_waits_grow_to_a_minute_and_begin_anew_after_success(
     assert forwarder.step() == 1.0
 
 
+def test_no_two_forwarders_come_back_at_one_moment(store: SqliteStore, tmp_path: Path) -> None:
+    def post(lines: bytes) -> None:
+        raise UnavailableError("away")
+
+    waits: list[list[float]] = []
+    for n in range(3):
+        with SqliteReader(store.path) as reader:
+            forwarder = Forwarder(reader, post, tmp_path / f"cursor{n}", site="demo")
+            waits.append([forwarder.step() for _ in range(8)])
+    for wait, least in zip(zip(*waits, strict=True), (1, 2, 4, 8, 16, 32, 60, 60), strict=True):
+        assert len(set(wait)) == 3
+        assert all(least <= w <= 1.5 * least for w in wait)
+
+
 def test_a_server_that_refuses_everything_is_not_believed(
     forwarder: Forwarder, endpoint: Endpoint, tmp_path: Path
 ) -> None:
@@ -262,7 +277,7 @@ def test_nobody_at_the_address_is_told_in_one_line(tmp_path: Path, store: Sqlite
         url = gone.url
     writer = InfluxWriter(InfluxSettings(url, "plant", "b", "secret"))
     reader = SqliteReader(store.path)
-    forwarder = Forwarder(reader, writer.post, tmp_path / "cursor", site="demo")
+    forwarder = Forwarder(reader, writer.post, tmp_path / "cursor", site="demo", jitter=0.0)
     assert forwarder.step() == 1.0
     assert forwarder.status.error.startswith(f"{url} does not answer: ")
     assert "secret" not in forwarder.status_path.read_text()

@@ -49,7 +49,9 @@ class Sender:
         self.writer = InfluxWriter(InfluxSettings(server.url, "plant", **wanted))
         self.reader = SqliteReader(store.path)
         self.cursor_path = store.path.with_name("cursor.json")
-        self.forwarder = Forwarder(self.reader, self.writer.post, self.cursor_path, site="demo")
+        self.forwarder = Forwarder(
+            self.reader, self.writer.post, self.cursor_path, site="demo", jitter=0.0
+        )
 
     def __enter__(self) -> Forwarder:
         return self.forwarder
