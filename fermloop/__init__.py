@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from drivers.clock import Clock, SystemClock
     from drivers.driver import DeviceError, Driver, Identity, Setup
     from drivers.point import Quality, RangeError, Sample, Tag, sample
-    from historian.batch import Batch, BatchRecord
+    from historian.batch import BatchRecord
+    from historian.batches import Batch
     from historian.events import Event, Kind
     from historian.history import Aligned, History
     from historian.store import Historian
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Aligned": "historian.history",
-    "Batch": "historian.batch",
+    "Batch": "historian.batches",
     "BatchRecord": "historian.batch",
     "Clock": "drivers.clock",
     "ConfigError": "controller.config",

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.point import Sample, Tag
-from historian.batch import HOUR_S, Batch, BatchRecord
+from historian.batch import BatchRecord
+from historian.batches import HOUR_S, Batch
 from historian.reader import SqliteReader
 from historian.schema import split_name
 from historian.trends import axis_of_age

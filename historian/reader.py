@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from drivers.point import Quality, Sample, Tag
 from historian.audit import Verdict, heads_path, read_heads, verify
-from historian.batch import Batch, BatchList, BatchRecord, rebuild
+from historian.batch import BatchRecord, rebuild
+from historian.batches import Batch, BatchList
 from historian.event_rows import EventRow, events, of_kinds
 from historian.events import Kind
 from historian.minutes import Minute, finished

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from historian.batch import Batch
+from historian.batches import Batch
 from historian.minutes import Minute
 from historian.schema import MINUTE_S
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from historian.batch import Batch
+from historian.batches import Batch
 from historian.history import History
 from historian.reader import SqliteReader
 

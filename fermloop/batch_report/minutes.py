@@ -6,7 +6,7 @@ from typing import Final
 
 from controller.settings import ReactorSettings
 from drivers.point import Tag
-from historian.batch import Batch
+from historian.batches import Batch
 from historian.reader import SqliteReader
 from historian.schema import split_name
 from historian.trends import Trend

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fermloop.commands.stores import opened
 from fermloop.failure import USAGE, FailureError
-from historian.batch import Batch, BatchRecord
+from historian.batch import BatchRecord
+from historian.batches import Batch
 from historian.schema import StoreError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from drivers.clock import wall
 from fermloop.failure import USAGE, WORLD, FailureError
 from fermloop.importing.batch import Import
-from historian.batch import UNDER_WAY
+from historian.batches import UNDER_WAY
 from historian.commits import Commits
 from historian.events import Event, Kind
 from historian.inbox import Group
