@@ -12,7 +12,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 REFERENCE_H: Final = 8.0  # over which the factor is remembered: a drift is faster than a broth
-LEARNT_H: Final = 2.0  # of it, before anything is said
+LEARNT_H: Final = 3.0  # of it, before anything is said
 SURE: Final = 0.12  # spread of the factor's logarithm from which on it is remembered
 MINUTE_S: Final = 60.0
 SIDE: Final = 3  # min that are averaged on each side of a step

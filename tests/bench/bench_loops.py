@@ -270,6 +270,7 @@ def main() -> None:
     parser.add_argument("--plants", nargs="+", default=list(BATCHES), choices=list(BATCHES))
     parser.add_argument("--seeds", default="1-20", help="FIRST-LAST")
     parser.add_argument("--by", nargs="+", default=[SHIPPED, RIVAL], help="a folder, or rival")
+    parser.add_argument("--hours", type=float, help="only these, in RESULTS of their own")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--markdown", action="store_true", help="print the table of the README")
     given = parser.parse_args()
@@ -280,7 +281,8 @@ def main() -> None:
 
     def run(missing: Sequence[tuple[str, int, str]]) -> Iterator[dict[str, Any]]:
         with ProcessPoolExecutor(given.workers) as processes:
-            for done in as_completed([processes.submit(batch, *job) for job in missing]):
+            runs = [processes.submit(batch, *job, hours=given.hours) for job in missing]
+            for done in as_completed(runs):
                 yield done.result()
 
     with Results(given.results, lambda r: (r["plant"], r["seed"], r["by"])) as results:
