@@ -57,25 +57,36 @@ class Reserve:
         Raises:
             sqlite3.Error, OSError: it could not be done.
         """
-        if not (self.low or (self.short and monotonic() - self._tried >= _EACH_S)):
+        low, lacks = self.low, self._lacks()
+        if not (low or lacks or (self.short and monotonic() - self._tried >= _EACH_S)):
             return not self.short
         self._tried = monotonic()
         disk = os.statvfs(self._store.parent)
         self.left = disk.f_bavail * disk.f_frsize
-        log = self._log.stat().st_size if self._log.exists() else 0
-        lacks = max(LOG * self._size - log, 0)
         self.short = self.left < lacks + 3 * self._size
         if not self.short:
-            self._take(lacks)
+            self._lengthen(lacks)
+            if low:
+                self._widen()
         return not self.short
 
-    def _take(self, lacks: int) -> None:
+    def _lacks(self) -> int:
+        """Return by how many bytes the log is too short; one that is not there will be."""
+        if not (self._size and self._log.exists()):
+            return 0
+        return max(LOG * self._size - self._log.stat().st_size, 0)
+
+    def _lengthen(self, lacks: int) -> None:
+        """Give the log bytes of the disk; frames that were never written end it as before."""
+        if lacks:
+            with self._log.open("r+b") as log:
+                os.posix_fallocate(log.fileno(), log.seek(0, os.SEEK_END), lacks)
+
+    def _widen(self) -> None:
+        """Give the file free pages: what goes through the log into it, and is taken out again."""
         db = self._db
         db.execute("INSERT INTO spare VALUES (zeroblob(?))", (self._size,))
-        if lacks:
-            with self._log.open("r+b") as log:  # frames that were never written end it
-                os.posix_fallocate(log.fileno(), log.seek(0, os.SEEK_END), lacks)
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # from here on they are in the file
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         db.execute("DELETE FROM spare")
 
     def _free(self) -> int:

@@ -95,6 +95,7 @@ class Reckoning:
             Figure("co2e", self._co2e_kg(), "kg", "factors"),
             Figure("co2e_per_kg", _ratio(self._co2e_kg(), kg), "kg/kg", "factors"),
             Figure("biogenic_per_kg", _ratio(self._biogenic_kg(), kg), "kg/kg", "biogenic"),
+            Figure("margin", self._margin(), "", "prices"),
         ]
 
     @property
@@ -215,6 +216,23 @@ class Reckoning:
             + r.substrate_co2e_kg_per_kg * (start[0] * start[1] + self.fed_g) / 1e3
             + r.ammonia_co2e_kg_per_kg * ammonia * AMMONIA_KG_PER_MOL
         )
+
+    def _margin(self) -> float | None:
+        """Return what the product earns over feeds, energy and time, at the plant file's prices."""
+        economy = self.settings.economy if self.settings else None
+        product = self._got_g()
+        if economy is None or product is None or self.volume_l is None or not self.energy_kwh:
+            return None
+        price = economy.price
+        biomass = self.minutes.last("est.biomass") or self._assay("dry_weight") or 0.0
+        if self.report.product == "biomass":
+            earned = (price.product_per_kg or price.biomass_per_kg) * product / 1e3
+        else:
+            earned = price.product_per_kg * product / 1e3
+            earned += price.biomass_per_kg * biomass * self.volume_l / 1e3
+        feeds = sum((self.litres(n) or 0.0) * each for n, each in price.feed_per_l.items())
+        energy = price.energy_per_kwh * sum(self.energy_kwh.values())
+        return earned - feeds - energy - price.per_h * self.hours
 
     def _biogenic_kg(self) -> float | None:
         pairs = zip(self.minutes.mean("cer"), self._volumes(), strict=True)

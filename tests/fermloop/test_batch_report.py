@@ -127,6 +127,10 @@ def test_the_figures_are_those_reckoned_by_hand(reckoning: Reckoning) -> None:
     ammonia = 180 * 0.1e-3 * 4.0 * 17.031e-3  # min, L/min, mol/L, kg/mol
     co2e = 0.4 * sum(energy.values()) + 0.054 + 2.4 * ammonia
     assert found["co2e_per_kg"] == pytest.approx(co2e / kg)
+    # 100 a kg of product, 0.2 a L of feed
+    energy_price = reckoning.settings.economy.price.energy_per_kwh  # pyright: ignore[reportOptionalMemberAccess] (it has one)
+    earned = 100.0 * kg - 0.2 * 0.06 - energy_price * sum(energy.values())
+    assert found["margin"] == pytest.approx(earned)
     assert found["biogenic_per_kg"] == pytest.approx(3 * 100.0 * 3.0 * 44.01e-6 / kg)
 
 

@@ -56,6 +56,9 @@ def back():
 GOES_ON = """
 store = opened(0.25)
 scans(5000)
+store.close()
+store = opened(0.25)  # its log is a new one
+store.flush()
 store.flush()
 fill()
 for _ in range(100):
