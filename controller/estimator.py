@@ -60,7 +60,7 @@ class Step(Protocol):
 
 
 class Estimator:
-    """The soft sensor of one reactor; call ``update`` every 10 s of plant time.
+    """The soft sensor of one reactor; call ``update`` every 10 to 60 s of plant time.
 
     Args:
         settings: beliefs and instruments.
@@ -420,7 +420,8 @@ class Estimator:
         self, now: float, hours: float, litres: Mapping[str, float], rejected: tuple[str, ...]
     ) -> Estimate:
         x, of = self._x, self.layout
-        mu, our, cer = self.model.report(x, self._filter.arguments[2], self._parameters(), SCALARS)
+        inputs, parameters = self._filter.arguments[2:4]
+        mu, our, cer = self.model.report(x, inputs, parameters, SCALARS)
         volume = x[self._v]
         self._grown_g += max(mu, 0.0) * x[0] * volume * hours
         self._base_ml += 1e3 * litres.get("base", 0.0) * hours

@@ -25,25 +25,27 @@ class Excitation:
         hours: in which each forgets.
     """
 
-    __slots__ = ("_hours", "_prior", "_since", "frozen", "rates")
+    __slots__ = ("_hours", "_prior", "_since", "_young", "frozen", "rates")
 
     def __init__(self, prior: Sequence[float], hours: Sequence[float]) -> None:
         self._prior, self._hours = list(prior), list(hours)
         self.rates = [0.0] * len(self._prior)  # information an hour
         self.frozen = [False] * len(self._prior)
         self._since = 0.0
+        self._young = _share(0.0)  # how full the window is, by what it forgets
 
     def copy(self) -> "Excitation":
         """Return another of the same state."""
         other = Excitation(self._prior, self._hours)
         other.rates, other.frozen = list(self.rates), list(self.frozen)
-        other._since = self._since
+        other._since, other._young = self._since, self._young
         return other
 
     def pass_by(self, hours: float) -> None:
         """Let time pass and judge again what is frozen."""
         keep = math.exp(-hours / WINDOW_H)
         self._since += hours
+        self._young = _share(self._since)
         for i in range(len(self.rates)):
             self.rates[i] *= keep
             if self._since < JUDGED_H:
@@ -65,5 +67,8 @@ class Excitation:
 
     def _told(self, i: int) -> float:
         """Return what is told in the time of forgetting, in what was known before."""
-        young = 1.0 - math.exp(-max(self._since, 1e-3) / WINDOW_H)
-        return self._prior[i] * self.rates[i] / young * self._hours[i]
+        return self._prior[i] * self.rates[i] / self._young * self._hours[i]
+
+
+def _share(hours: float) -> float:
+    return 1.0 - math.exp(-max(hours, 1e-3) / WINDOW_H)

@@ -135,7 +135,7 @@ class Outputs:
     def _pass(self, tag: Tag, wanted: float, now: float) -> Passed:
         """Return what to write, and who decided if not the loop."""
         value, reason, limited = self.guard.check(tag, wanted, now)
-        if tag.name in self.unreachable:
+        if self.unreachable and tag.name in self.unreachable:
             held = self.held.get(tag.name, value)
             self.guard.adopt(tag, held)
             return Passed(held, self.unreachable[tag.name], IMAN)

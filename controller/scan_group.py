@@ -146,7 +146,8 @@ class ScanGroup:
             values = reactor.step(now, min(max(dt, 1e-3), LONGEST_STEP_S), samples)
             for device, outputs in self._due_writes(reactor, values).items():
                 due.setdefault(device, []).append((reactor, outputs))
-        await self._each(due, lambda d: self._write(d, due[d], now))
+        if due:
+            await self._each(due, lambda d: self._write(d, due[d], now))
         await self._each(self.devices, lambda d: heartbeat(around, d, now, self._budget))
         late = 0.0 if math.isnan(self._due) else max(now - self._due, 0.0)
         for reactor in self.reactors:

@@ -45,6 +45,7 @@ SURROUNDINGS: Final = (
     Variable("CO2_sat", "mmol/L", 24.0, 0.0, doc="dissolved CO2 under pure CO2"),
     Variable("bound", "1", 9.0, 1.0, doc="dissolved CO2 with bicarbonate over CO2 alone"),
 )
+GIVEN: Final = tuple(v.name for v in SURROUNDINGS)
 SEEN: Final = (
     Variable("yO2", "%", doc="oxygen in the off-gas"),
     Variable("yCO2", "%", doc="CO2 in the off-gas"),
@@ -171,7 +172,7 @@ class SoftSensor:
 
     def _split(self, u: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
         count = len(self.organism.feeds)
-        return u[:count], dict(zip((v.name for v in SURROUNDINGS), u[count:], strict=True))
+        return u[:count], dict(zip(GIVEN, u[count:], strict=True))
 
     def _dissolved(self, given: Mapping[str, Any], fn: Functions) -> Any:
         """Return the oxygen in the broth by the probe, mmol/L."""

@@ -38,7 +38,7 @@ PARTS = {  # what is timed, each without the others
     "Modbus driver: heartbeat": [(ModbusDriver, "heartbeat")],
     "OPC UA device: answers": [(VesselOpcUaLink, "read"), (VesselOpcUaLink, "write")],
     "OPC UA driver": [(OpcUaDriver, "read"), (OpcUaDriver, "write")],
-    "estimator, every 10 s": [(Hindsight, "update")],
+    "estimator": [(Hindsight, "update")],
     "recipe": [(RecipeRunner, "step")],
     "loops and guard": [(Outputs, "_move")],
     "reactor, the rest": [(Reactor, "step")],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller.estimate import reported
+from controller.estimator import NAMED
 from controller.plant import load_plant
 from controller.recipe import load_recipe, parse_recipe
 from controller.tags import PARTS
@@ -123,8 +124,12 @@ def test_every_scan_is_a_row_and_no_sample_is_lost(
             found = store.read(tag, EPOCH, EPOCH + 1e6)
             assert len(found) == scans, tag.name
         updates = len(store.read(Tag("R1.est.biomass", "g/L", 0, 1e6), EPOCH, EPOCH + 1e6))
-    assert scans / 11 < updates < scans / 9  # an estimate is stored once, not in every scan
-    others = kept - updates * len(reported("ecoli")) * len(PARTS)
+        names = (f"R1.innovation.{name}" for name in NAMED.values())
+        told = [len(store.read(Tag(n, "1", -1e3, 1e3), EPOCH, EPOCH + 1e6)) for n in names]
+    model = plant.settings.reactor["R1"].model
+    assert model is not None
+    assert updates == pytest.approx(scans / model.estimator_period_s, rel=0.1)  # stored once each
+    others = kept - updates * len(reported("ecoli")) * len(PARTS) - sum(told)
     assert others % scans == 0
     assert others // scans > len(plant.tags)
 
