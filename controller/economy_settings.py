@@ -50,6 +50,10 @@ class EconomySettings(Settings):
     flooding_share: Share = 0.9
     volume_share: Share = 0.97
     learned: tuple[str, ...] = Field((), description="parameters whose factor the estimate knows")
+    derated: dict[str, Share] = Field(
+        default_factory=dict,
+        description="of these of the learned, a plan counts on a share only: what cells respire",
+    )
     scenarios: int = Field(3, ge=1, le=9)
     caution: float = Field(1.0, ge=0, description="standard deviations")
 
@@ -58,4 +62,6 @@ class EconomySettings(Settings):
         p = self.price
         if not (p.product_per_kg or p.biomass_per_kg or self.track):
             raise ValueError("price.product_per_kg, price.biomass_per_kg or track is required")
+        if unknown := sorted(set(self.derated) - set(self.learned)):
+            raise ValueError(f"derated: {', '.join(unknown)} is not allowed; only what is learned")
         return self

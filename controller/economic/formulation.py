@@ -70,6 +70,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         horizon_h=table.horizon_h,
         stages=table.stages,
         learned=table.learned,
+        derated=dict(table.derated),
         scenarios=table.scenarios,
         caution=table.caution,
         strain=own.strain if own is not None and own.organism == table.organism else {},

@@ -156,8 +156,12 @@ class Economic:
             [np.zeros(len(hours))]
             + [sampled(profiles.get(n, ()), 0.0, now, hours) for n in s.track]
         )[:, 1:]
+        factors = {
+            n: belief.factors.get(n, 1.0) * s.derated.get(n, 1.0)
+            for n in {*belief.factors, *s.derated}
+        }
         filled = Belief(
-            belief.time, {"drawn": 0.0, **belief.states}, belief.factors, belief.names, belief.parts
+            belief.time, {"drawn": 0.0, **belief.states}, factors, belief.names, belief.parts
         )
         x, f = filled.vessel(p.states, s.learned)
         q = Question(

@@ -43,6 +43,8 @@ class EconomicSettings:
         horizon_h: receding; ``None``: to the end of the batch.
         stages: of the horizon.
         learned: parameters of the model whose factor the estimate knows.
+        derated: of these, the share of the estimate that a plan counts on: near the most that
+            cells respire, overflow is a cliff, and no model knows where.
         scenarios: vessels that must stay within the limits under one plan, the likely one first.
         caution: standard deviations at which the others stand.
         strain: parameters of the strain, by name, that are not the model's own.
@@ -68,6 +70,7 @@ class EconomicSettings:
     horizon_h: float | None = None
     stages: int = 24
     learned: tuple[str, ...] = ()
+    derated: Mapping[str, float] = field(default_factory=dict[str, float])
     scenarios: int = 3
     caution: float = 1.0
     strain: Mapping[str, float] = field(default_factory=dict[str, float])

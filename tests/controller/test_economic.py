@@ -85,6 +85,19 @@ def test_doubt_keeps_away_from_the_limits(economic: Economic, yeast: Case, plan:
     assert doubtful.predicted["product_g"][-1] < 0.97 * plan.predicted["product_g"][-1]
 
 
+def test_a_plan_counts_on_a_share_only_of_what_the_cells_respire(yeast: Case) -> None:
+    one = dataclasses.replace(yeast.settings, stages=8, scenarios=1)
+    begun = dataclasses.replace(yeast.situation, end_h=11.0)  # as long as cells are few, they limit
+    fed: list[float] = []
+    for share in (1.0, 0.8):
+        derated = Economic(dataclasses.replace(one, derated={"qOmax": share}))
+        plan = derated.plan(yeast.belief, begun)
+        assert plan.good
+        feeds = [row[0] for row in plan.setpoints]
+        fed.append(float(np.trapezoid(feeds, plan.times)))
+    assert 0.7 * fed[0] < fed[1] < 0.92 * fed[0]
+
+
 def test_a_plan_begins_near_what_is_applied(plan: Plan, yeast: Case) -> None:
     first = plan.at(NOW, "feed_ml_per_h") / 1e3
     assert first == pytest.approx(1.3)
