@@ -99,3 +99,56 @@ def fit(
         as_json=as_json,
     )
     command.run(plant, wish)
+
+
+@app.command(short_help="Design batches that tell the model more.", rich_help_panel=WITHOUT)
+def excite(
+    plant: PlantFile,
+    recipe: Annotated[
+        Path, typer.Option("--recipe", metavar="RECIPE.toml", help="The recipe to move around.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where recipes go.")],
+    batches: Annotated[int, typer.Option("--batches", min=1, max=6, help="To design.")] = 2,
+    like: Annotated[
+        str,
+        typer.Option(
+            "--like", metavar="BATCH", help="A batch of it; the newest complete one if not given."
+        ),
+    ] = "",
+    size: Annotated[
+        float, typer.Option("--size", min=1.0, max=30.0, help="How far a feed is moved, %.")
+    ] = 10.0,
+    blocks: Annotated[
+        int, typer.Option("--blocks", min=2, max=12, help="In which each feed is moved.")
+    ] = 4,
+    feeds: Annotated[
+        str, typer.Option("--feeds", metavar="F,G", help="Only these; else all of the recipe.")
+    ] = "",
+    store: StoreFile = None,
+    reactor: Reactor = "",
+    as_json: Json = False,
+) -> None:
+    """Write recipes whose feeds go up and down, block by block, by a bounded share.
+
+    Agreement on batches of one recipe is no evidence for another. Around a batch of the recipe, the
+    pattern is looked for after which product under other feeds would be foretold best, within the
+    pumps, the vessel and the by-product; how well it is now, after as many plain batches, and after
+    these is told. The recipes are checked against the plant like any other.
+
+    Example: fermloop excite plant.toml --recipe recipe.toml --batches 2 --out excited
+    """
+    from fermloop.commands import excite as command
+
+    wish = command.Wish(
+        recipe=recipe,
+        like=like,
+        batches=batches,
+        size=size / 100.0,
+        blocks=blocks,
+        feeds=listed(feeds),
+        out=out,
+        store=store,
+        reactor=reactor,
+        as_json=as_json,
+    )
+    command.run(plant, wish)

@@ -68,7 +68,7 @@ def wanted(reactor: ReactorSettings, organism: WatchedOrganism) -> list[str]:
     """Return the tags, without their reactor, that an experiment is made of."""
     meanings = [*MEASURED, *GASES, *organism.watched.probes]
     read = [_suffix(reactor.measured[m]) for m in meanings if m in reactor.measured]
-    pumps = [*(_pump(f.name, reactor) for f in organism.feeds), "base", "harvest", *SUPPLIES]
+    pumps = [*(pump(f.name, reactor) for f in organism.feeds), "base", "harvest", *SUPPLIES]
     return list(dict.fromkeys([*read, *pumps, *MADE]))
 
 
@@ -113,7 +113,7 @@ class _Preparation:
     def prepared(self) -> Prepared:
         """Return the experiment, or raise with everything that is wrong."""
         medium = {v.name: v.default for v in self.organism.medium}
-        feeds = {f.name: self._flow(_pump(f.name, self.reactor)) for f in self.organism.feeds}
+        feeds = {f.name: self._flow(pump(f.name, self.reactor)) for f in self.organism.feeds}
         main = self.organism.feeds[0]
         if not feeds[main.name].any():
             self.wrong.append(f"{main.name}: no flow was stored; a batch without feed says little")
@@ -324,7 +324,8 @@ class _Preparation:
             )
         value = per * a.value * (s.g_per_l or 1.0)
         if a.below_limit:
-            return a.hours, 0.5 * value, 0.5 * value
+            # as wide as all that it can be: nothing there is no disagreement with the model
+            return a.hours, 0.5 * value, value
         floor = max(0.01, 5e-4 * s.high * (s.g_per_l or 1.0))
         return a.hours, value, s.cv * value + floor
 
@@ -333,7 +334,7 @@ def _suffix(tag: str) -> str:
     return tag.partition(".")[2] or tag
 
 
-def _pump(feed: str, reactor: ReactorSettings) -> str:
+def pump(feed: str, reactor: ReactorSettings) -> str:
     """Return the tag of a feed's pump, without its reactor."""
     loop = reactor.loop.get(feed)
     actuator = loop.outputs[0].actuator if loop is not None else None

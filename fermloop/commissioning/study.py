@@ -14,7 +14,7 @@ from models.fitting import Experiment, Fitted, Found, Prior, Series, fit
 from models.model import Variable
 from models.watched import WatchedOrganism
 
-LEAST: Final = 0.2  # share of the prior's uncertainty that must be gone, or the prior stays
+LEAST: Final = 0.08  # share of the prior's uncertainty that must be gone, or the prior stays
 MUCH: Final = 0.5  # from here on a parameter is determined
 ALIKE: Final = 0.9  # correlation from which two parameters cannot be told apart
 FAR: Final = 4.0  # sd from which a result of the laboratory is an outlier
