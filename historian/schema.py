@@ -21,6 +21,7 @@ SALVAGE = (  # what to do about it
     " back a backup"
 )
 
+_LEAST = 1_000_000  # bytes of the disk that a log and its index need to begin with
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _OWN_COLUMNS = ("seq", "time", "quality")
 
@@ -151,7 +152,7 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
             db.close()
         lock.close()
         code = getattr(error, "sqlite_errorcode", 0)
-        hint = SALVAGE if code & 0xFF == CORRUPT else ""
+        hint = SALVAGE if code & 0xFF == CORRUPT else _if_full(path)
         raise StoreError(f"{path}: cannot be opened as a store: {error}{hint}") from error
     except StoreError:
         if db is not None:
@@ -159,6 +160,13 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, IO[bytes]]:
         lock.close()
         raise
     return db, lock
+
+
+def _if_full(path: Path) -> str:
+    """Return what to do where the disk has no room for the log."""
+    disk = os.statvfs(path.parent)
+    free = disk.f_bavail * disk.f_frsize
+    return f"; the disk is full ({free / 1e6:.1f} MB left): make room on it" * (free < _LEAST)
 
 
 def open_reader(path: Path, *, older: bool = False) -> sqlite3.Connection:

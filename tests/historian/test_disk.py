@@ -105,6 +105,33 @@ print(f"{s:.2f} 0 0")
 """
 
 
+KILLED = """
+import os, subprocess
+if len(sys.argv) > 2:
+    store = opened(0.25)
+    scans(3000)
+    store.flush()
+    fill()
+    for _ in range(20):
+        scans(100)
+        store.flush()
+    os.kill(os.getpid(), 9)
+subprocess.run([sys.executable, "-c", SELF, str(disk), "first"])
+n = 5000
+store = opened(0.25)
+for _ in range(20):
+    scans(100)
+    store.flush()
+audits, ok = audited()
+assert ok and audits == [3000, *range(3100, 7001, 100)], audits
+with SqliteReader(disk / "store.sqlite") as reader:
+    assert reader.rows("R1", 0, 10**6).rows[-1][3] == 6999
+s = back()
+store.close()
+print(f"{s:.2f} 0 0")
+"""
+
+
 def on_a_small_disk(script: str, folder: Path) -> list[float]:
     """Return what a script prints that runs on a disk of its own (tmpfs)."""
     disk = folder / "disk"
@@ -112,7 +139,7 @@ def on_a_small_disk(script: str, folder: Path) -> list[float]:
     mount = f"mount -t tmpfs -o size=6m tmpfs '{disk}' && exec '{sys.executable}' - '{disk}'"
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", mount],
-        input=COMMON + FULL + script,
+        input=f"SELF = {COMMON + FULL + script!r}\nexec(SELF)",
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -218,6 +245,12 @@ def test_a_disk_whose_writes_and_syncs_fail_is_an_alarm_and_loses_nothing(tmp_pa
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 0.05  # no scan waits for it
+
+
+@pytest.mark.long
+def test_a_program_killed_on_a_full_disk_starts_again_and_goes_on(tmp_path: Path) -> None:
+    back_s, *_ = on_a_small_disk(KILLED, tmp_path)
+    assert back_s <= 10.0
 
 
 @pytest.mark.long
