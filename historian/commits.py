@@ -79,7 +79,7 @@ class Commits:
             self.full = ""
             return True
         left = f"the disk is full ({reserve.left / 1e6:.1f} MB left)"
-        self.full = self.full or f"{left}: the oldest rows are dropped for the new ones"
+        self.full = self.full or f"{left}; the store goes on in its reserve, the oldest rows leave"
         while reserve.low:
             told: list[Event] = []
 

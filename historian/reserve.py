@@ -14,7 +14,7 @@ from drivers.clock import monotonic
 
 PAGE = 4096  # bytes
 LOG = 4  # times as many bytes are the log's
-_EACH_S = 2.0  # wall s between two looks whether a full disk has room again
+_EACH_S = 2.0  # wall s between two looks at what the disk has left
 
 
 class Reserve:
@@ -26,8 +26,8 @@ class Reserve:
         size: by how many bytes it grows; 0: it has none, and grows as it is written.
 
     Attributes:
-        short: the disk had no room when it was to grow.
-        left: bytes that the disk had then.
+        short: the disk has no room to grow.
+        left: bytes that it had when last looked at.
     """
 
     def __init__(self, db: sqlite3.Connection, store: Path, size: int) -> None:
@@ -52,13 +52,15 @@ class Reserve:
         return self._free() < self._size // 4
 
     def grow(self) -> bool:
-        """Take more of the disk if it is time and there is room; return whether all is well.
+        """Take more of the disk if it is needed; return whether there is room for that.
 
         Raises:
             sqlite3.Error, OSError: it could not be done.
         """
+        if not self._size:
+            return True
         low, lacks = self.low, self._lacks()
-        if not (low or lacks or (self.short and monotonic() - self._tried >= _EACH_S)):
+        if not (low or lacks) and monotonic() - self._tried < _EACH_S:
             return not self.short
         self._tried = monotonic()
         disk = os.statvfs(self._store.parent)
@@ -72,7 +74,7 @@ class Reserve:
 
     def _lacks(self) -> int:
         """Return by how many bytes the log is too short; one that is not there will be."""
-        if not (self._size and self._log.exists()):
+        if not self._log.exists():
             return 0
         return max(LOG * self._size - self._log.stat().st_size, 0)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.historian.faulty_disk import faulty_disk
+
 ROOT = Path(__file__).parents[2]
 
 # argv: a folder on a disk of its own
@@ -67,7 +69,7 @@ for _ in range(100):
 audits, ok = audited()
 assert ok and audits == [5000, *range(5100, 15001, 100)], audits
 assert [on for on, _ in alarms] == [True], alarms
-assert "the disk is full (" in alarms[0][1] and "oldest rows are dropped" in alarms[0][1], alarms
+assert "the disk is full (" in alarms[0][1] and "the oldest rows leave" in alarms[0][1], alarms
 with SqliteReader(disk / "store.sqlite") as reader:
     rows = reader.rows("R1", 0, 10**6).rows
     gaps = [e for e in reader.events(kinds=[Kind.GAP]) if "full" in str(e["data"].get("why"))]
@@ -158,39 +160,6 @@ def test_a_full_disk_stops_no_commit_and_the_oldest_rows_leave_on_record(tmp_pat
     assert gaps >= 2
 
 
-# gcc -shared: writes and syncs of the store's files fail while the flag is there
-SHIM = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-static int fails(int fd, const char *what) {
-    char link[64], path[4096], flag[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t size = readlink(link, path, sizeof path - 1);
-    if (size < 0) return 0;
-    path[size] = 0;
-    snprintf(flag, sizeof flag, "%s.%s", getenv("FAILS"), what);
-    if (!strstr(path, "store.sqlite") || access(flag, F_OK)) return 0;
-    errno = EIO;
-    return 1;
-}
-#define REAL(name, type) ((type)dlsym(RTLD_NEXT, name))
-int fsync(int fd) {
-    return fails(fd, "sync") ? -1 : REAL("fsync", int (*)(int))(fd);
-}
-int fdatasync(int fd) {
-    return fails(fd, "sync") ? -1 : REAL("fdatasync", int (*)(int))(fd);
-}
-ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
-    if (fails(fd, "write")) return -1;
-    return REAL("pwrite64", ssize_t (*)(int, const void *, size_t, off64_t))(fd, bytes, size, at);
-}
-"""
-
 FAILS = """
 import os
 store = opened(0.25)
@@ -226,21 +195,13 @@ print(slowest)
 
 
 def test_a_disk_whose_writes_and_syncs_fail_is_an_alarm_and_loses_nothing(tmp_path: Path) -> None:
-    source, shim = tmp_path / "shim.c", tmp_path / "shim.so"
-    source.write_text(SHIM)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
     done = subprocess.run(
         [sys.executable, "-", tmp_path],
         input=COMMON + FAILS,
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "LD_PRELOAD": str(shim),
-            "FAILS": str(tmp_path / "fails"),
-        },
+        env={**os.environ, "PYTHONPATH": str(ROOT), **faulty_disk(tmp_path)},
         check=False,
     )
     assert done.returncode == 0, done.stderr
