@@ -18,11 +18,11 @@ from controller.excitation import Excitation
 from controller.feed_meter import FeedMeter
 from controller.innovations import Innovations
 from controller.instruments import CO2, DEFICIT, O2, VOLUME, Instruments
+from controller.prior import Prior
 from controller.probe_watch import ProbeWatch
 from controller.probe_watch import Step as GasStep
 from controller.readings import PLAUSIBLE, flow, good, put
 from drivers.point import Sample
-from models import oxygen
 from models.bioreactor import M_CO2
 from models.fn import SCALARS
 from models.kalman import sigma_step, slope_step
@@ -40,7 +40,6 @@ RESUME_S: Final = 60.0  # outage after which a stored estimate is only a start
 METER_SIZE: Final = 9  # numbers of ``Estimate.meter``
 ASSAY_GATE: Final = 4.0  # standard deviations; a dilution forgotten is further away
 REJECTED_MAX: Final = 12  # in a row, after which the filter and not the instrument is doubted
-KLA_HOURS: Final = 30.0  # in which kLa's factor goes back to what is usual
 WINDOW_H: Final = 6.0  # over which a state that nothing shows would be lost
 SURPRISE_S: Final = 300.0  # over which squared innovations are averaged
 FADE: Final = 0.02  # of the covariance per update and unit of surprise above 1
@@ -85,39 +84,18 @@ class Estimator:
         self._filter = step(self.model) if step else _compiled_filter(self.model, settings.method)
         self.pumps = tuple(dict.fromkeys((*(f.name for f in organism.feeds), *SUPPLIES)))
         self._main = organism.feeds[0].name
-        self._strain = list(self.model.strain)
-        names = [v.name for v in (*organism.parameters, *organism.medium)]
-        sugar = organism.feeds[0].brings[organism.called["substrate"]]
-        self._strain[names.index(sugar)] = settings.feed_substrate_g_per_l
-        density = organism.feeds[0].density
-        self._density = self._strain[names.index(density)] if density else 1.0
         self._at = {name: k for k, name in enumerate(self.layout.states)}
         self._n, self._v = self.layout.size, self.layout.tracked
-        self._first = self._v + 1  # of the factors
-        learned = self._watched.learned
-        self._sds = (*(f.sd for f in learned), settings.kla_sd)
-        self._hours = (*(f.hours for f in learned), KLA_HOURS)
-        self._noise = self._noises()
+        self._prior = Prior(settings, self.model, self.layout)
         self._outputs = self.model.outputs
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: a new batch."""
-        s, called = self.settings, self._organism.called
-        start = {v.name: max(v.default, v.low) for v in self._organism.species}
-        start[called["biomass"]] = s.biomass_g_per_l
-        start[called["substrate"]] = s.substrate_g_per_l
-        self._x = [0.0] * self._n
-        for k, tracked in enumerate(self._watched.tracked):
-            self._x[k] = start[tracked.name]
-        self._x[self._v] = s.volume_l
-        for name in ("yO2", "sO2"):
-            self._x[self._at[name]] = 100.0 * oxygen.AIR_O2
-        for name in ("yCO2", "sCO2"):
-            self._x[self._at[name]] = 100.0 * oxygen.AIR_CO2
-        self._x[self._at["DIC"]] = 0.1
-        self._cov = self._prior()
-        self._meter = FeedMeter(self._density, s.feed_weight_noise * s.room_l)
+        s = self.settings
+        self._x = self._prior.start()
+        self._cov = self._prior.covariance(self._x)
+        self._meter = FeedMeter(self._prior.density, s.feed_weight_noise * s.room_l)
         probes = self.model.probes
         self._instruments = Instruments(s, self._organism, self._transfer, tuple(probes))
         self._estimate: Estimate | None = None
@@ -132,22 +110,9 @@ class Estimator:
         for k in range(self._v):
             prior[k] = max(prior[k], (0.2 * self._x[k]) ** 2)
         hours = [WINDOW_H] * self._n
-        hours[self._first : self._first + len(self._hours)] = self._hours
+        factors = self._prior.factors
+        hours[factors.start : factors.stop] = self._prior.hours
         self._told = Excitation(prior, hours)
-
-    def _prior(self) -> "array[float]":
-        s, x, n = self.settings, self._x, self._n
-        sd = [0.1] * n  # of the gas and dissolved CO2
-        for k, tracked in enumerate(self._watched.tracked):
-            sd[k] = math.hypot(tracked.share * x[k], tracked.sd)
-        sd[self._v] = 0.01 * s.volume_l
-        sd[self._first : self._first + len(self._sds)] = self._sds
-        sd[self._at["bO2"]] = s.offgas_offset_percent
-        sd[self._at["bCO2"]] = s.offgas_co2_offset_percent
-        cov = array("d", bytes(8 * n * n))
-        for i, value in enumerate(sd):
-            cov[i * n + i] = value * value
-        return cov
 
     def resume(self, state: Mapping[str, Any], now: float) -> bool:
         """Continue from a stored ``Estimate.as_state()``; return whether it was fresh enough.
@@ -172,7 +137,7 @@ class Estimator:
         if fresh:
             self._time, self._fresh = estimate.time, estimate.time - estimate.stale_s
             return True
-        self._cov = self._prior()
+        self._cov = self._prior.covariance(self._x)
         substrate = self._organism.called["substrate"]
         units = {v.name: v.unit for v in self._organism.species}
         lost = [k for k, n in enumerate(self.layout.states[: self._v]) if units[n].endswith("/L")]
@@ -236,7 +201,7 @@ class Estimator:
                 self._widen(min(FADE * (self._surprise - 1.0), FADE_MAX))
             call()
             if not math.isfinite(sum(call.results[0]) + sum(call.results[1])):  # then one is not
-                self._cov = self._prior()
+                self._cov = self._prior.covariance(self._x)
                 rejected = ("the filter left the numbers; the last good values were kept",)
                 break
             self._x = list(call.results[0])
@@ -318,14 +283,12 @@ class Estimator:
         call, x = self._filter, self._x
         volume, y_o2 = x[self._v], x[self._at["yO2"]]
         put(call.arguments[2], self._instruments.inputs(seen, litres, induced, volume, y_o2))
-        put(call.arguments[3], self._parameters())
+        frozen, free = self._frozen(), [1.0] * self._n
+        for i in frozen:
+            free[i] = 0.0
+        put(call.arguments[3], self._prior.parameters(frozen))
         call.arguments[4][0] = hours
-        free, q = [1.0] * self._n, list(self._noise)
-        for k, tracked in enumerate(self._watched.tracked):
-            q[k] += (tracked.walk * x[k]) ** 2
-        for i in self._frozen():
-            free[i] = q[i] = 0.0
-        put(call.arguments[5], q)
+        put(call.arguments[5], self._prior.noise(x, frozen))
         put(call.arguments[9], free)
         zeros = [0.0] * len(self._outputs)
         put(call.arguments[6], zeros)
@@ -334,32 +297,7 @@ class Estimator:
 
     def _frozen(self) -> list[int]:
         """Return the states of the strain's factors that nothing shows; kLa's changes by itself."""
-        last = self._first + len(self._sds) - 1
-        return [i for i in range(self._first, last) if self._told.frozen[i]]
-
-    def _parameters(self) -> list[float]:
-        frozen = set(self._frozen())
-        back = [
-            0.0 if self._first + k in frozen else 1.0 / hours for k, hours in enumerate(self._hours)
-        ]
-        line = (self.settings.offgas_delay_s + self.settings.offgas_lag_s) / 3600.0
-        return [*self._strain, *back, line]
-
-    def _noises(self) -> list[float]:
-        """Return the variance that each state gains an hour, but for what goes with its value."""
-        q, s, at = [0.0] * self._n, self.settings, self._at
-        for k, tracked in enumerate(self._watched.tracked):
-            q[k] = tracked.noise**2
-        q[self._v] = (6e-4 * s.room_l) ** 2
-        for name in ("yO2", "yCO2"):
-            q[at[name]] = 0.05**2
-        q[at["DIC"]] = 0.1**2
-        q[at["sO2"]] = q[at["sCO2"]] = 0.02**2
-        q[at["bO2"]] = s.offgas_offset_percent**2 / 24.0
-        q[at["bCO2"]] = s.offgas_co2_offset_percent**2 / 24.0
-        for k, (sd, hours) in enumerate(zip(self._sds, self._hours, strict=True)):
-            q[self._first + k] = 2.0 * sd * sd / hours  # what keeps its spread at ``sd``
-        return q
+        return [i for i in self._prior.factors[:-1] if self._told.frozen[i]]
 
     def _measure(self, seen: Mapping[str, float | None]) -> None:
         """Fill measurements, variances and gates of those that are there."""
@@ -376,7 +314,7 @@ class Estimator:
     def _widen(self, share: float) -> None:
         """Trust the model less: the readings keep disagreeing by more than they may."""
         n = self._n
-        cov, prior = self._filter.arguments[1], self._prior()
+        cov, prior = self._filter.arguments[1], self._prior.covariance(self._x)
         for k, tracked in enumerate(self._watched.tracked):
             prior[k * n + k] = max(prior[k * n + k], tracked.widest**2)
         by = [1.0] * n
@@ -427,7 +365,7 @@ class Estimator:
         self._base_ml += 1e3 * litres.get("base", 0.0) * hours
         gained = (our * M_O2 - cer * M_CO2) * volume * 1e-6
         self._instruments.weigh(litres, gained, volume, hours)
-        k = self._first + len(self._sds) - 1
+        k = self._prior.factors[-1]
         look = self._instruments.look(our, x[self._at["yO2"]])
         if self._fresh == now:
             sd = math.sqrt(max(self._cov[k * self._n + k], 0.0))

@@ -56,6 +56,8 @@ class Derived:
             parts = zip(PARTS, units, strict=True)
             self._estimates.append((key, [Tag(name + p, u, -_WIDE, _WIDE) for p, u in parts]))
         self._stored: object = None  # the estimate that was made samples of last
+        self._looked_at: object = None  # the estimate that was looked at for an alarm last
+        self._last_judged: dict[str, Sample] = {}
         self._judged = [
             (tag, key, k)
             for key, parts in self._estimates
@@ -120,10 +122,14 @@ class Derived:
         return out
 
     def judged(self, now: float, estimate: Mapping[str, Believed]) -> dict[str, Sample]:
-        """Return those of ``samples`` that an alarm looks at, by name."""
-        found: dict[str, Sample] = {}
-        for tag, key, k in self._judged:
-            known = key in estimate
-            value, quality = (estimate[key][k], GOOD) if known else (math.nan, BAD)
-            found[tag.name] = Sample(tag, now, value, quality)
-        return found
+        """Return those of ``samples`` that an alarm looks at, by name.
+
+        While ``estimate`` is the same object they are those of the call that saw it first.
+        """
+        if estimate is not self._looked_at:
+            self._looked_at, self._last_judged = estimate, dict[str, Sample]()
+            for tag, key, k in self._judged:
+                known = key in estimate
+                value, quality = (estimate[key][k], GOOD) if known else (math.nan, BAD)
+                self._last_judged[tag.name] = Sample(tag, now, value, quality)
+        return self._last_judged

@@ -80,8 +80,12 @@ class Fence:
         Raises:
             LinkError: one may not; none of them must be sent.
         """
+        known = self._shapes if self.open and unit is None else {}
         for index, pdu in enumerate(requests):
             if len(pdu) == 5 and pdu[0] in _READS:
+                continue
+            shape = known.get(pdu[:_HEAD])
+            if shape is not None and shape.passes(pdu):
                 continue
             if len(pdu) == 4 and pdu.startswith(b"\x2b\x0e"):
                 continue
@@ -96,9 +100,6 @@ class Fence:
             return "" if told and self.lock_step else f"unit {unit} is never written"
         if not self.open:
             return "the device has not shown yet that it is the right one"
-        shape = self._shapes.get(pdu[:_HEAD])
-        if shape is not None and shape.passes(pdu):
-            return ""
         span = _span(pdu)
         if span is None:
             return f"{pdu[:8].hex(' ') or 'nothing'} is no request that this program makes"

@@ -1,9 +1,10 @@
 """Tags in registers: which value in a tag's unit which bytes on the wire are. No I/O."""
 
 import math
+import struct
 from dataclasses import dataclass, field
 
-from drivers.modbus.cells import EXACT, WRITE_CODE, Cell, Order, Status, Table, Type
+from drivers.modbus.cells import EXACT, FORMAT, WRITE_CODE, Cell, Order, Status, Table, Type
 from drivers.point import Quality, RangeError, Sample, Tag
 
 
@@ -49,6 +50,7 @@ class Register:
     simple: bool = field(init=False, repr=False, compare=False)
     _factors: tuple[float, float] = field(init=False, repr=False, compare=False)
     _whole: tuple[float, float] | None = field(init=False, repr=False, compare=False)  # its limits
+    _plain: struct.Struct | None = field(init=False, repr=False, compare=False)  # no other order
 
     def __post_init__(self) -> None:
         name, freeze = self.tag.name, object.__setattr__
@@ -67,6 +69,8 @@ class Register:
             raise ValueError(f"{name}: scale {self.scale:g} is not allowed; finite and not 0")
         freeze(self, "_factors", factors(self.scale))
         freeze(self, "_whole", None if "float" in self.type else cell.limits)
+        as_it_is = self.mask is None and cell.order is None and self.type != "bit"
+        freeze(self, "_plain", struct.Struct(">" + FORMAT[self.type]) if as_it_is else None)
         if self.tag.states and (self.scale, self.offset) != (1, 0):
             raise ValueError(f"{name}: what has states has neither scale nor offset")
         self._fit()
@@ -121,7 +125,8 @@ class Register:
 
     def encode(self, value: float) -> bytes:
         """Return the bytes of ``value`` as on the wire; a bit as one byte."""
-        return self.cell.pack(self.number(value))
+        number = self.number(value)
+        return self.cell.pack(number) if self._plain is None else self._plain.pack(number)
 
     def decode(self, data: bytes) -> float:
         """Return the value in the tag's unit of the bytes on the wire."""
@@ -131,7 +136,8 @@ class Register:
     def value(self, data: bytes) -> float:
         """Return the value in the tag's unit of the bytes on the wire; NaN where it is none."""
         multiplier, divisor = self._factors
-        value = self.cell.number(data) * multiplier / divisor + self.offset
+        number = self.cell.number(data) if self._plain is None else self._plain.unpack(data)[0]
+        value = number * multiplier / divisor + self.offset
         tag = self.tag
         if tag.low <= value <= tag.high and not tag.states:
             return value
