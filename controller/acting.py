@@ -69,6 +69,9 @@ class Acting(Advising):
             "plant_file": {"name": self.plant.path.name, "text": self.plant.text},
             "software": f"fermloop {version('fermloop')}",
         }
+        model = chosen.settings.model
+        if model is not None and model.strain:  # of a file beside the plant file, that may change
+            data["strain"] = dict(model.strain)
         self.store.record(Event(now, "recipe", Kind.PHASE, chosen.name, text, data))
 
     def set_mode(self, loop: str, mode: str, reason: str, who: str) -> str:

@@ -34,22 +34,23 @@ from models.watched import WatchedOrganism
 ROOT: Final = Path(__file__).parents[2]
 KEPT: Final = ROOT / "data/fit"
 STEP_H: Final = 0.1
-SEEDS: Final = range(201, 206)
+FIRST: Final = 201  # seed
 
 
 class Case(NamedTuple):
-    """A plant, its recipe and how long a batch is, h."""
+    """A plant, its recipe, how long a batch is, h, and how many there are."""
 
     plant: str
     recipe: str
     hours: float
+    batches: int
 
 
 CASES: Final = (
-    Case("ecoli_5l", "ecoli", 24.0),
-    Case("yeast_300l", "yeast", 20.0),
-    Case("ecoli_100m3", "ecoli_100m3", 28.0),
-    Case("penicillin_100m3", "penicillin", 230.0),
+    Case("ecoli_5l", "ecoli", 24.0, 8),
+    Case("yeast_300l", "yeast", 20.0, 5),
+    Case("ecoli_100m3", "ecoli_100m3", 28.0, 5),
+    Case("penicillin_100m3", "penicillin", 230.0, 5),
 )
 
 
@@ -166,7 +167,7 @@ def measure(case: Case) -> list[dict[str, Any]]:
     known = {**plant.tags, **plant.calculated}
     units = {name.partition(".")[2]: tag.unit for name, tag in known.items()}
     batches: list[tuple[Prepared, float]] = []
-    for seed in SEEDS:
+    for seed in range(FIRST, FIRST + case.batches):
         record, true = read(run(case, seed), units)
         batches.append((prepare(record, reactor, model, organism), true))
     for k, (batch, _) in enumerate(batches):

@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 
 from controller.assemble import optimiser_settings
 from controller.config import ConfigError
+from controller.economic.formulation import economic_settings
 from controller.plant import load_plant
+from controller.recipe_file import load_recipe
 from controller.sensing import estimator_settings
 from drivers.point import Quality, Sample, Tag
 from fermloop.cli import app
+from fermloop.commands.closed_loop import run_batch
 from fermloop.commissioning.experiment import prepare, wanted
 from fermloop.commissioning.record import recorded
 from fermloop.failure import explained
@@ -98,6 +101,7 @@ def test_the_plant_file_names_what_was_found_and_everything_uses_it(
     assert set(model.strain) == set(TRUE)  # KA is not determined, so it is not written
     assert estimator_settings(model, 1.05).strain == model.strain
     assert optimiser_settings(plant)["R1"].strain == model.strain
+    assert economic_settings("R1", plant).strain == model.strain
     assert fitted
     page = (folder / "fit.html").read_text(encoding="utf-8")
     assert "模型拟合" in page
@@ -221,3 +225,58 @@ def test_the_report_is_json_too(folder: Path) -> None:
     found = json.loads(text)
     assert found["parameters"][0]["name"] == "Yem"
     assert found["error"] is None
+
+
+SHORT = """
+name = "short"
+organism = "ecoli"
+[start.loops]
+temperature = "AUTO"
+ph = "AUTO"
+do = "AUTO"
+agitation = "CASCADE"
+air = "CASCADE"
+feed = "CASCADE"
+oxygen = "CASCADE"
+[start.setpoints]
+temperature = 37.0
+ph = 7.0
+do = 40.0
+feed = 0.0
+[[phase]]
+name = "batch"
+until = { batch_h = 3.0 }
+[[phase]]
+name = "feed"
+feeds.feed = { kind = "constant", flow = 20.0 }
+until = { batch_h = 5.0 }
+"""
+
+
+@pytest.mark.long
+def test_a_batch_that_the_controller_ran_is_fitted_and_excited_from_its_own_store(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "short.toml").write_text(SHORT, encoding="utf-8")
+    text = PLANT.read_text(encoding="utf-8")
+    strain = "[reactor.R1.model]\nstrain = { Yem = 0.5 } "
+    (tmp_path / "plant.toml").write_text(
+        text.replace("[reactor.R1.model] ", strain), encoding="utf-8"
+    )
+    plant = load_plant(tmp_path / "plant.toml", data_dir=tmp_path)
+    recipe = load_recipe(tmp_path / "short.toml")
+    with SqliteStore(tmp_path / "store.sqlite") as store:
+        run_batch(plant, recipe, tmp_path / "short.toml", hours=5.1, seed=3, store=store)
+    with History(tmp_path) as history:
+        (batch,) = history.batches()
+        assert history.batch(batch.id).events[0]["data"]["strain"] == {"Yem": 0.5}
+    store = ["--store", str(tmp_path / "store.sqlite")]
+    call = ["fit", str(PLANT), "--batches", batch.id, "--quick", "--parameters", "qSmax,qOmax"]
+    result = CliRunner().invoke(app, [*call, *store, "--json"], catch_exceptions=False)
+    found = json.loads(result.stdout)["parameters"]
+    assert all(0.7 < p["value"] / p["prior"] < 1.4 for p in found)
+    assert found[0]["learned"] > 0.1
+    short = ["--recipe", str(tmp_path / "short.toml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, ["excite", str(PLANT), *short, *store], catch_exceptions=False)
+    assert "after these" in result.stdout
+    assert load_recipe(tmp_path / "out/short-excited-2.toml").phase[1].feeds["feed"].table
