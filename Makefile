@@ -9,7 +9,7 @@ APT_TEST := influxdb victoria-metrics nginx-light chromium libmodbus5
 APT_BENCH := stress-ng
 
 .PHONY: demo install test test-long accept nights interlock-tables bench-realtime lint lock clean system-tests \
-  unhurried-tests real-time-tests node-peers
+  unhurried-tests real-time-tests node-peers grafana-shots
 demo: install
 	$(BIN)/fermloop demo
 
@@ -85,6 +85,11 @@ bench-realtime: install
 	@$(MAKE) --no-print-directory system-tests APT_TEST="$(APT_BENCH)"
 	$(BIN)/python tests/bench/bench_realtime.py many 1200 data/bench_realtime_many.jsonl
 	$(BIN)/python tests/bench/bench_realtime.py fast 1200 data/bench_realtime_fast.jsonl
+
+# A picture of every board by Grafana's own components on three simulated batches, in
+# data/grafana-shots: a look for a person, no test. The first time fetches 450 MB and takes a quarter of an hour.
+grafana-shots: install system-tests
+	$(BIN)/python -m tests.dashboards.shots.shots
 
 lock:
 	$(PYTHON) -m venv $(VENV)

@@ -228,7 +228,8 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
         properties.append({"id": key, "value": value})
 
     if limits != (None, None):
-        put("color", {"mode": "thresholds", "seriesBy": "last"})  # the legend as the newest value
+        # the legend; the newest bucket is often still empty, and nothing is below every limit
+        put("color", {"mode": "thresholds", "seriesBy": "min" if limits[0] is None else "max"})
         put("custom.gradientMode", "scheme")
         put("thresholds", thresholds(limits, series.colour))
     elif series.colour:

@@ -135,6 +135,8 @@ def test_limits_are_those_of_the_plant_file() -> None:
         steps = next(p for p in first["properties"] if p["id"] == "thresholds")["value"]["steps"]
         assert [step["value"] for step in steps] == [None, least]
         assert [step["color"] for step in steps] == [ABNORMAL, "text"]
+        colour = next(p for p in first["properties"] if p["id"] == "color")["value"]
+        assert colour["seriesBy"] == "max"  # of "last", an empty bucket would be an alarm
 
 
 def test_tiles_show_every_number_under_its_name() -> None:

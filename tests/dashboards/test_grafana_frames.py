@@ -47,7 +47,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
         for day in range(DAYS):
             store = folder / f"{day}.sqlite"
             simulate(store, PLANT, RECIPE, HOURS, day, list(happenings(EPOCH + 600.0)))
-            forward(store, server, day)
+            forward(store, server, day, folder)
         wide, narrow = Reader(BEGIN, END), Reader(END - round(3600 * HOURS), END)
         there = [
             asked(server, p, wide if name.startswith("batch") else narrow) for name, p in panels()

@@ -35,8 +35,15 @@ def simulate(
             kept.record(event)
 
 
-def forward(store: Path, server: InfluxServer, day: int = 0) -> None:
-    """Send a store to the server as the forwarder does, as if it had been ``day`` days later."""
+def forward(store: Path, server: InfluxServer, day: int, folder: Path) -> None:
+    """Send a store to the server as the forwarder does, as if it had been ``day`` days later.
+
+    Args:
+        store: of one batch.
+        server: takes it.
+        day: 0 leaves it as it was.
+        folder: of the forwarder's cursor.
+    """
     writer = InfluxWriter(InfluxSettings(server.url, "plant", server.bucket, server.token))
     later = FIRST[:-2] + b"%02d" % (1 + day)
 
@@ -46,7 +53,7 @@ def forward(store: Path, server: InfluxServer, day: int = 0) -> None:
         writer.post(b"\n".join(moved).replace(FIRST, later))
 
     with SqliteReader(store) as reader:
-        forwarder = Forwarder(reader, post, store.with_suffix(f".{day}.json"), site="demo")
+        forwarder = Forwarder(reader, post, folder / f"cursor{day}.json", site="demo")
         while forwarder.step() == 0.0:
             pass
     writer.close()

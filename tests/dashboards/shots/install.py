@@ -21,10 +21,12 @@ _NODE_NEEDS = (
 
 def install() -> None:
     """Install what the lock file names, if it is not there; the first time takes a minute."""
-    done = HERE / "node_modules" / ".package-lock.json"
-    if done.exists() and done.stat().st_mtime > (HERE / "package-lock.json").stat().st_mtime:
+    lock = (HERE / "package-lock.json").read_bytes()
+    done = HERE / "node_modules" / ".installed-lock.json"
+    if done.exists() and done.read_bytes() == lock:
         return
     _run(NODE, NPM, "ci", "--ignore-scripts", "--legacy-peer-deps")
+    done.write_bytes(lock)
 
 
 def build(source: str, *options: str) -> Path:
