@@ -21,7 +21,7 @@ from controller.trail import Trail
 from controller.units import ML_PER_H
 from drivers.point import BAD, UNCERTAIN, Sample
 from historian.events import Event, Kind
-from models.vessels import LIQUID_L_PER_H
+from models.vessels import GAS_L_PER_MIN, LIQUID_L_PER_H
 
 if TYPE_CHECKING:
     from controller.settings import OptimiserSettings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HOUR_S = 3600.0
 FEED, DO = SETPOINTS
 NEAR_END_H = 0.02
+AGITATION, STIRRER = "agitation", "stirrer"  # the loop, and the input of a control model
 
 
 class Seat:
@@ -231,7 +232,8 @@ class Seat:
             if isinstance(loop, Station):
                 led = loop.target is CASCADE and name in UNITS  # by a loop that takes what it needs
                 value = loop.settings.setpoint if led else loop.output
-                found[name] = value * LIQUID_L_PER_H.get(loop.unit, 1.0)
+                per = LIQUID_L_PER_H.get(loop.unit) or GAS_L_PER_MIN.get(loop.unit, 1.0)
+                found[STIRRER if name == AGITATION else name] = value * per
             elif name in UNITS:
                 found[name] = loop.setpoint
         return found

@@ -5,6 +5,7 @@ It never takes a solver's word: every answer is run on the control model in smal
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,16 @@ import numpy as np
 from controller.economic.belief import Belief
 from controller.economic.guesses import grid, held, nodes, pointed, ridden, sampled
 from controller.economic.rollout import Rollout, Run
+from controller.economic.sensed import BROTH
 from controller.economic.settings import EconomicSettings
-from controller.economic.transcription import Floats, Found, Guess, Numbers, Transcription
+from controller.economic.transcription import (
+    INNER,
+    Floats,
+    Found,
+    Guess,
+    Numbers,
+    Transcription,
+)
 from controller.plan import UNITS, Plan, Situation, column
 from drivers.clock import monotonic
 
@@ -24,6 +33,7 @@ OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
 STARTS = 2  # of a first plan: solvers report success at local optima
+LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
 NINETY = 1.645  # standard deviations to either side
 ML = 1e3  # of a L
 
@@ -163,12 +173,33 @@ class Economic:
         filled = Belief(
             belief.time, {"drawn": 0.0, **belief.states}, factors, belief.names, belief.parts
         )
+        if all(n in situation.applied for n in INNER) and BROTH in s.learned:
+            filled = self._reaching(filled, applied)
         x, f = filled.vessel(p.states, s.learned)
         q = Question(
             filled, situation, hours, given, np.clip(recipe, low, high),
             np.clip([applied[n] for n in p.moved], low, high), x[None], f[None], targets,
         )  # fmt: skip
         return self._with_scenarios(q)
+
+    def _reaching(self, belief: Belief, applied: Mapping[str, float]) -> Belief:
+        """Return the belief with as much of kLa as can be counted on at full aeration.
+
+        The sensor knows kLa where stirrer and air are now; up to their ends the vessel's law is
+        followed, whose exponents differ from broth to broth. What is counted on of it is less, the
+        longer the way there; when it has been gone, all of what is estimated.
+        """
+        p = self.problem
+        x, factors = belief.vessel(p.states, self.settings.learned)
+        self.rollout.strain(factors)
+        u = [{**applied, "do": 0.0}[n] for n in p.inputs]
+        here = self.rollout.outputs_at(x.tolist(), u)[1]
+        for n, most in zip(INNER, self.rollout.full.tolist(), strict=True):
+            u[p.inputs.index(n)] = most
+        there = self.rollout.outputs_at(x.tolist(), u)[1]
+        way = math.log(max(there / max(here, 1e-6), 1.0))
+        kla = belief.factors.get(BROTH, 1.0) * math.exp(-LAW * way)
+        return replace(belief, factors={**belief.factors, BROTH: kla})
 
     def _with_scenarios(self, q: Question) -> Question:
         """Return the question with the vessels that each limit fears most beside the likely one.

@@ -85,6 +85,17 @@ def test_doubt_keeps_away_from_the_limits(economic: Economic, yeast: Case, plan:
     assert doubtful.predicted["product_g"][-1] < 0.97 * plan.predicted["product_g"][-1]
 
 
+def test_what_has_not_been_tried_of_aeration_is_doubted(yeast: Case) -> None:
+    economic = Economic(dataclasses.replace(yeast.settings, stages=8, scenarios=3))
+    made: list[float] = []
+    for stirrer, air in ((200.0, 100.0), (450.0, 270.0)):  # far from full aeration, and there
+        applied = {**yeast.situation.applied, "stirrer": stirrer, "air": air}
+        plan = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, applied=applied))
+        assert plan.good
+        made.append(plan.predicted["product_g"][-1])
+    assert made[0] < 0.99 * made[1]
+
+
 def test_a_plan_counts_on_a_share_only_of_what_the_cells_respire(yeast: Case) -> None:
     one = dataclasses.replace(yeast.settings, stages=8, scenarios=1)
     begun = dataclasses.replace(yeast.situation, end_h=11.0)  # as long as cells are few, they limit
