@@ -27,7 +27,7 @@ def rig_of(name: str, period: str, folder: Path) -> Rig:
 
 def plan(situation: Situation) -> Plan:
     now = situation.now
-    row = (26e3, 9e3, 1.9)  # mL/h, mL/h, bar
+    row = (20e3, 9e3, 1.9)  # mL/h, mL/h, bar
     return Plan("good", now, (now, now + 3600.0), (row, row), objective=1.0, names=NAMES)
 
 
@@ -56,7 +56,7 @@ def test_every_loop_that_the_plan_names_follows_it_and_no_other(led: Rig) -> Non
         "do": Mode.AUTO,
     }
     held = led.held()
-    assert (held["R1.feed"], held["R1.oil"]) == pytest.approx((26.0, 9.0))
+    assert (held["R1.feed"], held["R1.oil"]) == pytest.approx((20.0, 9.0))
     assert held["R1.pressure"] == pytest.approx(1.9, abs=1e-4)
     assert optimiser(led)["plan"]["pressure_bar"] == (1.9, 1.9)
 
@@ -64,7 +64,7 @@ def test_every_loop_that_the_plan_names_follows_it_and_no_other(led: Rig) -> Non
 def test_it_is_asked_with_what_is_set_and_what_the_recipe_would_do(led: Rig) -> None:
     assert isinstance(led.planner, Oracle)
     asked = led.planner.asked[-1]
-    assert asked.applied["feed"] == pytest.approx(26.0)  # L/h
+    assert asked.applied["feed"] == pytest.approx(20.0)  # L/h
     assert (asked.applied["do"], asked.applied["temperature"]) == (56.24, 25.0)
     assert asked.end_h == pytest.approx(230.0, abs=0.01)
     sugar, pressure = asked.profiles["feed"], asked.profiles["pressure"]
