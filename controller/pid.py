@@ -64,6 +64,13 @@ class Tuning:
         )
 
 
+class _Unlimited(PID):
+    """A simple-pid without limits: the property that says so is half the time of an update."""
+
+    # a plain attribute in place of a property is what it is for
+    output_limits = (None, None)  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
+
 class Pid:
     """A simple-pid that refuses NaN, takes its step from the scan and never bumps or winds up.
 
@@ -96,7 +103,7 @@ class Pid:
         derivative_filter_s: float | None = None,
     ) -> None:
         # sample_time=None: never a cached output. time_fn=float: no clock, `float()` is 0.0.
-        self._pid = PID(sample_time=None, time_fn=float)
+        self._pid = _Unlimited(sample_time=None, time_fn=float)
         self._y = math.nan  # the filtered measurement; NaN until the first
         self._rate = 0.0  # its filtered derivative, y/s
         self._dt = 0.0  # the last step, s
