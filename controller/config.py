@@ -18,6 +18,10 @@ class ConfigError(ValueError):
         super().__init__("\n".join(lines))
         self.lines = lines
 
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str]]]:
+        """Return how another process makes it again; ``args`` are no lines."""
+        return type(self), (self.lines,)
+
 
 class Settings(BaseModel):
     """A table of the plant file: unknown keys are refused, nothing changes after reading."""

@@ -1,5 +1,6 @@
 """The plant file: every mistake is found before a device is touched, and named in one line."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -279,3 +280,9 @@ def test_influx_needs_its_keys_and_a_secret_that_is_not_empty(
     other = where.model_copy(update={"token_file": None, "token_env": "FERMLOOP_TEST_TOKEN"})
     with pytest.raises(ConfigError, match="FERMLOOP_TEST_TOKEN"):
         influx_token(other)
+
+
+def test_a_mistake_found_by_another_process_reads_the_same() -> None:
+    error = ConfigError(["plant.toml: scan_s: 0 is not allowed", "plant.toml: no reactor"])
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.lines, str(again)) == (error.lines, str(error))
