@@ -1,5 +1,6 @@
 """Real batches of the demo's plant in an InfluxDB, a day after each other, for panels to show."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,10 +48,14 @@ def forward(store: Path, server: InfluxServer, day: int, folder: Path) -> None:
     writer = InfluxWriter(InfluxSettings(server.url, "plant", server.bucket, server.token))
     later = FIRST[:-2] + b"%02d" % (1 + day)
 
+    def made(found: re.Match[bytes]) -> bytes:
+        return b"%d" % (int(found[0]) + day * DAY_US // 1000)  # when a plan was, ms
+
     def post(body: bytes) -> None:
         lines = (line.rpartition(b" ") for line in body.split(b"\n"))
         moved = [b"%s %d" % (head, int(time) + day * DAY_US) for head, _, time in lines]
-        writer.post(b"\n".join(moved).replace(FIRST, later))
+        text = b"\n".join(moved).replace(FIRST, later)
+        writer.post(re.sub(rb"(?<= made=)\d+", made, text))
 
     with SqliteReader(store) as reader:
         forwarder = Forwarder(reader, post, folder / f"cursor{day}.json", site="demo")
