@@ -121,9 +121,7 @@ class Excitation:
         """
         information, patterns = self._before, list[Pattern]()
         for _ in range(count):
-            pattern = self._best(information)
-            told = self._of(pattern)
-            assert told is not None
+            pattern, told = self._best(information)
             information = information + told
             patterns.append(pattern)
         plain = self._before + count * self._told(self._base)
@@ -131,8 +129,11 @@ class Excitation:
             patterns, self._width(self._before), self._width(plain), self._width(information)
         )
 
-    def _best(self, information: Floats) -> Pattern:
-        """Return the pattern that leaves the least uncertainty, by exchange from a few starts."""
+    def _best(self, information: Floats) -> tuple[Pattern, Floats]:
+        """Return the pattern that leaves the least uncertainty, and what it tells.
+
+        Signs are exchanged one by one from a few starts.
+        """
         n = len(self._blocks)
         starts: list[Pattern] = [
             tuple(1 if (k // run) % 2 == first else -1 for k in range(n))
@@ -152,12 +153,13 @@ class Excitation:
                         pattern, width, improved = other, found, True
             if width < least:
                 best, least = pattern, width
-        if best is None:
+        told = None if best is None else self._of(best)
+        if best is None or told is None:
             raise ValueError(
                 f"no feed can be moved by {100.0 * self._size:g} % within the limits; try a "
                 "smaller --size"
             )
-        return best
+        return best, told
 
     def _after(self, information: Floats, pattern: Pattern) -> float:
         told = self._of(pattern)
