@@ -75,7 +75,8 @@ class PlantTags:
             samples.append(self._clock(now, wall))
         if self._devices:
             samples += [*self._footprint(now), *self._latencies(now)]
-        self._store.append(samples)
+        if samples:
+            self._store.append(samples)
 
     def _forwarder(self, now: float, wall: float) -> Iterator[Sample]:
         if self._status is None:
