@@ -246,9 +246,7 @@ def test_an_exponential_feed_above_what_cells_respire_does_not(ecoli: Callable[.
 def test_ethanol_is_held_at_its_setpoint(yeast: Any, seed: int) -> None:
     law = {"measured": "ethanol", "setpoint": 0.5, "kp": 0.6, "ti_s": 3600.0, "filter_s": 120.0}
     rows = yeast(law | {"mu": 0.3, "biomass_g_per_l": 5.0}, x=8.0, hours=5.0, seed=seed)
-    ethanol = [row["ethanol_g_per_l"] for row in rows]
-    assert max(ethanol) < 1.5  # a feed that began at half of what the cells respire
-    late = ethanol[21:]
+    late = [row["ethanol_g_per_l"] for row in rows[15:]]
     assert all(0.2 < value < 0.85 for value in late), late
     assert rows[-1]["biomass_g_per_l"] > 2.5 * 8.0
 
@@ -258,4 +256,4 @@ def test_rq_keeps_yeast_near_what_it_respires(yeast: Any) -> None:
     law = {"measured": "R1.rq", "setpoint": 1.12, "kp": 0.6, "ti_s": 2400.0, "filter_s": 600.0}
     rows = yeast(law | {"mu": 0.25, "biomass_g_per_l": 18.0}, x=25.0, hours=4.0, seed=1)
     assert max(row["ethanol_g_per_l"] for row in rows) < 3.0
-    assert rows[-1]["biomass_g_per_l"] > 1.5 * 25.0
+    assert rows[-1]["biomass_g_per_l"] > 1.7 * 25.0
