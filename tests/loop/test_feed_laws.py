@@ -109,7 +109,15 @@ def yeast(tmp_path: Path) -> Any:
         }
         path = written(tmp_path, start, whole)
         rows: list[dict[str, float]] = []
-        with Rig(load_plant(YEAST, data_dir=tmp_path), seed=seed) as rig:
+        table = "[reactor.R1.model]"  # the soft sensor is told of the cells that there are
+        head, found, told = YEAST.read_text().partition(table)
+        old = "biomass_g_per_l = 2.0\nsubstrate_g_per_l = 2.0"
+        assert found
+        assert old in told
+        told = told.replace(old, f"biomass_g_per_l = {x}\nsubstrate_g_per_l = 0.02", 1)
+        grown = tmp_path / YEAST.name
+        grown.write_text(head + table + told)
+        with Rig(load_plant(grown, data_dir=tmp_path), seed=seed) as rig:
             rig.vessel.set_state(X=x, S=0.02)
             rig.begin(path)
             for _ in range(round(hours * 6)):
