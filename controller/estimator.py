@@ -8,7 +8,7 @@ on alone, the spread grows, and ``stale_s`` says since when.
 
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from copy import copy
 from typing import Any, Final, Protocol
 
@@ -104,6 +104,7 @@ class Estimator:
         self._rejections = [0] * len(self._outputs)
         self._surprise = 0.0  # squared innovations of oxygen in units of their variance
         self._base_ml = self._grown_g = 0.0
+        self._refused: dict[str, float] = {}  # by how much the last assay of a quantity was off
         self._innovations = Innovations((*NAMED.values(), *probes))
         self._probe = ProbeWatch()
         prior = [self._cov[i * self._n + i] for i in range(self._n)]
@@ -216,6 +217,7 @@ class Estimator:
         other._x, other._cov = list(self._x), self._cov[:]
         other._meter, other._rejections = self._meter.copy(), list(self._rejections)
         other._instruments, other._told = self._instruments.copy(), self._told.copy()
+        other._refused = dict(self._refused)
         other._innovations, other._probe = self._innovations.copy(), self._probe.copy()
         return other
 
@@ -247,18 +249,27 @@ class Estimator:
             value: g/L.
             sd: standard deviation of the result, g/L.
 
+        One beyond ``ASSAY_GATE`` changes nothing: a dilution was forgotten. If the next of that
+        quantity is, and on the same side, it is the filter that is wrong, and was surer than right:
+        its doubt is widened to what they say, and the second is taken in.
+
         Returns:
-            What was expected, g/L, and by how many standard deviations the result is off; beyond
-            ``ASSAY_GATE`` nothing has changed.
+            What was expected, g/L, and by how many standard deviations the result is off.
         """
         of, n, cov = self.layout.assays[quantity], self._n, self._cov
-        column = [sum(cov[k * n + i] for i in of) for k in range(n)]
-        spread = sum(column[i] for i in of) + sd * sd
         expected = sum(self._x[i] for i in of)
         innovation = value - expected
-        sigmas = abs(innovation) / math.sqrt(spread)
+        known = max(sum(cov[k * n + i] for i in of for k in of), 1e-30)
+        sigmas = abs(innovation) / math.sqrt(known + sd * sd)
+        before = self._refused.pop(quantity, 0.0)
         if sigmas > ASSAY_GATE:
-            return expected, sigmas
+            if before * innovation <= 0.0:
+                self._refused[quantity] = innovation
+                return expected, sigmas
+            _stretch(cov, n, dict.fromkeys(of, abs(innovation) / math.sqrt(known)))
+            sigmas = abs(innovation) / math.hypot(innovation, sd)
+        column = [sum(cov[k * n + i] for i in of) for k in range(n)]
+        spread = sum(column[i] for i in of) + sd * sd
         for k, shared in enumerate(column):
             own = cov[k * n + k]
             if own * spread > shared * shared and own > 0.0:
@@ -317,15 +328,14 @@ class Estimator:
         cov, prior = self._filter.arguments[1], self._prior.covariance(self._x)
         for k, tracked in enumerate(self._watched.tracked):
             prior[k * n + k] = max(prior[k * n + k], tracked.widest**2)
-        by = [1.0] * n
+        by: dict[int, float] = {}
         for i in range(n):
             k = i * n + i
             if cov[k] < prior[k]:
                 by[i] = min(math.sqrt(1.0 + share), math.sqrt(prior[k] / max(cov[k], 1e-30)))
         for i in self._frozen():
-            by[i] = 1.0
-        for k in range(len(cov)):
-            cov[k] *= by[k // n] * by[k % n]
+            by.pop(i, None)
+        _stretch(cov, n, by)
 
     def _judge(self, now: float, span: float) -> tuple[str, ...]:
         """Count what the gate refused and say why; remember what was told."""
@@ -392,6 +402,14 @@ class Estimator:
             do_force_percent=look.force,
         )
         return self._estimate
+
+
+def _stretch(cov: MutableSequence[float], n: int, by: Mapping[int, float]) -> None:
+    """Multiply the spreads of some states; what they share with each other stays as it is."""
+    for i, factor in by.items():
+        for k in range(n):
+            cov[i * n + k] *= factor
+            cov[k * n + i] *= factor
 
 
 _filters: dict[str, Compiled] = {}

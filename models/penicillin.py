@@ -271,7 +271,11 @@ class Penicillin:
             Tracked("PAA", share=0.0, sd=0.1, noise=0.02),
             Tracked("age", sd=5.0, noise=0.2),
         ),
-        learned=(Learned("qpm", "qPm", 0.3, 60.0), Learned("m", "m", 0.15, 60.0)),
+        learned=(
+            Learned("qpm", "qPm", 0.3, 60.0),
+            Learned("m", "m", 0.15, 60.0),
+            Learned("qsmax", "qSmax", 0.4, 60.0),
+        ),
         quantities={
             "biomass_g_per_l": ("X", "Xd"),
             "active_g_per_l": ("X",),

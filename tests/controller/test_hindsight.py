@@ -88,6 +88,19 @@ def test_a_factor_of_ten_is_not_believed_and_changes_nothing() -> None:
     assert "standard deviations away" in told[0]
 
 
+def test_two_results_in_a_row_on_the_same_side_are_believed_over_the_filter() -> None:
+    """A dilution is forgotten once; a filter that is surer than right stays so until told."""
+    first, second = result("glucose", 2.0, 0.3), result("glucose", 2.0, 0.5, number=2)
+    found, told = run((0.8, first), (0.8, second))
+    assert "not believed" in told[0]
+    assert "(result 2) is taken in: 9" in told[1]
+    assert found.value("substrate_g_per_l") == pytest.approx(1.9, abs=0.3)
+    other = result("glucose", 30.0, 0.5, number=2)
+    unmoved, told = run((0.8, first), (0.8, other))
+    assert all("not believed" in text for text in told)
+    same(unmoved, run()[0])
+
+
 def test_below_the_limit_is_half_of_it_give_or_take() -> None:
     below, told = run((0.8, result("acetate", 0.05, 0.5, below=True)))
     assert "acetate < 0.05 g/L" in told[0]
