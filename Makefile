@@ -86,7 +86,7 @@ bench-realtime: install
 	$(BIN)/python tests/bench/bench_realtime.py many 1200 data/bench_realtime_many.jsonl
 	$(BIN)/python tests/bench/bench_realtime.py fast 1200 data/bench_realtime_fast.jsonl
 
-# A picture of every board by Grafana's own components on three simulated batches, in
+# A picture of every board by Grafana's own components on four simulated batches, in
 # data/grafana-shots: a look for a person, no test. The first time fetches 450 MB and takes a quarter of an hour.
 grafana-shots: install system-tests
 	$(BIN)/python -m tests.dashboards.shots.shots

@@ -1,4 +1,8 @@
-"""The batches' board: chosen batches by their age, the golden band of others, and key figures."""
+"""The batches' board: batches by their age, one of them in focus, the golden band, key figures.
+
+What a golden band and a deviation are is ``historian.golden``'s; here Grafana's transformations
+compute them.
+"""
 
 from typing import Any
 
@@ -8,9 +12,13 @@ from dashboards.grafana.cells import Column, table
 from dashboards.grafana.lines import Drawn, against
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
-from dashboards.grafana.style import GREYS, PV
+from dashboards.grafana.style import GREYS, PV, matched
+from historian.golden import LEAST, NARROWEST
 
 OVERLAID = ("do", "ph", "temperature", "our", "feed", "est.biomass", "est.product", "est.substrate")
+# dashes tell the vessels apart, greys the days, by the last digit of the date in a batch's number
+DASHES = ((), (10, 5), (2, 4), (12, 4, 2, 4))
+DAYS = ("#6b7d91", "#a3927c", "#8f959c", "#7f8a7a", "#b4bac1")
 BRIDGED_H = 0.4  # two steps of the age: of buckets that a start or an end has cut
 BANDED = ("our", "est.biomass", "est.product")
 KPIS = {
@@ -43,6 +51,7 @@ def batch(scope: Scope) -> Json:
         rows,
         variables=[
             boards.site(scope),
+            boards.batches(scope, "focus", within, many=False),
             boards.batches(scope, "batch", within, all_at_first=False),
             boards.batches(scope, "reference", within, all_at_first=True),
         ],
@@ -52,107 +61,192 @@ def batch(scope: Scope) -> Json:
 
 
 def _kpis(scope: Scope) -> Any:
-    asked = {key: (f'"{scope.field(field)}"', how) for key, (field, how, _) in KPIS.items()}
+    asked = {key: (scope.field(field), how) for key, (field, how, _) in KPIS.items()}
     columns = [Column("batch", scope.say("batch.one"))]
     columns += [Column(key, scope.say(f"kpi.{key}"), decimals=2) for key in KPIS]
-    query = queries.whole(asked, queries.BATCHES, "batch")
+    query = queries.extremes(asked, queries.BATCHES, "batch")
     return table(boards.frame(scope, "kpi"), [query], columns, sort="batch", down=True)
 
 
 def _overlay(scope: Scope, field: str) -> Any:
-    by_batch: list[Json] = [
-        _grouped("value", ["mean"], "age", "batch"),
+    """Return the chosen batches in greys and the one in focus, thick, before them."""
+    steps: list[Json] = [
+        _grouped("value", ["mean"], "age", "batch", only="A"),
         {
             "id": "groupingToMatrix",
             "options": {
                 "columnField": "batch",
                 "rowField": "age",
-                "valueField": "value (mean)",
+                "valueField": OTHER,
                 "emptyValue": "null",
             },
+            "filter": {"id": "byRefId", "options": "A"},
         },
+        # so that the ages have one name, whatever the version calls them
+        {"id": "organize", "options": _renamed({"age\\batch": "age"})},
+        _grouped("focus", ["mean"], "age", only="B"),
+        _JOINED_BY_AGE,
+        _RISING,
+    ]
+    styles = [
+        matched(f"/^{reactor}-/", [("custom.lineStyle", {"fill": "dash", "dash": list(dash)})])
+        for n, reactor in enumerate(scope.reactors)
+        if (dash := DASHES[n % len(DASHES)])
+    ]
+    styles += [
+        matched(
+            f"/-\\d{{7}}[{n}{n + 5}]-\\d+$/", [("color", {"mode": "fixed", "fixedColor": grey})]
+        )
+        for n, grey in enumerate(DAYS)
     ]
     return against(
         boards.frame(scope, "overlay", title=scope.named(field)),
-        [queries.by_age(field)],
+        [queries.by_age(field), queries.by_age(field, queries.FOCUS, "focus")],
         x=("age", scope.say("age.h")),
-        transformations=[*by_batch, _RISING],
+        transformations=steps,
         unit=scope.unit(field),
+        drawn=[Drawn(FOCUS, PV, "$focus", width=3)],
+        styles=styles,
         bridged=BRIDGED_H,
+        last=True,
     )
 
 
-def _grouped(value: str, reducers: list[str], *groups: str, only: str = "") -> Json:
-    """Return the step that makes one row of each group, of the frame of one query if ``only``."""
+def _grouped(value: str, reducers: list[str], *groups: str, only: str) -> Json:
+    """Return the step that makes one row of each group of the frame of one query."""
     fields: Json = {group: {"aggregations": [], "operation": "groupby"} for group in groups}
     fields[value] = {"aggregations": reducers, "operation": "aggregate"}
-    step: Json = {"id": "groupBy", "options": {"fields": fields}}
-    return {**step, "filter": {"id": "byRefId", "options": only}} if only else step
+    filtered = {"id": "byRefId", "options": only}
+    return {"id": "groupBy", "options": {"fields": fields}, "filter": filtered}
 
 
+def _renamed(names: dict[str, str]) -> Json:
+    """Return the options of a step that renames columns."""
+    return {"renameByName": names, "indexByName": {}, "excludeByName": {}, "includeByName": {}}
+
+
+def _calculated(alias: str, left: str, operator: str, right: str) -> Json:
+    binary = {"left": left, "operator": operator, "right": right}
+    options = {"alias": alias, "mode": "binary", "binary": binary, "replaceFields": False}
+    return {"id": "calculateField", "options": options}
+
+
+def _reduced(alias: str, reducer: str, *columns: str) -> Json:
+    """Return the step that makes one number of some columns of each row."""
+    reduce = {"reducer": reducer, "include": list(columns)}
+    options = {"alias": alias, "mode": "reduceRow", "reduce": reduce, "replaceFields": False}
+    return {"id": "calculateField", "options": options}
+
+
+def _only(*columns: str) -> Json:
+    pattern = "^(" + "|".join(columns) + ")$"
+    return {"id": "filterFieldsByName", "options": {"include": {"pattern": pattern}}}
+
+
+OTHER, FOCUS = "value (mean)", "focus (mean)"
+LOW, HIGH, MIDDLE = "reference (min)", "reference (max)", "middle"
+_JOINED_BY_AGE: Json = {"id": "joinByField", "options": {"byField": "age", "mode": "outer"}}
 _RISING: Json = {
     "id": "sortBy",
     "options": {"fields": {}, "sort": [{"field": "age", "desc": False}]},
 }
-# least, mean and greatest of the references beside the mean of the chosen batches, by age
-_JOINED: list[Json] = [
-    _grouped("reference", ["min", "mean", "max"], "age", only="A"),
-    _grouped("value", ["mean"], "age", only="B"),
-    {"id": "joinByField", "options": {"byField": "age", "mode": "outer"}},
-    _RISING,
-]
-LOW, MIDDLE, HIGH, CHOSEN = "reference (min)", "reference (mean)", "reference (max)", "value (mean)"
+_ENOUGH: Json = {
+    "id": "filterByValue",
+    "options": {
+        "filters": [
+            {
+                "fieldName": "reference (count)",
+                "config": {"id": "greaterOrEqual", "options": {"value": LEAST}},
+            }
+        ],
+        "type": "include",
+        "match": "all",
+    },
+    "filter": {"id": "byRefId", "options": "A"},
+}
 
 
-def _both(field: str) -> list[str]:
-    return [queries.by_age(field, queries.REFERENCES, "reference"), queries.by_age(field)]
+def _references(*more: str) -> list[Json]:
+    """Return the steps that make range and middle of the references at each age.
+
+    The middle is the median, of Grafana 11.5 and later; before it is the mean.
+    """
+    reducers = ["min", "median", "mean", "max", "count"]
+    return [
+        _grouped("reference", reducers, "age", *more, only="A"),
+        _ENOUGH,
+        _grouped("focus", ["mean"], "age", only="B"),
+    ]
+
+
+_MIDDLE = _reduced(MIDDLE, "firstNotNull", "reference (median)", "reference (mean)")
 
 
 def _band(scope: Scope, field: str) -> Any:
     say = scope.say
     return against(
-        boards.frame(scope, "band", title=f"{say('band')}: {scope.named(field)}"),
-        _both(field),
+        boards.frame(scope, "band", title=say("band.of").format(scope.named(field))),
+        [
+            queries.by_age(field, queries.REFERENCES, "reference"),
+            queries.by_age(field, queries.FOCUS, "focus"),
+        ],
         x=("age", say("age.h")),
-        transformations=_JOINED,
+        transformations=[
+            *_references(),
+            _JOINED_BY_AGE,
+            _MIDDLE,
+            _only("age", "reference [(]m(in|ax)[)]", MIDDLE, "focus [(]mean[)]"),
+            _RISING,
+        ],
         unit=scope.unit(field),
         drawn=[
             Drawn(HIGH, GREYS[4], say("high"), fills_to=say("low")),
             Drawn(LOW, GREYS[4], say("low")),
             Drawn(MIDDLE, GREYS[1], say("middle")),
-            Drawn(CHOSEN, PV, say("overlay")),
+            Drawn(FOCUS, PV, "$focus", width=3),
         ],
         bridged=BRIDGED_H,
     )
 
 
-def _calculated(alias: str, left: str, operator: str, right: str) -> Json:
-    return {
-        "id": "calculateField",
-        "options": {
-            "alias": alias,
-            "mode": "binary",
-            "binary": {"left": left, "operator": operator, "right": right},
-            "replaceFields": False,
-        },
-    }
-
-
 def _deviation(scope: Scope, field: str) -> Any:
-    """Return ``(value - mean) / half the band's width`` against the age."""
+    """Return ``(value - middle) / half the range`` against the age.
+
+    The range is never less than a hundredth, either way, of the references' greatest value, which
+    is one row of its own: by a column of noughts it is joined to all the others.
+    """
+    greatest = (
+        f'SELECT max("{field}") * {2 * NARROWEST:g} AS "narrowest", max("{field}") * 0 AS "all" '
+        f'FROM "{queries.MINUTES}" WHERE {queries.REFERENCES} AND $timeFilter'
+    )
+    joined: Json = {
+        "id": "joinByField",
+        "options": {"byField": "all", "mode": "inner"},
+        "filter": {"id": "byRefId", "options": "/^(?:A|C)$/"},
+    }
     return against(
-        boards.frame(scope, "deviation", title=f"{scope.say('deviation')}: {scope.name(field)}"),
-        _both(field),
+        boards.frame(scope, "deviation", title=scope.say("deviation.of").format(scope.name(field))),
+        [
+            queries.by_age(field, queries.REFERENCES, "reference", nought="all"),
+            queries.by_age(field, queries.FOCUS, "focus"),
+            greatest,
+        ],
         x=("age", scope.say("age.h")),
         transformations=[
-            *_JOINED,
-            _calculated("away", CHOSEN, "-", MIDDLE),
-            _calculated("width", HIGH, "-", LOW),
+            *_references("all"),
+            joined,
+            {"id": "joinByField", "options": {"byField": "age", "mode": "inner"}},
+            _MIDDLE,
+            _calculated("range", HIGH, "-", LOW),
+            _reduced("width", "max", "range", "narrowest"),
+            _calculated("away", FOCUS, "-", MIDDLE),
             _calculated("half", "away", "/", "width"),
             _calculated("score", "half", "+", "half"),
-            {"id": "filterFieldsByName", "options": {"include": {"pattern": "^(age|score)$"}}},
+            _only("age", "score"),
+            _RISING,
         ],
         unit="none",
         drawn=[Drawn("score", PV, scope.say("score"))],
         bridged=BRIDGED_H,
+        soft=(-1.5, 1.5),
     )

@@ -55,11 +55,13 @@ def reactor(scope: Scope) -> Any:
     return _choice("reactor", scope.say("reactor"), queries.REACTORS, chosen=scope.reactors[0])
 
 
-def batches(scope: Scope, name: str, within: str, *, all_at_first: bool) -> Any:
-    """Return the choice of any number of batches; at first all of them, or the newest."""
+def batches(
+    scope: Scope, name: str, within: str, *, many: bool = True, all_at_first: bool = False
+) -> Any:
+    """Return the choice of a batch, or of any number; at first the newest, or all of them."""
     query = queries.tag_values("batch", within)
     chosen = "$__all" if all_at_first else ""
-    return _choice(name, scope.say(name), query, many=True, regex="/^(?!none$).+$/", chosen=chosen)
+    return _choice(name, scope.say(name), query, many=many, regex="/^(?!none$).+$/", chosen=chosen)
 
 
 def constant(name: str, label: str, value: str) -> Any:
@@ -218,7 +220,7 @@ def _choice(
         query=query,
         dataSource=DATASOURCE,
         refresh=2,
-        sort=2 if many else 1,
+        sort=2 if regex else 1,  # numbers of batches end with their time
         default=chosen or None,
         multi=many,
         includeAll=many,

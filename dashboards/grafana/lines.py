@@ -14,6 +14,7 @@ from dashboards.grafana.style import GREYS, PV, States, mappings, named, thresho
 # An estimate is stored once an update, at most a minute apart.
 SCAN, ESTIMATE, PLANNED = "5s", "1m", "10m"
 HOUR_MS = 3_600_000
+SOFT = {"suffix:g/L": (0.0, 1.0)}  # what an axis of a unit shows at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,14 @@ class Drawn:
         colour: a colour that is no alarm.
         name: as people call it; the field's own if empty.
         fills_to: name of the line down to which a band is filled.
+        width: of the line, in pixels.
     """
 
     field: str
     colour: str
     name: str = ""
     fills_to: str = ""
+    width: int = 1
 
 
 def trend(
@@ -155,7 +158,10 @@ def against(
     transformations: Sequence[Json],
     unit: str,
     drawn: Sequence[Drawn] = (),
+    styles: Sequence[Json] = (),
     bridged: float = 0.0,
+    soft: tuple[float, float] | None = None,
+    last: bool = False,
 ) -> Any:
     """Return values against another quantity than time.
 
@@ -166,15 +172,20 @@ def against(
         transformations: Grafana's own, which make one frame: the abscissa and each line.
         unit: of the values.
         drawn: lines that are not like all others.
+        styles: further overrides, of lines whose names are not known.
         bridged: a hole in a line up to this wide, in hours, is none.
+        soft: what the axis shows at least.
+        last: whether the legend tells the newest values.
     """
-    overrides = [_named_x(*x)]
+    overrides = [_named_x(*x), *styles]
     for line in drawn:
         put: list[tuple[str, object]] = [("color", {"mode": "fixed", "fixedColor": line.colour})]
         if line.name:
             put.append(("displayName", line.name))
         if line.fills_to:
             put += [("custom.fillBelowTo", line.fills_to), ("custom.fillOpacity", 20)]
+        if line.width > 1:
+            put.append(("custom.lineWidth", line.width))
         overrides.append(named(line.field, put))
     return Trend(
         **frame.common(),
@@ -189,6 +200,7 @@ def against(
                         "lineWidth": 1,
                         "showPoints": "never",
                         "spanNulls": bridged or False,
+                        **_at_least(soft or SOFT.get(unit)),
                     },
                     "unit": unit,
                     "noValue": frame.empty,
@@ -197,7 +209,7 @@ def against(
             },
             "options": {
                 "legend": {
-                    "calcs": [],
+                    "calcs": ["lastNotNull"] if last else [],
                     "displayMode": "list",
                     "placement": "bottom",
                     "showLegend": True,
@@ -206,6 +218,13 @@ def against(
             },
         },
     )
+
+
+def _at_least(soft: tuple[float | None, float | None] | None) -> Json:
+    """Return what an axis shows at least, so that no noise fills a panel."""
+    low, high = soft or (None, None)
+    edges = {"axisSoftMin": low, "axisSoftMax": high}
+    return {key: value for key, value in edges.items() if value is not None}
 
 
 def _named_x(field: str, name: str) -> Json:

@@ -27,7 +27,7 @@ def _loop(scope: Scope, loop: LoopFacts) -> Iterator[boards.Row]:
     yield scope.name(loop.name)
     health = tiles(
         boards.frame(scope, "health"),
-        [queries.whole(_judged(loop))],
+        [queries.whole(columns) for columns in _judged(loop)],
         [
             Column("auto", say("health.auto"), "percentunit", decimals=1),
             Column("inside", say("health.inside"), "percentunit", decimals=1, below=0.9),
@@ -47,18 +47,19 @@ def _loop(scope: Scope, loop: LoopFacts) -> Iterator[boards.Row]:
     yield 6, [health, trend(boards.frame(scope, "error"), [error, output], scope.unit(setpoint))]
 
 
-def _judged(loop: LoopFacts) -> dict[str, tuple[str, str]]:
-    """Return the figures of a loop: an expression that is averaged, by name."""
+def _judged(loop: LoopFacts) -> Iterator[dict[str, tuple[str, str]]]:
+    """Yield the figures of a loop, those of the same fields together: what is averaged, by name."""
     near = AT_LIMIT * (loop.high - loop.low) or 1e-9
     output = f'"{loop.name}.op"'
-    found = {
-        "auto": (queries.inside(f'"{loop.name}.mode" - 3', "1.5"), "mean"),
+    yield {"auto": (queries.inside(f'"{loop.name}.mode" - 3', "1.5"), "mean")}
+    yield {
         "low": (queries.inside(f"{output} - {loop.low:g}", f"{near:g}"), "mean"),
         "high": (queries.inside(f"{output} - {loop.high:g}", f"{near:g}"), "mean"),
     }
-    if loop.measured:
-        error = f'"{loop.name}.sp" - "{loop.measured}"'
-        found["error"] = (f"abs({error})", "mean")
-        if loop.band:
-            found["inside"] = (queries.inside(error, f"{loop.band:g}"), "mean")
-    return found
+    if not loop.measured:
+        return
+    error = f'"{loop.name}.sp" - "{loop.measured}"'
+    found = {"error": (f"abs({error})", "mean")}
+    if loop.band:
+        found["inside"] = (queries.inside(error, f"{loop.band:g}"), "mean")
+    yield found

@@ -25,7 +25,9 @@ PLAN_OLD_MS = 900_000  # a plan that is older when somebody looks is no longer a
 SITE = "\"site\" = '$site'"
 REACTOR = f"{SITE} AND \"reactor\" = '$reactor'"
 BATCHES = f'{SITE} AND "batch" =~ /^$batch$/'
-REFERENCES = f'{SITE} AND "batch" =~ /^$reference$/'
+OTHERS = f'{BATCHES} AND "batch" !~ /^$focus$/'
+FOCUS = f'{SITE} AND "batch" =~ /^$focus$/'
+REFERENCES = f'{SITE} AND "batch" =~ /^$reference$/ AND "batch" !~ /^$focus$/'
 NOW = f"time > ${{__to}}ms - {FRESH_S}s AND time <= ${{__to}}ms"
 SO_FAR = f"time > ${{__to}}ms - {LONGEST_ALARM_D}d AND time <= ${{__to}}ms"
 
@@ -121,44 +123,55 @@ def now(fields: list[str], scope: str = REACTOR, by: str = "") -> str:
     return f'SELECT {columns} FROM "{SCANS}" WHERE {scope} AND {NOW}{_group(by)}'
 
 
-def whole(columns: dict[str, tuple[str, str]], scope: str = REACTOR, by: str = "") -> str:
+def whole(columns: dict[str, tuple[str, str]], scope: str = REACTOR) -> str:
     """Return one row about all of the chosen time.
 
     Args:
-        columns: expression of fields and aggregate, by the column's name.
+        columns: expression of fields and aggregate, by the column's name. Each column costs as
+            much as all that stand before it: two or three to a query, of the same fields.
         scope: which rows.
-        by: tags that each have a row of their own.
     """
     asked = ", ".join(
         f'{aggregate}("{name}") AS "{name}"' for name, (_, aggregate) in columns.items()
     )
     made = ", ".join(f'{expression} AS "{name}"' for name, (expression, _) in columns.items())
     return (
-        f'SELECT {asked} FROM (SELECT {made} FROM "{MINUTES}" WHERE {scope} AND $timeFilter'
-        f"{_group(by)}) WHERE $timeFilter{_group(by)}"
+        f'SELECT {asked} FROM (SELECT {made} FROM "{MINUTES}" WHERE {scope} AND $timeFilter) '
+        "WHERE $timeFilter"
     )
 
 
-def amount(expression: str, *, scope: str = REACTOR, by: str = "") -> str:
+def extremes(columns: dict[str, tuple[str, str]], scope: str, by: str) -> str:
+    """Return a row about all of the chosen time for each value of a tag.
+
+    Args:
+        columns: field and aggregate, by the column's name.
+        scope: which rows.
+        by: the tag.
+    """
+    asked = ", ".join(f'{how}("{field}") AS "{name}"' for name, (field, how) in columns.items())
+    return f'SELECT {asked} FROM "{MINUTES}" WHERE {scope} AND $timeFilter GROUP BY "{by}"'
+
+
+def amount(expression: str) -> str:
     """Return the integral of a rate per hour over all of the chosen time.
 
     Each minute counts as what it was; one that is missing counts as nothing, and is not guessed.
     """
-    made = f'SELECT {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {scope} AND $timeFilter'
-    return f'SELECT sum("v") / 60 AS "v" FROM ({made}{_group(by)}) WHERE $timeFilter{_group(by)}'
+    made = f'SELECT {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {REACTOR} AND $timeFilter'
+    return f'SELECT sum("v") / 60 AS "v" FROM ({made}) WHERE $timeFilter'
 
 
-def by_age(expression: str, scope: str = BATCHES, name: str = "value") -> str:
+def by_age(field: str, scope: str = OTHERS, name: str = "value", nought: str = "") -> str:
     """Return a table of age (h, in steps of 10 min), batch and value, which is called ``name``.
 
     Buckets are 10 min wide, so their ages differ by 10 min too, and each is put down to the same
-    side: no step has two values, none is left out.
+    side: no step has two values, none is left out. ``nought`` is the name of a column of noughts.
     """
+    more = f', mean("age") * 0 AS "{nought}"' if nought else ""
     return (
-        f'SELECT floor(mean("age") * 6 + 0.25) / 6 AS "age", mean("v") AS "{name}" FROM '
-        f'(SELECT "age", {_quoted(expression)} AS "v" FROM "{MINUTES}" WHERE {scope} '
-        'AND $timeFilter GROUP BY "batch") '
-        'WHERE $timeFilter GROUP BY time(10m), "batch" fill(none)'
+        f'SELECT floor(mean("age") * 6 + 0.25) / 6 AS "age", mean("{field}") AS "{name}"{more} '
+        f'FROM "{MINUTES}" WHERE {scope} AND $timeFilter GROUP BY time(10m), "batch" fill(none)'
     )
 
 

@@ -42,7 +42,16 @@ def thresholds(limits: tuple[float | None, float | None], colour: str) -> Json:
 
 def named(name: str, put: Iterable[tuple[str, object]]) -> Json:
     """Return the override that puts properties on the field of a name."""
+    return _override("byName", name, put)
+
+
+def matched(pattern: str, put: Iterable[tuple[str, object]]) -> Json:
+    """Return the override that puts properties on the fields whose names match ``/pattern/``."""
+    return _override("byRegexp", pattern, put)
+
+
+def _override(matcher: str, wanted: str, put: Iterable[tuple[str, object]]) -> Json:
     return {
-        "matcher": {"id": "byName", "options": name},
+        "matcher": {"id": matcher, "options": wanted},
         "properties": [{"id": key, "value": value} for key, value in put],
     }

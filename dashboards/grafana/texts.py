@@ -65,6 +65,7 @@ TEXTS: dict[str, Text] = {
     "site": ("Site", "站点"),
     "reactor": ("Reactor", "罐号"),
     "batch": ("Batches", "批号"),
+    "focus": ("Batch in focus", "重点批次"),
     "reference": ("Reference batches", "参考批次"),
     "console": ("Console", "操作台"),
     "operate": ("Operate in the console", "到操作台操作"),
@@ -213,20 +214,28 @@ TEXTS: dict[str, Text] = {
     ),
     "age.h": ("Hours since inoculation", "接种后小时数"),
     "overlay": ("Chosen batches", "所选批次"),
-    "band": ("Golden band", "黄金带"),
-    "band.about": (
-        "Least, mean and greatest of the reference batches at each age, and the chosen batches.",
-        "参考批次在各周期的最小、平均与最大值，以及所选批次。",
+    "overlay.about": (
+        "Thick: the batch in focus. Thin: the others, dashed by vessel, in a grey by day.",
+        "粗线：重点批次。细线：其他所选批次，线型区分罐，灰度区分日期。",
     ),
-    "deviation": ("Deviation score", "偏离度"),
+    "band": ("Golden band", "黄金带"),
+    "band.of": ("Golden band: {}", "黄金带：{}"),
+    "band.about": (
+        "Least, median and greatest of the reference batches at each age, of three or more, and "
+        "the batch in focus, which is none of them. Before Grafana 11.5 the middle is the mean.",
+        "参考批次（至少 3 批，不含重点批次）在各周期的最小、中位与最大值，以及重点批次。"
+        "Grafana 11.5 之前中线为平均值。",
+    ),
+    "deviation.of": ("Deviation score: {}", "偏离度：{}"),
     "deviation.about": (
-        "0: the middle of the golden band; beyond ±1: outside it. Several batches: their mean.",
-        "0 为黄金带中线；超出 ±1 即在带外。选多批时取均值。",
+        "Of the batch in focus, as in the batch report. 0: the middle of the golden band; beyond "
+        "±1: outside it.",
+        "重点批次的偏离度，与批报告一致。0 为黄金带中线；超出 ±1 即在带外。",
     ),
     "kpi": ("Key figures of the chosen batches", "所选批次关键指标"),
     "kpi.about": ("Of what lies in the chosen time.", "仅统计所选时段。"),
     "low": ("least", "最小"),
-    "middle": ("mean", "平均"),
+    "middle": ("median", "中位"),
     "high": ("greatest", "最大"),
     "score": ("score", "偏离度"),
     "kpi.age": ("Age (h)", "周期 (h)"),

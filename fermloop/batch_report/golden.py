@@ -1,9 +1,7 @@
 """How far a batch is from good ones before it, at the same age (PROCESS 7).
 
-At each age the references have a median and a range. A deviation of 1 is at the edge of that range,
-which is never taken for narrower than a hundredth of the greatest value of the references: where
-all references agree to the last digit, nobody could be inside. The distance of a tag is the root of
-the mean square of its deviations, and that of the batch the same over all tags.
+What a deviation is says ``historian.golden``. The distance of a tag is the root of the mean square
+of its deviations, and that of the batch the same over all tags.
 """
 
 from collections.abc import Sequence
@@ -11,16 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from historian.batches import Batch
+from historian.golden import LEAST, deviations
 from historian.history import History
 from historian.reader import SqliteReader
 
-LEAST: Final = 3  # references: fewer have no range
 MOST: Final = 12  # the newest
 POINTS: Final = 300
-NARROWEST: Final = 0.01  # of the greatest value of all references
 TAGS: Final = (
     "temperature", "ph", "do", "agitation", "air_flow", "feed", "weight", "our", "cer", "rq",
     "est.biomass", "est.substrate", "est.product",
@@ -69,7 +65,7 @@ def distance(history: History, batch: Batch, references: Sequence[str]) -> Dista
     aligned = history.aligned([batch.id, *references], names, start_h=0.0, points=POINTS)
     for name in names:
         own, others = aligned.values[name][0], aligned.values[name][1:]
-        off = _deviations(own, others)
+        off = deviations(own, others)
         if off.size:
             square = float(np.mean(off**2))
             squares.append(square)
@@ -77,14 +73,3 @@ def distance(history: History, batch: Batch, references: Sequence[str]) -> Dista
     if not found:
         return None
     return Distance(tuple(references), float(np.mean(squares)) ** 0.5, found)
-
-
-def _deviations(own: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deviations where the batch and enough of the others have a value."""
-    there = np.isfinite(own) & (np.isfinite(others).sum(axis=0) >= LEAST)
-    if not there.any():
-        return np.empty(0)
-    own, others = own[there], others[:, there]
-    low, high = np.nanmin(others, axis=0), np.nanmax(others, axis=0)
-    floor = NARROWEST * float(np.nanmax(np.abs(others))) or 1e-9
-    return (own - np.nanmedian(others, axis=0)) / np.maximum(0.5 * (high - low), floor)

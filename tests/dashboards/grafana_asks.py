@@ -52,6 +52,7 @@ class Reader:
             "site": "demo",
             "reactor": "R1",
             "batch": "(R1-.*)",
+            "focus": "R1-20260101-0000",
             "reference": "(R1-.*)",
         }
     )

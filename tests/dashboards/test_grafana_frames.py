@@ -1,18 +1,21 @@
 """What panels get, by Grafana's own transformations, overrides and names of fields.
 
-The frames are made of a real InfluxDB's answers about three real batches as Grafana's InfluxDB
+The frames are made of a real InfluxDB's answers about four real batches as Grafana's InfluxDB
 plugin makes them; what comes after is Grafana's own code, run by Node.js.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import numpy as np
 import pytest
 
 from controller.plant import load_plant
 from dashboards.grafana.build import Wanted
 from fermloop.commands.closed_loop import EPOCH
+from historian.golden import LEAST, deviations
 from tests.dashboards.grafana_asks import Reader
 from tests.dashboards.shots.batches import forward, simulate
 from tests.dashboards.shots.install import asked, frames
@@ -25,8 +28,9 @@ ROOT = Path(__file__).parents[2]
 PLANT = load_plant(ROOT / "sim/plants/ecoli_5l.toml")
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
 BOARDS = Wanted(PLANT, ("en",)).boards()
-HOURS, DAYS = 1.0, 3
+HOURS, DAYS = 1.0, 4
 BATCHES = [f"R1-2026010{day}-0000" for day in range(1, DAYS + 1)]
+OTHERS, FOCUS = BATCHES[:-1], BATCHES[-1]
 BEGIN = round(EPOCH)
 END = BEGIN + (DAYS - 1) * 86_400 + round(3600 * HOURS)
 Told = dict[str, Any]
@@ -41,14 +45,15 @@ def panels() -> Iterator[tuple[str, Told]]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
-    """What each panel gets of the last batch's hour, or of all three where batches are compared."""
+    """What each panel gets of the last batch's hour, or of all four where batches are compared."""
     folder = tmp_path_factory.mktemp("frames")
     with InfluxServer(folder) as server:
         for day in range(DAYS):
             store = folder / f"{day}.sqlite"
             simulate(store, PLANT, RECIPE, HOURS, day, list(happenings(EPOCH + 600.0)))
             forward(store, server, day, folder)
-        wide, narrow = Reader(BEGIN, END), Reader(END - round(3600 * HOURS), END)
+        chosen = dict(Reader(0, 0).chosen) | {"focus": FOCUS}
+        wide, narrow = (Reader(start, END, chosen) for start in (BEGIN, END - round(3600 * HOURS)))
         there = [
             asked(server, p, wide if name.startswith("batch") else narrow) for name, p in panels()
         ]
@@ -93,33 +98,52 @@ def test_batches_are_lines_of_their_own_against_their_age(told: dict[str, Told])
         age, *lines = frame["fields"]
         assert age["name"] == "Hours since inoculation"
         assert age["rising"]
-        assert [line["name"] for line in lines] == BATCHES, name
+        assert [line["name"] for line in lines] == [*OTHERS, "$focus"], name
         assert all(line["known"] >= 6 * HOURS - 1 for line in lines), name
         assert len({line["line"] for line in lines}) == DAYS
+        widths = [line["config"]["custom"]["lineWidth"] for line in lines]
+        assert widths == [1] * len(OTHERS) + [3]
 
 
-def test_a_golden_band_lies_around_its_middle(told: dict[str, Told]) -> None:
-    bands = {n: t for n, t in of_type(told, "trend").items() if "Golden band" in n}
-    assert len(bands) == 3
-    for name, one in bands.items():
+def golden(told: dict[str, Told], what: str) -> dict[str, dict[str, Told]]:
+    """Return the fields of the three panels about the golden band, by their names."""
+    found = {n: t for n, t in of_type(told, "trend").items() if what in n}
+    assert len(found) == 3
+    for one in found.values():
         (frame,) = one["frames"]
-        by_name = {f["name"]: f for f in frame["fields"]}
-        assert next(iter(by_name)) == "Hours since inoculation", name
-        rows = zip(*(by_name[n]["values"] for n in ("least", "mean", "greatest")), strict=True)
-        assert all(low <= middle <= high for low, middle, high in rows)
-        assert by_name["greatest"]["config"]["custom"]["fillBelowTo"] == "least"
-        assert by_name["Chosen batches"]["known"] == frame["length"]
+        assert frame["fields"][0]["name"] == "Hours since inoculation"
+        assert frame["fields"][0]["rising"]
+    return {
+        n.rpartition(": ")[2].partition(" (")[0]: {f["name"]: f for f in t["frames"][0]["fields"]}
+        for n, t in found.items()
+    }
 
 
-def test_the_score_of_all_references_together_is_nought(told: dict[str, Told]) -> None:
-    """The mean of the chosen batches is the middle of the band where they are its references."""
-    scores = {n: t for n, t in of_type(told, "trend").items() if "score" in n}
-    assert len(scores) == 3
-    for one in scores.values():
-        (frame,) = one["frames"]
-        assert [f["name"] for f in frame["fields"]] == ["Hours since inoculation", "score"]
-        score = [v for v in frame["fields"][1]["values"] if v is not None]
-        assert score == pytest.approx([0.0] * len(score), abs=1e-9)
+def test_a_golden_band_is_median_and_range_of_the_references(told: dict[str, Told]) -> None:
+    for name, fields in golden(told, "Golden band").items():
+        overlay = next(t for n, t in told.items() if n.startswith(f"batch.en: {name} ("))
+        others = [f["values"] for f in overlay["frames"][0]["fields"] if f["name"] in OTHERS]
+        rows = [[v for v in row if v is not None] for row in zip(*others, strict=True)]
+        wanted = [row for row in rows if len(row) >= LEAST]
+        for said, of in (("least", min), ("median", median), ("greatest", max)):
+            assert [v for v in fields[said]["values"] if v is not None] == list(map(of, wanted))
+        assert fields["greatest"]["config"]["custom"]["fillBelowTo"] == "least"
+        assert fields["$focus"]["known"] >= 6 * HOURS - 1
+
+
+def test_the_score_is_the_deviation_of_the_batch_report(told: dict[str, Told]) -> None:
+    """Up to the greatest value of all, which Grafana is told of minutes and not of steps."""
+    scores = golden(told, "score")
+    for name in scores:
+        overlay = next(t for n, t in told.items() if n.startswith(f"batch.en: {name} ("))
+        lines = {f["name"]: f["values"] for f in overlay["frames"][0]["fields"]}
+        own, others = (
+            np.array([lines[n] for n in names], dtype=float) for names in (["$focus"], OTHERS)
+        )
+        assert list(scores[name]) == ["Hours since inoculation", "score"]
+        assert scores[name]["score"]["values"] == pytest.approx(
+            list(deviations(own[0], others)), rel=0.02
+        )
 
 
 def test_tables_have_their_columns_in_their_order(told: dict[str, Told]) -> None:

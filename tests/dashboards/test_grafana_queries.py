@@ -82,7 +82,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         for event in happenings(BEGIN + 600.0):
             store.record(event)
     with InfluxServer(folder) as server:
-        forward(folder, server)
+        forward(folder, server, another=b"R1-20251231-0000")
         (known,) = server.query(f'SHOW FIELD KEYS FROM "{queries.MINUTES}"')
         yield Filled(server, frozenset(row[0] for row in known["values"]))
 
@@ -126,11 +126,24 @@ def happenings(now: float) -> Iterator[Event]:
         )
 
 
-def forward(folder: Path, server: InfluxServer) -> None:
-    """Send a store to the server as the forwarder's process does."""
+def forward(folder: Path, server: InfluxServer, *, another: bytes = b"") -> None:
+    """Send a store to the server as the forwarder's process does.
+
+    Args:
+        folder: of the store.
+        server: takes it.
+        another: number of a batch that has the minutes too, to compare with.
+    """
     writer = InfluxWriter(InfluxSettings(server.url, "plant", server.bucket, server.token))
+
+    def post(body: bytes) -> None:
+        writer.post(body)
+        minutes = [line for line in body.split(b"\n") if line.startswith(b"fermloop_1m,batch=R1-")]
+        if another and minutes:
+            writer.post(re.sub(rb"batch=R1-[-0-9]+", b"batch=" + another, b"\n".join(minutes)))
+
     reader = SqliteReader(folder / "store.sqlite")
-    forwarder = Forwarder(reader, writer.post, folder / "cursor.json", site="demo")
+    forwarder = Forwarder(reader, post, folder / "cursor.json", site="demo")
     while forwarder.step() == 0.0:
         pass
     writer.close()
@@ -178,7 +191,8 @@ def wanted_fields(asked: Asked) -> list[str]:
 def test_other_sites_and_missing_batches_are_empty_and_no_error(
     filled: Filled, asked: Asked
 ) -> None:
-    nobody = {"site": "nowhere", "reactor": "R9", "batch": "(none)", "reference": "(none)"}
+    nobody = {"site": "nowhere", "reactor": "R9"}
+    nobody |= dict.fromkeys(("batch", "focus", "reference"), "none")
     rows = filled.rows(asked, Reader(BEGIN, END, nobody))
     assert (
         rows == []

@@ -48,14 +48,8 @@ def forward(store: Path, server: InfluxServer, day: int, folder: Path) -> None:
     writer = InfluxWriter(InfluxSettings(server.url, "plant", server.bucket, server.token))
     later = FIRST[:-2] + b"%02d" % (1 + day)
 
-    def made(found: re.Match[bytes]) -> bytes:
-        return b"%d" % (int(found[0]) + day * DAY_US // 1000)  # when a plan was, ms
-
     def post(body: bytes) -> None:
-        lines = (line.rpartition(b" ") for line in body.split(b"\n"))
-        moved = [b"%s %d" % (head, int(time) + day * DAY_US) for head, _, time in lines]
-        text = b"\n".join(moved).replace(FIRST, later)
-        writer.post(re.sub(rb"(?<= made=)\d+", made, text))
+        writer.post(moved(body, day * DAY_US).replace(FIRST, later))
 
     with SqliteReader(store) as reader:
         forwarder = Forwarder(reader, post, folder / f"cursor{day}.json", site="demo")
@@ -64,3 +58,14 @@ def forward(store: Path, server: InfluxServer, day: int, folder: Path) -> None:
     writer.close()
     if forwarder.status.error or forwarder.status.quarantined:
         raise RuntimeError(f"{store}: {forwarder.status}")
+
+
+def moved(body: bytes, by_us: int) -> bytes:
+    """Return lines of line protocol as if all of them had been ``by_us`` µs later."""
+
+    def made(found: re.Match[bytes]) -> bytes:
+        return b"%d" % (int(found[0]) + by_us // 1000)  # when a plan was, ms
+
+    lines = (line.rpartition(b" ") for line in body.split(b"\n"))
+    text = b"\n".join([b"%s %d" % (head, int(time) + by_us) for head, _, time in lines])
+    return re.sub(rb"(?<= made=)\d+", made, text)

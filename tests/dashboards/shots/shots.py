@@ -24,7 +24,8 @@ from tests.system.pages import CHROMIUM, FLAGS
 ROOT = Path(__file__).parents[3]
 PLANT = load_plant(ROOT / "sim/plants/ecoli_5l.toml")
 RECIPE = ROOT / "sim/recipes/ecoli.toml"
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4)
+CHOSEN = dict(Reader(0, 0).chosen) | {"focus": f"R1-202601{len(SEEDS):02d}-0000"}
 SHIFT_S = 8 * 3600
 # no server is asked: Grafana's components only want the storage of a real address
 HERE = "http://127.0.0.1/"
@@ -96,7 +97,7 @@ def main() -> int:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         for name, board in Wanted(PLANT, (language,)).boards().items():
             start = round(EPOCH) if name.startswith("batch") else end - SHIFT_S
-            wrong = drawn(page, board, server, Reader(start, end))
+            wrong = drawn(page, board, server, Reader(start, end, CHOSEN))
             page.screenshot(path=chosen.out / f"{name}.png", full_page=True)
             print(f"{name}: {len(board['panels'])} panels, {len(wrong)} broken", *wrong, flush=True)
             broken += wrong
