@@ -16,6 +16,7 @@ from controller.guardrail import Guardrail
 from controller.outlook import Course, Outlook, Question
 from controller.plan import FLOWS, SETPOINTS, Plan, Situation, column
 from controller.planning import Planner
+from controller.run_to_run import Region
 from controller.said import Said, said, word
 from controller.settings import OptimiserSettings
 from controller.shedding import HOLD_PERIODS, Shedding
@@ -41,6 +42,7 @@ class Advisor:
         lock_step: plant time waits for the wall, so the answer is taken at the latency exactly
             and a seed gives one result; otherwise as soon as it is there.
         stamp: names model and settings, see ``Evidence``.
+        region: around what batches have tried, see ``Guardrail``.
 
     Attributes:
         mode: what it does.
@@ -57,6 +59,7 @@ class Advisor:
         *,
         lock_step: bool,
         stamp: str = "",
+        region: Region | None = None,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
@@ -65,7 +68,7 @@ class Advisor:
         self.shedding = Shedding(settings.period_s)
         self.evidence = Evidence(settings.promotion, stamp)
         self.advice = Advice(settings.advice_hold_h * 3600.0, HOLD_PERIODS * settings.period_s)
-        self.guardrail = Guardrail(settings.guardrail)
+        self.guardrail = Guardrail(settings.guardrail, region)
         self.plan: Plan | None = None  # the last good one, also in shadow
         self.gain: tuple[tuple[float, float, float], float] | None = None
         self.lock_step = lock_step
@@ -295,7 +298,7 @@ class Advisor:
             "gain_g": None if self.gain is None else self.gain[0],
             "evidence": self.evidence.as_json(),
             "advice": {**advice, "decisions": advice["decisions"][-SHOWN:]},
-            "guardrail": {"share": self.guardrail.share, **_both(self.guardrail.reason)},
+            "guardrail": self.guardrail.as_json(),
         }
 
     def as_state(self) -> dict[str, Any]:
@@ -332,11 +335,6 @@ def _spared(outlook: Outlook) -> str:
     present, planned = outlook.courses
     crossed = {c.limit for c in planned.crossings}
     return next((c.limit for c in present.crossings if c.limit not in crossed), "")
-
-
-def _both(reason: Said | str) -> dict[str, str]:
-    zh = reason.told("zh") if isinstance(reason, Said) else reason
-    return {"reason": str(reason), "reason_zh": zh}
 
 
 def under(plan: Plan, present: Course, led: Sequence[str]) -> Course:

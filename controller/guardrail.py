@@ -1,8 +1,9 @@
 """How far from the recipe the optimiser may lead: less, the less is known of the vessel."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.promotion_settings import GuardrailSettings
+from controller.run_to_run import Region
 from controller.said import Said, said
 
 if TYPE_CHECKING:
@@ -16,14 +17,18 @@ class Guardrail:
 
     Args:
         settings: its table of the plant file.
+        region: around what batches have tried; ``None``: only the widths hold.
 
     Attributes:
         share: of the widths that may be used now.
         reason: why it is not all; empty where it is.
+        at_edge: loops that the region holds, by their names in the reactor.
     """
 
-    def __init__(self, settings: GuardrailSettings) -> None:
+    def __init__(self, settings: GuardrailSettings, region: Region | None = None) -> None:
         self.settings = settings
+        self.region = region
+        self.at_edge: set[str] = set()
         self.share = 0.0
         self.reason: Said | str = ""
         self._at: float | None = None
@@ -31,6 +36,7 @@ class Guardrail:
     def reset(self) -> None:
         """Begin anew: the first judgement counts at once."""
         self._at = None
+        self.at_edge.clear()
 
     def judge(self, now: float, estimate: "Estimate | None", uncertain: str) -> None:
         """Judge what is known now.
@@ -65,3 +71,33 @@ class Guardrail:
         """Return ``wanted`` no further than the share of ``width`` from ``own``, the recipe's."""
         reach = self.share * width
         return min(max(wanted, own - reach), own + reach)
+
+    def tried(self, loop: str, hour: float, own: float, wanted: float) -> float:
+        """Return ``wanted`` inside the region around what batches have tried.
+
+        What the recipe itself would do is always inside: it is what the region widens from.
+
+        Args:
+            loop: its name in the reactor.
+            hour: h since inoculation.
+            own: the recipe's, in the loop's unit.
+            wanted: likewise.
+        """
+        if self.region is None:
+            return wanted
+        low, high = self.region.limits(loop, hour)
+        value = min(max(wanted, min(low, own)), max(high, own))
+        if value == wanted:
+            self.at_edge.discard(loop)
+        else:
+            self.at_edge.add(loop)
+        return value
+
+    def as_json(self) -> dict[str, Any]:
+        """Return how open it is, for console and command line."""
+        reason = self.reason
+        zh = reason.told("zh") if isinstance(reason, Said) else reason
+        region = None
+        if self.region is not None:
+            region = {"width": self.region.width, "at_edge": sorted(self.at_edge)}
+        return {"share": self.share, "reason": str(reason), "reason_zh": zh, "region": region}

@@ -7,6 +7,7 @@ from controller.consistency import inconsistencies
 from controller.fitted import with_strains
 from controller.gas import GasBalance
 from controller.profiles import expand
+from controller.region_file import regions
 from controller.settings import PlantSettings
 from drivers.point import Tag
 
@@ -20,6 +21,7 @@ class Plant:
         text: the file itself, as it was when it was read.
         tags: every tag by name.
         gas: what is calculated from the gases of each reactor, by its name.
+        regions: where the optimiser may lead, by reactor; only where the plant file names it.
         device_of: the device's name by tag name.
         data_dir: where the store, the socket and the state live.
     """
@@ -39,6 +41,7 @@ class Plant:
             name: GasBalance(name, r.measured, self.tags, r.do_calibration_bar)
             for name, r in settings.reactor.items()
         }
+        self.regions = regions(settings, path, self.tags | self.calculated)
 
     def quantity(self, name: str) -> Tag:
         """Return a tag that is measured, moved or calculated.

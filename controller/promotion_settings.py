@@ -33,6 +33,9 @@ class GuardrailSettings(Settings):
     do_percent: float | None = Field(
         None, gt=0, description="% to either side of the recipe's setpoint; else do_max - do_min"
     )
+    region: str = Field(
+        "", description="file that fermloop fit --region wrote, beside this one: what batches tried"
+    )
     sure: float = Field(
         0.15, gt=0, lt=1, description="standard deviation of the biomass, share: up to it full"
     )

@@ -82,6 +82,7 @@ class Reactor(Outputs):
                 tell,
                 planner,
                 lock_step=lock_step,
+                region=plant.regions.get(name),
             )
         self.advisor = None if self.seat is None else self.seat.advisor
         self._advice_tags = None if self.seat is None else AdviceTags(name)

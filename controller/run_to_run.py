@@ -36,6 +36,7 @@ class Tried:
         foretold: what the model, uncorrected, had foretold for what was done; ``None`` where nobody
             asked it.
         kept: no limit was broken and no interlock tripped.
+        seen: the model was fitted to it, so that what it foretells of it proves nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Tried:
     product: float
     foretold: float | None = None
     kept: bool = True
+    seen: bool = False
 
     def __post_init__(self) -> None:
         if self.hours.ndim != 1 or len(self.hours) < 2 or not (np.diff(self.hours) > 0.0).all():
@@ -154,6 +156,8 @@ def _width(tried: Sequence[Tried], s: TrustSettings) -> tuple[float, list[str]]:
             promised = math.log(t.foretold / best.foretold)
         if not t.kept:
             factor, told = s.shrink, "a limit was broken"
+        elif t.seen:
+            factor, told = 1.0, "the model was fitted to it"
         elif gained < -2.0 * s.noise:
             factor, told = s.shrink, f"{100.0 * math.expm1(gained):+.0f} % of product"
         elif math.isnan(promised):

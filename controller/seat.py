@@ -14,6 +14,7 @@ from controller.plan import FLOWS, SETPOINTS, UNITS, Plan, Situation, column
 from controller.planning import Planner
 from controller.plausible import Plausible
 from controller.recipe import RecipeRunner, State
+from controller.run_to_run import Region
 from controller.said import Said, said, word
 from controller.sensing import Sensing
 from controller.settings import ReactorSettings
@@ -46,6 +47,7 @@ class Seat:
         tell: takes every event.
         planner: who makes plans.
         lock_step: plant time waits for the plans.
+        region: around what batches have tried, ``None``: nothing is known of it.
     """
 
     def __init__(
@@ -61,9 +63,15 @@ class Seat:
         planner: Planner,
         *,
         lock_step: bool,
+        region: Region | None = None,
     ) -> None:
         self.advisor = Advisor(
-            name, optimiser, planner, lock_step=lock_step, stamp=_stamp(settings, optimiser)
+            name,
+            optimiser,
+            planner,
+            lock_step=lock_step,
+            stamp=_stamp(settings, optimiser),
+            region=region,
         )
         self._name, self._measured = name, settings.measured
         self._loops, self._sensing, self._plausible = loops, sensing, plausible
@@ -135,7 +143,11 @@ class Seat:
             value /= ML_PER_H.get(loop.unit, 1.0)
         if self.advisor.mode == "on":
             own = loop.remote or 0.0 if fed else self._own(loop)
-            value = self.advisor.guardrail.confine(own, value, self._width[name])
+            guardrail = self.advisor.guardrail
+            value = guardrail.confine(own, value, self._width[name])
+            if self._runner is not None:
+                key, hour = loop.name.partition(".")[2], self._runner.age_h(self.now)
+                value = guardrail.tried(key, hour, own, value)
         loop.remote, loop.leader = value, OPTIMISER
 
     def _own(self, loop: Loop) -> float:

@@ -57,6 +57,14 @@ def fit(
         Path | None,
         typer.Option("--out", metavar="PARAMS.toml", help="Write what was found there."),
     ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option(
+            "--region",
+            metavar="REGION.toml",
+            help="Write there how far the optimiser may go from what these batches tried.",
+        ),
+    ] = None,
     page: Annotated[
         Path | None,
         typer.Option("--page", metavar="FIT.html", help="Write the report with its plots there."),
@@ -75,7 +83,9 @@ def fit(
     Robust to outliers, with priors from the literature; late results of the laboratory count where
     their broth was taken. Says for each parameter its 90 % interval and whether the batches
     determine it: what they do not stays at its prior. Batches held out are foretold. The file
-    written is named in the plant file: [reactor.R1.model] parameters = "params.toml".
+    written is named in the plant file: [reactor.R1.model] parameters = "params.toml". So is the
+    region around what was tried, which grows with each batch held out that kept its promise:
+    [reactor.R1.optimiser.guardrail] region = "region.toml".
 
     Example: fermloop fit plant.toml --batches B1,B2,B3 --hold-out B4 --out params.toml
     """
@@ -90,6 +100,7 @@ def fit(
         held_out=listed(hold_out),
         parameters=listed(parameters),
         out=out,
+        region=region,
         picture=page,
         store=store,
         mapping=mapping,

@@ -52,6 +52,9 @@ def lines(o: Mapping[str, Any]) -> Iterator[str]:
     guard = o["guardrail"]
     if o["mode"] == "on":
         yield f"guardrail: {100 * guard['share']:.0f} % of its width {guard['reason']}".rstrip()
+        if region := guard["region"]:
+            held = ", ".join(region["at_edge"]) or "none"
+            yield f"within {100 * region['width']:.0f} % of what batches tried; held there: {held}"
     if advice["accepted"]:
         yield f"followed: {advice['accepted']['text']}"
     if advice["open"]:

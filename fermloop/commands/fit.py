@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from controller.plant import Plant, load_plant
+from controller.region_file import units
+from controller.run_to_run import Region
 from controller.settings import ModelSettings, ReactorSettings
 from drivers.clock import wall
 from fermloop.commissioning import page
@@ -19,6 +21,8 @@ from fermloop.commissioning.experiment import (
     wanted,
 )
 from fermloop.commissioning.parameters import written
+from fermloop.commissioning.region import Loops, around
+from fermloop.commissioning.region import written as region_written
 from fermloop.commissioning.sources import Sources
 from fermloop.commissioning.study import Study, study
 from fermloop.failure import USAGE, FailureError
@@ -35,6 +39,7 @@ class Wish:
     held_out: Sequence[str]
     parameters: Sequence[str]
     out: Path | None
+    region: Path | None
     picture: Path | None
     store: Path | None
     mapping: Path | None
@@ -83,6 +88,9 @@ def run(plant_file: Path, wish: Wish) -> None:
         raise FailureError(str(error).splitlines()) from None
     if wish.out is not None:
         written(found, wish.out, plant_file.name, wish.batches, wish.held_out, wall())
+    where: Region | None = None
+    if wish.region is not None:
+        where = _region(found, plant, name, fitted_to, held, wish)
     if wish.picture is not None:
         page.write(found, len(wish.held_out), wish.picture)
     if wish.as_json:
@@ -90,11 +98,40 @@ def run(plant_file: Path, wish: Wish) -> None:
         return
     for line in lines(found):
         print(line)
-    for path in (wish.out, wish.picture):
+    for line in () if where is None else where.why:
+        print(f"region: {line}")
+    for path in (wish.out, wish.region, wish.picture):
         if path is not None:
             print(f"{path}: written")
     if wish.out is not None:
         print(f'use it: [reactor.{name}.model] parameters = "{wish.out.name}" in {plant_file.name}')
+    if wish.region is not None:
+        table = f"[reactor.{name}.optimiser.guardrail]"
+        print(f'use it: {table} region = "{wish.region.name}" in {plant_file.name}')
+
+
+def _region(
+    found: Study,
+    plant: Plant,
+    name: str,
+    fitted_to: Sequence[Prepared],
+    held_out: Sequence[Prepared],
+    wish: Wish,
+) -> Region:
+    """Write where the optimiser may lead, and return it."""
+    reactor = plant.settings.reactor[name]
+    if reactor.optimiser is None or reactor.model is None or wish.region is None:
+        raise FailureError(f"--region: {name} has no optimiser in {plant.path.name}", USAGE)
+    own = units(plant.settings, name, plant.tags | plant.calculated)
+    ranges = {n: (s.setpoint_low, s.setpoint_high) for n in own for s in (reactor.loop[n],)}
+    loops = Loops(name, reactor, own, ranges)
+    model = control_model(reactor.model, found.organism)
+    try:
+        where = around(found, model, fitted_to, held_out, loops)
+    except ValueError as error:
+        raise FailureError(f"--region: {error}", USAGE) from None
+    region_written(where, loops, wish.region, plant.path.name, wish.batches, wish.held_out, wall())
+    return where
 
 
 def modelled(

@@ -50,10 +50,12 @@ class Prepared:
 
     Attributes:
         experiment: for the fit.
+        record: that it was made of.
         notes: what was left out or filled, a line each.
     """
 
     experiment: Experiment
+    record: Record
     notes: Sequence[str]
 
 
@@ -69,7 +71,8 @@ def wanted(reactor: ReactorSettings, organism: WatchedOrganism) -> list[str]:
     meanings = [*MEASURED, *GASES, *organism.watched.probes]
     read = [_suffix(reactor.measured[m]) for m in meanings if m in reactor.measured]
     pumps = [*(pump(f.name, reactor) for f in organism.feeds), "base", "harvest", *SUPPLIES]
-    return list(dict.fromkeys([*read, *pumps, *MADE]))
+    led = [name for loop in reactor.planned for name in applied(loop, reactor)]
+    return list(dict.fromkeys([*read, *pumps, *MADE, *led]))
 
 
 def analytes(reactor: ReactorSettings, organism: WatchedOrganism) -> list[str]:
@@ -145,7 +148,8 @@ class _Preparation:
         step = self.record.step_h
         experiment = Experiment(self.record.name, step, np.column_stack(columns), begin, series)
         experiment.check(Culture(self.organism))
-        return Prepared(experiment, [f"{self.record.name}: {line}" for line in self.notes])
+        notes = [f"{self.record.name}: {line}" for line in self.notes]
+        return Prepared(experiment, self.record, notes)
 
     def _column(self, name: str) -> Floats | None:
         return self.record.values.get(name)
@@ -339,3 +343,15 @@ def pump(feed: str, reactor: ReactorSettings) -> str:
     loop = reactor.loop.get(feed)
     actuator = loop.outputs[0].actuator if loop is not None else None
     return feed if actuator is None else _suffix(actuator)
+
+
+def applied(loop: str, reactor: ReactorSettings) -> list[str]:
+    """Return the tags that say what a loop was set to, without their reactor, the best first.
+
+    What a pump was given; of a loop with a measurement its setpoint, or what it measured where a
+    file of the past has no setpoints.
+    """
+    measured = reactor.loop[loop].measured
+    if measured is None:
+        return [pump(loop, reactor)]
+    return [f"{loop}.sp", _suffix(measured)]

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 STEPS: Final = 240  # rows at most, of a day: 6 min each
 SHORTEST_H: Final = 0.1  # row
 LONGEST_H: Final = 0.25  # row of a long batch
+INTERLOCK: Final = ".interlock"  # how the alarm of one that trips ends
+ABORTED: Final = "ABORTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Record:
         units: UCUM code by name of the tag without its reactor.
         values: likewise the mean of each row, shape (n,); NaN is a gap.
         assays: what the laboratory found, by when the broth was taken; corrected ones are left out.
+        kept: it was not aborted, and no interlock tripped after its inoculation.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Record:
     units: Mapping[str, str]
     values: Mapping[str, Floats]
     assays: Sequence[Assay]
+    kept: bool = True
 
     @property
     def hours(self) -> float:
@@ -95,7 +99,9 @@ def recorded(
         for e in entries
         if of.inoculated <= e.t_sampled <= of.ended
     ]
-    return Record(batch, step_h, found.units, values, assays)
+    tripped = any(a.id.endswith(INTERLOCK) and a.began >= of.inoculated for a in record.alarms)
+    kept = of.state != ABORTED and not tripped
+    return Record(batch, step_h, found.units, values, assays, kept)
 
 
 def _assay(sample: Mapping[str, Any], hours: float) -> Assay | None:

@@ -50,6 +50,7 @@ def test_what_was_promised_and_came_true_widens_it_batch_by_batch() -> None:
         (tried("B2", 1.1, 13.0, 13.0, kept=False), 0.05, "a limit was broken"),
         (tried("B2", 1.0, 9.6, 10.2), 0.1225, "safe, and too little was promised to judge"),
         (tried("B2", 1.0, 10.6), 0.1, "nothing was foretold"),
+        (replace(tried("B2", 1.1, 12.5, 12.5), seen=True), 0.1, "the model was fitted to it"),
     ],
 )
 def test_it_shrinks_or_stays_where_the_plant_did_not_follow(

@@ -67,7 +67,7 @@ def says(folder: Path, *words: str, batches: Sequence[str] = ("A", "B"), fixed: 
 def fitted(folder: Path) -> str:
     wanted = "qOmax,Yem,qPm,KA"
     out, page = str(folder / "params.toml"), str(folder / "fit.html")
-    held = ["--hold-out", str(folder / "C.csv")]
+    held = ["--hold-out", str(folder / "C.csv"), "--region", str(folder / "region.toml")]
     return says(folder, "--parameters", wanted, "--out", out, "--page", page, *held)
 
 
@@ -107,6 +107,61 @@ def test_the_plant_file_names_what_was_found_and_everything_uses_it(
     assert "模型拟合" in page
     assert "Model fit" in page
     assert page.count("<svg") >= 9
+
+
+def with_region(folder: Path, to: Path) -> Path:
+    """Return a plant file beside ``folder``'s region, or what ``to`` has in its place."""
+    text = PLANT.read_text(encoding="utf-8")
+    named = '[reactor.R1.optimiser]\nguardrail = { region = "region.toml" }\n'
+    assert "[reactor.R1.optimiser]\n" in text
+    text = text.replace("[reactor.R1.optimiser]\n", named)
+    (to / "plant.toml").write_text(text, encoding="utf-8")
+    if folder != to:
+        own = (folder / "region.toml").read_text(encoding="utf-8")
+        (to / "region.toml").write_text(own, encoding="utf-8")
+    return to / "plant.toml"
+
+
+def test_the_optimiser_may_go_less_far_after_a_batch_that_made_less(
+    fitted: str, folder: Path, tmp_path: Path
+) -> None:
+    assert "region: B: the model was fitted to it; 10 %" in fitted
+    assert re.search(r"^region: C: -\d+ % of product; 5 %$", fitted, re.M), fitted  # fed most
+    found = load_plant(with_region(folder, tmp_path)).regions["R1"]
+    assert found.width == 0.05
+    low, high = found.limits("feed", 16.0)  # mL/h; A feeds the least then, C the most
+    least, most = (8.0 * np.exp(rate * 8.0) for rate in (0.12, 0.16))
+    assert low == pytest.approx((1.0 - found.width) * least, rel=0.03)
+    assert high == pytest.approx((1.0 + found.width) * most, rel=0.03)
+    assert found.limits("do", 16.0) == pytest.approx(
+        (30 * (1 - found.width), 30 * (1 + found.width))
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('reactor = "R1"', 'reactor = "R2"'), "region.toml: reactor: R2 is not that of the plant"),
+        (
+            ('unit = "mL/h"', 'unit = "L/h"'),
+            "region.toml: loop.feed.unit: L/h is not allowed; mL/h",
+        ),
+        (("[loop.do]", "[loop.dot]"), "region.toml: loop.do: missing; the optimiser may lead it"),
+        (("hours = [", "hours = [9.0, "), "region.toml: hours: each must be above the one before"),
+        (("low = [", "low = [9.0, "), "loop.feed: a low and a high for each of hours is needed"),
+        (("low = [0,", "low = [9e9,"), "region.toml: loop.feed: low must not be above high"),
+    ],
+)
+def test_a_region_that_does_not_fit_is_refused_with_the_plant(
+    fitted: str, folder: Path, tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    assert fitted
+    plant = with_region(folder, tmp_path)
+    text = (tmp_path / "region.toml").read_text(encoding="utf-8")
+    assert change[0] in text
+    (tmp_path / "region.toml").write_text(text.replace(*change, 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_plant(plant)
 
 
 @pytest.mark.parametrize(

@@ -323,7 +323,7 @@ def test_an_optimiser_tells_its_evidence_and_its_advice() -> None:
             "scores": {"biomass_g_per_l": {"count": 23, "inside": 22, "bias_percent": -0.5}},
             "lacking": {"advisory": [], "on": [{"text": "in advisory for 2.0 h of 12.0 h"}]},
         },
-        "guardrail": {"share": 1.0, "reason": ""},
+        "guardrail": {"share": 1.0, "reason": "", "region": None},
         "advice": {
             "open": suggestion,
             "accepted": None,

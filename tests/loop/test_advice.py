@@ -198,7 +198,8 @@ def test_the_closed_loop_goes_less_far_from_the_recipe_the_less_is_known(
     rig.vessel.set_state(X=8.0)
     rig.begin(fed, "on")
     rig.run(300)
-    assert optimiser(rig)["guardrail"] == {"share": 1.0, "reason": "", "reason_zh": ""}
+    open_ = {"share": 1.0, "reason": "", "reason_zh": "", "region": None}
+    assert optimiser(rig)["guardrail"] == open_
     assert rig.held()["R1.feed"] == 50.0  # the recipe's 20 and 30
     probe = rig.controller.reactors["R1"].seat
     assert probe is not None
@@ -208,6 +209,72 @@ def test_the_closed_loop_goes_less_far_from_the_recipe_the_less_is_known(
     assert optimiser(rig)["guardrail"]["reason"] == "opening again slowly"
     rig.run(1900)
     assert rig.held()["R1.feed"] == 50.0
+
+
+REGION = """
+reactor = "R1"
+width = 0.15
+why = ["starts at 10 %", "B2: what was promised came true; 15 %"]
+hours = [0.0, 4.0]
+[provenance]
+batches = ["B1"]
+held_out = ["B2"]
+plant = "plant.toml"
+date = "2026-01-01T00:00:00Z"
+software = "fermloop 0.1.0"
+[loop.feed]
+unit = "mL/h"
+low = [15.0, 15.0]
+high = [35.0, 35.0]
+[loop.do]
+unit = "%"
+low = [25.0, 25.0]
+high = [40.0, 40.0]
+"""
+
+
+def test_the_closed_loop_stays_near_what_batches_have_tried(
+    make: Callable[..., Rig], fed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "region.toml").write_text(REGION, encoding="utf-8")
+    near = {
+        k: v + '\nguardrail = { region = "region.toml", sure = 0.3 }'
+        if k.startswith("period_s")
+        else v
+        for k, v in QUICK.items()
+    }
+    rig = make(near, planner=Oracle)
+    assert isinstance(rig.planner, Oracle)
+    rig.planner.answer = lambda s: plan(s.now, feed=90.0)
+    rig.vessel.set_state(X=8.0)
+    rig.begin(fed, "on")
+    rig.run(300)
+    assert rig.held()["R1.feed"] == 35.0  # the recipe's 20, the plan's 90
+    assert optimiser(rig)["guardrail"]["region"] == {"width": 0.15, "at_edge": ["feed"]}
+    rig.planner.answer = lambda s: plan(s.now, feed=30.0)
+    rig.run(300)
+    assert rig.held()["R1.feed"] == 30.0
+    assert optimiser(rig)["guardrail"]["region"]["at_edge"] == []
+
+
+def test_the_recipe_is_always_inside_what_may_be_tried(
+    make: Callable[..., Rig], fed: Path, tmp_path: Path
+) -> None:
+    low = REGION.replace("high = [35.0, 35.0]", "high = [16.0, 16.0]")
+    (tmp_path / "region.toml").write_text(low, encoding="utf-8")
+    near = {
+        k: v + '\nguardrail = { region = "region.toml", sure = 0.3 }'
+        if k.startswith("period_s")
+        else v
+        for k, v in QUICK.items()
+    }
+    rig = make(near, planner=Oracle)
+    assert isinstance(rig.planner, Oracle)
+    rig.planner.answer = lambda s: plan(s.now, feed=90.0)
+    rig.vessel.set_state(X=8.0)
+    rig.begin(fed, "on")
+    rig.run(300)
+    assert rig.held()["R1.feed"] == 20.0  # the recipe's
 
 
 def test_a_what_if_shows_what_would_come_and_changes_nothing(shadow: Rig) -> None:

@@ -37,7 +37,7 @@ ADVISED: dict[str, Any] = {
         "decided": {},
         "lacking": {"advisory": [], "on": [LACKING]},
     },
-    "guardrail": {"share": 1.0, "reason": "", "reason_zh": ""},
+    "guardrail": {"share": 1.0, "reason": "", "reason_zh": "", "region": None},
     "advice": {"open": SUGGESTION, "accepted": None, "until": None, "decisions": []},
 }
 WORDS = {

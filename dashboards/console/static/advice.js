@@ -96,12 +96,14 @@ export function adviceParts(o, id, reactor) {
   if (!o?.advice || !o.evidence) return offered;
   const { open, accepted, until } = o.advice;
   const shut = o.mode === "on" && o.guardrail.share < 1;
+  const tried = o.mode === "on" && o.guardrail.region; // what batches have tried
   const shown = evidence(id, o);
   shown.addEventListener("toggle", () => (opened = shown.open));
   return [
     ...(open ? [card(open, t("advice.suggested", { number: open.number }), decisions(id, open, reactor.loops ?? {}))] : []),
     ...(accepted ? [card(accepted, t("advice.followed", { time: timeOfDay(until) }), [])] : []),
     ...(shut ? [el("p", { class: "why strong" }, shape("warn"), t("advice.guardrail", { percent: plain(100 * o.guardrail.share) }), " ", inWords(o.guardrail, "reason"))] : []),
+    ...(tried?.at_edge.length ? [el("p", { class: "why" }, t("advice.tried", { percent: plain(100 * tried.width), loops: tried.at_edge.map((loop) => word("tag", loop)).join(", ") }))] : []),
     shown,
     ...offered,
   ];
