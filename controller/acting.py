@@ -58,7 +58,7 @@ class Acting(Advising):
         day = datetime.fromtimestamp(now, UTC)
         number = f"{chosen.name}-{day:%Y%m%d-%H%M}"
         chosen.batch_id = number if number != chosen.batch_id else f"{number}{day:%S}"
-        text = f"batch {chosen.batch_id} started: recipe {recipe.name}"
+        text = said("batch_started", batch=chosen.batch_id, recipe=recipe.name)
         data = {
             "batch": chosen.batch_id,
             "state": chosen.batch().state,

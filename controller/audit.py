@@ -81,7 +81,12 @@ def refused_line(subject: str, what: object, wanted: Mapping[str, object]) -> Sa
 
 
 def in_both(subject: str, text: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the line of an audited event as ``text`` and ``text_zh``, its refusal as well."""
+    """Return the line of an audited event as ``text`` and ``text_zh``, its refusal as well.
+
+    An event of before the record kept both is told anew from its data.
+    """
+    if "text_zh" in data:
+        return {"text": text, "text_zh": str(data["text_zh"])}
     if "refused" in data:
         wanted: Mapping[str, object] = data.get("new") or {}
         line_zh = refused_line(subject, data.get("what"), wanted).told("zh")
@@ -89,7 +94,7 @@ def in_both(subject: str, text: str, data: Mapping[str, Any]) -> dict[str, str]:
     if "what" in data and "old" in data:
         made = line(subject, data["what"], data["old"], data["new"], data.get("unit", ""))
         return {"text": text, "text_zh": made.told("zh")}
-    return {"text": text, "text_zh": str(data.get("text_zh", text))}
+    return {"text": text, "text_zh": text}
 
 
 def _what(what: object) -> object:

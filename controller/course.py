@@ -12,6 +12,7 @@ from controller.phase import DoseRun
 from controller.progress import ABORTED, COMPLETE, HELD, HOUR_S, RUNNING
 from controller.prospect import Prospect
 from controller.recipe_file import ModeName, Recipe
+from controller.said import said
 from drivers.point import Sample
 from historian.events import Event, Kind
 
@@ -97,15 +98,14 @@ class Course(Prospect):
         zero = self.recipe.inoculates
         if zero is not None and index > zero and not self.inoculated:
             self._zero = now
-            text = "inoculated: the age of the batch is counted from now"
-            self._tell(now, Kind.PHASE, text, {"inoculated": True})
+            self._tell(now, Kind.PHASE, said("inoculated"), {"inoculated": True})
         if phase.induces and self._induced_h is None:
             self._induced_h = self.age_h(now)
-        number = f"{index + 1} of {len(self.recipe.phase)}"
         data: dict[str, object] = {"phase": phase.name, "index": index, "batch_h": self.age_h(now)}
         if begun:
             data["feeds"] = begun
-        self._tell(now, Kind.PHASE, f"phase {phase.name} ({number}) began", data)
+        began = said("phase_began", phase=phase.name, n=index + 1, all=len(self.recipe.phase))
+        self._tell(now, Kind.PHASE, began, data)
         if phase.until is None and phase.min_h == 0.0 and self._idle:
             self._finish(now)
 
@@ -146,12 +146,12 @@ class Course(Prospect):
         for dose in self._doses:
             seen = dose.weigh(measured)
             if dose.complete:
-                text = f"{dose.wanted} were given through {dose.loop}"
+                text = said("dose_given", wanted=dose.wanted, loop=dose.loop)
                 self._tell(self._now, Kind.NOTE, text, {"loop": dose.loop, "ml": dose.given})
                 continue
             if dose.spent:  # the weight is not reached, and nobody knows where it went
                 self._dropped = True
-                text = f"{dose.so_far} went through {dose.loop}, and the weight is not reached"
+                text = said("dose_short", given=dose.so_far, loop=dose.loop)
                 self._tell(self._now, Kind.ALARM, text, {"loop": dose.loop, "given_ml": dose.given})
                 continue
             left.append(dose)
@@ -167,14 +167,14 @@ class Course(Prospect):
     def _held(self, now: float, reason: str, kind: Kind) -> None:
         """Let phase time stand still and doses stop."""
         self.state, self.message = HELD, reason
-        self._turned(now, kind, f"held in phase {self.phase}: {reason}")
+        self._turned(now, kind, said("phase_held", phase=self.phase, why=reason))
 
     def _finish(self, now: float) -> None:
         """End the batch: it is done."""
-        self._report_unfinished(now, "is not given: the batch is over")
+        self._report_unfinished(now, said("rest.over"))
         self.state = COMPLETE
         self._end(now)
-        self._turned(now, Kind.PHASE, f"complete after {self.age_h(now):.2f} h")
+        self._turned(now, Kind.PHASE, said("batch_complete", age=f"{self.age_h(now):.2f}"))
 
     def _end(self, now: float) -> None:
         """Leave nothing under way."""
@@ -183,11 +183,11 @@ class Course(Prospect):
 
     def _abort(self, now: float, reason: str, kind: Kind) -> None:
         """End the batch for good: no feed, no dose."""
-        self._report_unfinished(now, "is not given: the batch was aborted")
+        self._report_unfinished(now, said("rest.aborted"))
         self.state, self.message = ABORTED, reason
         self._end(now)
         self._feeds.clear()
-        self._turned(now, kind, f"aborted in phase {self.phase}: {reason}")
+        self._turned(now, kind, said("batch_aborted", phase=self.phase, why=reason))
 
     def _report_unfinished(self, now: float, why: str, *, weighed: bool = True) -> None:
         """Tell of every dose that will not be completed, and forget it.
@@ -201,7 +201,7 @@ class Course(Prospect):
             if dose.complete or (dose.weighs and not weighed):
                 continue
             self._dropped = True
-            text = f"{dose.so_far} through {dose.loop} were given; the rest {why}"
+            text = said("dose_unfinished", given=dose.so_far, loop=dose.loop, why=why)
             self._tell(now, Kind.ALARM, text, {"loop": dose.loop, "given_ml": dose.given})
         self._doses = [] if weighed else [dose for dose in self._doses if dose.weighs]
 
@@ -238,5 +238,5 @@ class Course(Prospect):
     def _tell(
         self, now: float, kind: Kind, text: str, data: Mapping[str, object] | None = None
     ) -> None:
-        who = f"recipe {self.recipe.name}: {text}"
+        who = said("of_recipe", recipe=self.recipe.name, text=text)
         self._events.append(Event(now, "recipe", kind, self._facts.reactor, who, data or {}))

@@ -293,7 +293,7 @@ class Interlocks:
             watch.trip(samples, silent=silent)
             name = watch.lock.name
             self._order.append(name)
-            text = watch.why if watch.bypass is None else f"{watch.why} (bypassed: not done)"
+            text = watch.why if watch.bypass is None else said("not_done", why=watch.why)
             order, value = len(self._order), _measured(samples, watch)
             events.append(InterlockEvent(now, name, "tripped", order, value, text))
         events += [self._clear(watch, now, _measured(samples, watch)) for watch in cleared]
@@ -304,7 +304,9 @@ class Interlocks:
         watch.tripped = False
         lock = watch.lock
         self._order.remove(lock.name)
-        return InterlockEvent(now, lock.name, "cleared", 0, value, f"cleared: {lock.text}")
+        return InterlockEvent(
+            now, lock.name, "cleared", 0, value, said("interlock_cleared", text=lock.text)
+        )
 
     def _expire(self, now: float) -> list[InterlockEvent]:
         """End the bypasses whose time is over."""
@@ -316,7 +318,7 @@ class Interlocks:
             who, minutes = (
                 ("", 0.0) if bypass is None else (bypass.who, bypass.until - bypass.since)
             )
-            text = f"the bypass by {who} is over after {minutes / 60:g} min: {watch.lock.text}"
+            text = said("bypass_over", who=who, min=minutes / 60, text=watch.lock.text)
             place = order.get(name, 0)
             events.append(InterlockEvent(now, name, "bypass ended", place, math.nan, text))
         if over:

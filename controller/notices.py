@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
+from controller.said import said
 from historian.events import Event, Kind
 
 _NUMBER = re.compile(r"\d+([.,]\d+)?")
@@ -34,9 +35,9 @@ class Notices:
         after = {kind(text): text for text in warnings}
         self._standing[device] = after
         for text in [t for k, t in after.items() if k not in before]:
-            self._event(device, f"{device}: warning: {text}", True, now)
+            self._event(device, said("device_warns", device=device, text=text), True, now)
         for text in [t for k, t in before.items() if k not in after]:
-            self._event(device, f"{device}: no longer: {text}", False, now)
+            self._event(device, said("device_warned", device=device, text=text), False, now)
 
     def _event(self, device: str, text: str, begins: bool, now: float) -> None:
         self._tell(Event(now, "system", Kind.NOTE, device, text, {"active": begins}))

@@ -106,7 +106,7 @@ class RecipeRunner(Course):
                 watched.restart()
         self._new_setpoints.update(self._setpoints)
         self._new_modes.update(self._modes)
-        self._turned(now, Kind.PHASE, f"resumed in phase {self.phase}")
+        self._turned(now, Kind.PHASE, said("phase_resumed", phase=self.phase))
 
     def abort(self, now: float, reason: str) -> None:
         """End the batch for good: no feed, no dose. The loops keep what they have.
@@ -128,7 +128,7 @@ class RecipeRunner(Course):
         self._only("confirm", RUNNING)
         if not self.question or self._until is None:
             raise ValueError(said("asks_nothing", reactor=self._facts.reactor, phase=self.phase))
-        text = f"phase {self.phase}: {who} confirmed: {self.question}"
+        text = said("phase_confirmed", phase=self.phase, who=who, question=self.question)
         self._until.confirm()
         self._tell(now, Kind.PHASE, text)
 
@@ -142,8 +142,8 @@ class RecipeRunner(Course):
         if not self._entered:
             raise ValueError(said("not_begun", reactor=self._facts.reactor))
         self._count(now, {})
-        self._report_unfinished(now, f"is not given: phase {self.phase} was left")
-        self._tell(now, Kind.PHASE, f"phase {self.phase} was left by hand: {reason}")
+        self._report_unfinished(now, said("rest.left", phase=self.phase))
+        self._tell(now, Kind.PHASE, said("phase_left", phase=self.phase, why=reason))
         self._next(now)
 
     def edit(self, recipe: Recipe, now: float, reason: str) -> None:
@@ -165,7 +165,7 @@ class RecipeRunner(Course):
         self._edit(recipe)
         if self.state is HELD:  # they are asked for when it is resumed
             self._new_setpoints, self._new_modes = {}, {}
-        text = f"goes on by version {self.version}: {reason}"
+        text = said("goes_on_by", version=self.version, why=reason)
         self._tell(now, Kind.PHASE, text, {"version": self.version, "recipe": recipe.table})
 
     @property
@@ -240,11 +240,11 @@ class RecipeRunner(Course):
         """End the phase, or the batch, if it is time; hold it if it has lasted too long."""
         phase = self.recipe.phase[self._index]
         if self._abort_if is not None and self._abort_if.met(seen):
-            self._report_unfinished(now, "is not given: the batch was aborted")
+            self._report_unfinished(now, said("rest.aborted"))
             self._abort(now, str(phase.abort_if), Kind.ALARM)
             return
         if self._hold_if is not None and self._hold_if.met(seen):
-            self._held(now, f"{phase.hold_if}; resume it when that is over", Kind.ALARM)
+            self._held(now, said("hold_if", when=str(phase.hold_if)), Kind.ALARM)
             return
         if self._until is None:
             if self._idle and self._phase_s >= phase.min_h * HOUR_S:
@@ -254,14 +254,11 @@ class RecipeRunner(Course):
         if (question := self.question) != self._asked:
             self._asked = question
             if question:
-                self._tell(now, Kind.PHASE, f"phase {phase.name} asks: {question}")
+                self._tell(now, Kind.PHASE, said("phase_asks", phase=phase.name, question=question))
         if met and self._phase_s >= phase.min_h * HOUR_S:
             self._next(now)
         elif self._overdue() and not self._stretched:
-            reason = (
-                f"phase {phase.name} has lasted {phase.max_h:g} h, its max_h, and has not ended; "
-                "resume it to let it go on, or abort"
-            )
+            reason = said("phase_too_long", phase=phase.name, h=phase.max_h)
             self._held(now, reason, Kind.ALARM)
 
     def _next(self, now: float) -> None:
@@ -300,7 +297,6 @@ class RecipeRunner(Course):
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"{facts.reactor}: recipe state: damaged: {error!r}") from None
         if runner.state is RUNNING:
-            why = "the controller was restarted; resume when the vessel is right"
-            runner._held(now, why, Kind.PHASE)  # its alarm is that of the restart
-        runner._report_unfinished(now, "is not given by itself after a restart", weighed=False)
+            runner._held(now, said("restarted"), Kind.PHASE)  # its alarm is that of the restart
+        runner._report_unfinished(now, said("rest.restart"), weighed=False)
         return runner

@@ -6,7 +6,7 @@ the program.
 
 from collections.abc import Mapping
 
-from controller import said_advice
+from controller import said_advice, said_record
 
 # words of the plant that a line names; ``word.`` before them
 WORDS: Mapping[str, str] = {
@@ -105,6 +105,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     **{f"word.{word}": (word, chinese) for word, chinese in WORDS.items()},
     **{f"what.{what}": (what, chinese) for what, chinese in CHANGED.items()},
     **said_advice.TEXTS,
+    **said_record.TEXTS,
     "changed": ("{subject} {what}: {old} → {new}{unit}", "{subject} {what}：{old} → {new}{unit}"),
     "refused": ("{subject} {what} refused{asked}", "{subject} {what}被拒绝{asked}"),
     "acknowledged": ("{name}: acknowledged: {alarms}", "{name}：已确认 {alarms}"),

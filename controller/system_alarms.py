@@ -174,7 +174,7 @@ class SystemAlarms:
             self._alarms.judge(alarm, on, now, math.nan, params)
 
     def _note(self, name: str, what: str, status: Status, now: float) -> None:
-        text = f"{what}: {status.text}"
+        text = said(f"interlock_{what}", text=status.text)
         self._tell(Event(now, "interlock", Kind.NOTE, name, text, {"order": status.order}))
 
     def _lost(self, lock: Interlock) -> bool:

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from controller.devices import Device
+from controller.said import said
 from historian.events import Event, Kind
 
 _PACKAGES: Final = ("fermloop", "pymodbus", "asyncua", "influxdb-client", "casadi", "numpy")
@@ -25,7 +26,7 @@ def versions(devices: Iterable[Device] = ()) -> dict[str, str]:
 def started(now: float, site: str, devices: Iterable[Device]) -> Event:
     """Return the event that tells of them; the forwarder makes points of it as well."""
     found = versions(devices)
-    text = f"the controller runs: fermloop {found['fermloop']}, Python {found['python']}"
+    text = said("controller_runs", fermloop=found["fermloop"], python=found["python"])
     return Event(now, "system", Kind.NOTE, site, text, {"versions": found})
 
 

@@ -1,8 +1,9 @@
 """The one append-only Event: alarms, audit, phases, gaps, advice and notes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal, Protocol, runtime_checkable
 
 
 class Kind(StrEnum):
@@ -17,6 +18,15 @@ class Kind(StrEnum):
     NOTE = "note"
 
 
+@runtime_checkable
+class Told(Protocol):
+    """A text, in English, that can be told in Chinese too."""
+
+    def told(self, language: Literal["en", "zh"]) -> str:
+        """Return it in a language."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened and is never changed afterwards.
@@ -28,7 +38,8 @@ class Event:
         kind: what it is about.
         subject: reactor, loop, tag or device: ``R1.do``.
         text: one sentence in English for a person; ``data`` has what a program needs.
-        data: JSON-serialisable; old and new values, reason, limits.
+        data: JSON-serialisable; old and new values, reason, limits; ``text_zh``, the sentence in
+            Chinese, where there is one.
     """
 
     time: float
@@ -37,3 +48,9 @@ class Event:
     subject: str
     text: str
     data: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def in_both(self) -> "Event":
+        """Return the event with its sentence in Chinese, if that can be told so."""
+        if "text_zh" in self.data or not isinstance(self.text, Told):
+            return self
+        return replace(self, data={**self.data, "text_zh": self.text.told("zh")})

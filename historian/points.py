@@ -62,12 +62,21 @@ def event_line(site: str, reactor: str, batch: str, event: EventRow) -> Line:
     fields = [f"id={event['id']}i"]
     for key in ("source", "subject", "text"):
         fields.append(f"{key}={quote(str(event[key]))}")
+    fields.append(f"text_zh={quote(_in_chinese(event))}")
     if why := event["data"].get("why"):
         fields.append(f"why={quote(str(why))}")
     if phase := _phase(event):
         fields.append(f"phase={quote(phase)}")
     stamp = round(event["time"] * 1e6) + event["id"] % _APART
     return Line(reactor, 0, f"{head} {','.join(fields)} {stamp}", 0)
+
+
+def _in_chinese(event: EventRow) -> str:
+    """Return the sentence in Chinese, or in English where there is none in Chinese."""
+    data, text = event["data"], event["text"]
+    if data.get("text", text) != text:  # more than the Chinese of an alarm says: that it is over
+        return text
+    return str(data.get("text_zh", text))
 
 
 def _phase(event: EventRow) -> str:

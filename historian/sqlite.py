@@ -137,7 +137,7 @@ class SqliteStore:
 
     def record(self, event: Event) -> None:
         """Queue an event. Events have a queue of their own and are never dropped."""
-        self._inbox.record(event)
+        self._inbox.record(event.in_both())
 
     def put_state(self, key: str, obj: object) -> None:
         """Keep ``obj``, JSON-serialisable, under ``key``; committed with the next group."""

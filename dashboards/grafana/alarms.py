@@ -15,15 +15,16 @@ def alarms(scope: Scope) -> Json:
     """Return the board as plain classic JSON."""
     say = scope.say
     states = parts.states(scope, "alarm", parts.ALARM_STATES)
+    priorities = parts.words(scope, parts.PRIORITIES)
     standing = table(
         boards.frame(scope, "standing"),
         [queries.alarms_standing()],
         [
-            Column("state", say("column.state"), states=states),
+            Column("state", say("column.state"), states=states, width=190),
             Column("id", say("column.alarm")),
-            Column("priority", say("column.priority")),
-            Column("reactor", say("reactor")),
-            Column("Time", say("column.since"), "dateTimeAsLocal"),
+            Column("priority", say("column.priority"), states=priorities, width=90),
+            Column("reactor", say("reactor"), width=90),
+            Column("Time", say("column.since"), "dateTimeAsLocal", width=190),
         ],
         sort="state",
         down=True,
@@ -32,9 +33,9 @@ def alarms(scope: Scope) -> Json:
         boards.frame(scope, "first"),
         [queries.alarms_begun(queries.SITE)],
         [
-            Column("Time", say("column.time"), "dateTimeAsLocal"),
+            Column("Time", say("column.time"), "dateTimeAsLocal", width=190),
             Column("id", say("column.alarm")),
-            Column("priority", say("column.priority")),
+            Column("priority", say("column.priority"), states=priorities, width=90),
         ],
     )
     rate = trend(
@@ -49,7 +50,10 @@ def alarms(scope: Scope) -> Json:
         key: table(
             boards.frame(scope, title),
             [queries.alarms_counted(tag)],
-            [Column(tag, say(key)), Column("n", say("column.count"))],
+            [
+                Column(tag, say(key), states=priorities if tag == "priority" else {}),
+                Column("n", say("column.count"), width=90),
+            ],
             sort="n",
             down=True,
             transformations=[
@@ -74,10 +78,16 @@ def alarms(scope: Scope) -> Json:
         (9, [history]),
         (8, [parts.happened(scope, "interlocks", _of("interlock"))]),
         (8, [parts.happened(scope, "advice", queries.events("advice", scope=site))]),
-        (8, [parts.happened(scope, "mode_changes", queries.events("audit", scope=site))]),
+        (8, [parts.happened(scope, "mode_changes", _acts())]),
         (8, [parts.happened(scope, "gaps", queries.events("gap|note", scope=site))]),
     ]
     return boards.board(scope, "alarms", rows, variables=[boards.site(scope)])
+
+
+def _acts() -> str:
+    """Return what people and others did; of an optimiser's plans, only that they took a mode."""
+    which = '("source" !~ /^optimiser/ OR "text" =~ / mode:/)'
+    return queries.events("audit", which, scope=queries.SITE)
 
 
 def _of(source: str) -> str:

@@ -98,7 +98,8 @@ def marks(scope: Scope) -> list[Json]:
     by_people = '"source" !~ /^optimiser/ AND "source" !~ /^recipe/'
 
     def mark(key: str, query: str, on: bool, colour: str = GREYS[3]) -> Json:
-        return annotation(scope.say(key), query, text="text", tags="subject", on=on, colour=colour)
+        name = scope.say(key)
+        return annotation(name, query, text=scope.told, tags="subject", on=on, colour=colour)
 
     return [
         annotation(

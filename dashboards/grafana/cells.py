@@ -89,7 +89,7 @@ def table(
             "fieldConfig": {
                 "defaults": {
                     "color": {"mode": "fixed", "fixedColor": PV},
-                    "custom": {"cellOptions": {"type": "auto"}},
+                    "custom": {"cellOptions": {"type": "auto"}, "align": "left", "minWidth": 70},
                     "noValue": frame.empty,
                 },
                 "overrides": [_column(c, c.name, cell=True) for c in columns],
@@ -129,7 +129,7 @@ def newest(frame: Frame, rows: Sequence[tuple[str, str]], columns: tuple[str, st
             "fieldConfig": {
                 "defaults": {
                     "color": {"mode": "fixed", "fixedColor": PV},
-                    "custom": {"cellOptions": {"type": "auto"}},
+                    "custom": {"cellOptions": {"type": "auto"}, "align": "left"},
                     "decimals": 2,
                     "noValue": frame.empty,
                 },
@@ -145,7 +145,10 @@ def newest(frame: Frame, rows: Sequence[tuple[str, str]], columns: tuple[str, st
 
 
 def tiles(frame: Frame, queries: Sequence[str], columns: Sequence[Column]) -> Any:
-    """Return a large number for each column of queries that give one row."""
+    """Return a large number for each column of queries that give one row.
+
+    One alone needs no name beside the panel's title.
+    """
     return core.Stat(
         **frame.common(),
         targets=[target(n, query, "", rows=True) for n, query in enumerate(queries)],
@@ -153,7 +156,7 @@ def tiles(frame: Frame, queries: Sequence[str], columns: Sequence[Column]) -> An
         graphMode="none",
         reduceCalc="lastNotNull",
         fields="",  # every number
-        textMode="value_and_name",
+        textMode="value_and_name" if len(columns) > 1 else "value",
         noValue=frame.empty,
         overrides=[_column(c, c.field) for c in columns],
         extraJson={

@@ -108,7 +108,13 @@ def trend(
         tooltipMode="multi",
         overrides=overrides,
         extraJson={
-            "fieldConfig": {"defaults": {"color": {"fixedColor": PV}, "noValue": frame.empty}},
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"fixedColor": PV},
+                    "custom": _at_least(SOFT.get(unit)),
+                    "noValue": frame.empty,
+                }
+            },
             "options": {"legend": {"showLegend": True}},
         },
     )
@@ -251,6 +257,8 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
         put("color", {"mode": "thresholds", "seriesBy": "min" if limits[0] is None else "max"})
         put("custom.gradientMode", "scheme")
         put("thresholds", thresholds(limits, series.colour))
+        for edge, value in _at_least(limits).items():
+            put(f"custom.{edge}", value)
     elif series.colour:
         put("color", {"mode": "fixed", "fixedColor": series.colour})
     else:

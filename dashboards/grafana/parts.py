@@ -1,6 +1,6 @@
 """Panels that several boards have: a quantity against time, a loop, modes, lists of events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dashboards.grafana import queries
@@ -16,6 +16,12 @@ QUALITIES = (ABNORMAL, DOUBTFUL, SP)
 SIMULATED = (SP, DOUBTFUL)
 LEVELS = (GREYS[7], OP, GREYS[4], GREYS[3])
 BINDINGS = (*range(9), 99)  # codes of the stored tag
+PRIORITIES = {p: f"priority.{p}" for p in ("critical", "high", "medium", "low")}
+SOURCES = {
+    **{s: f"source.{s}" for s in ("system", "recipe", "optimiser", "interlock", "estimator")},
+    "device": "source.device",
+    "^operator:(.*)$": "source.operator",
+}
 SPREAD = ("est.biomass", "est.product")  # what plans carry the estimate's doubt along of
 AHEAD = "12h"  # as far as plans are told
 
@@ -23,6 +29,11 @@ AHEAD = "12h"  # as far as plans are told
 def states(scope: Scope, what: str, colours: Sequence[str]) -> States:
     """Return the names and colours of the numbers 0, 1, … of a state."""
     return {n: (scope.say(f"{what}.{n}"), colour) for n, colour in enumerate(colours)}
+
+
+def words(scope: Scope, known: Mapping[str, str]) -> States:
+    """Return words of the record, or patterns of them, as people read them."""
+    return {word: (scope.say(key), PV) for word, key in known.items()}
 
 
 def of_loop(scope: Scope, loop: LoopFacts) -> Any:
@@ -130,8 +141,8 @@ def happened(scope: Scope, key: str, query: str) -> Any:
         [
             Column("Time", scope.say("column.time"), "dateTimeAsLocal", width=180),
             Column("subject", scope.say("column.what"), width=180),
-            Column("text", scope.say("column.text")),
-            Column("source", scope.say("column.who"), width=160),
+            Column(scope.told, scope.say("column.text")),
+            Column("source", scope.say("column.who"), states=words(scope, SOURCES), width=160),
         ],
     )
 

@@ -31,7 +31,7 @@ def plant(scope: Scope) -> Json:
     ]
     standing = tiles(
         boards.frame(scope, "active"),
-        [queries.alarms_active(OF_A_REACTOR)],
+        [queries.alarms_together(OF_A_REACTOR)],
         [Column("alarms", say("active"), above=1)],
     )
     modes = timeline(
@@ -60,12 +60,13 @@ def _reactors(scope: Scope) -> object:
         Column(
             "reactor",
             say("reactor"),
+            width=70,
             link=f"{board}?var-site=${{site}}&var-reactor=${{__value.raw}}&${{__url_time_range}}",
         ),
-        Column("seen", say("contact"), "dateTimeFromNow"),
-        Column("batch", say("batch.one"), missing=say("none")),
-        Column("age", scope.named("age"), decimals=2, missing=say("none")),
+        Column("seen", say("contact"), "dateTimeFromNow", width=130),
+        Column("batch", say("batch.one"), missing=say("none"), width=150),
         Column("phase", say("phase"), states=parts.ended(scope), missing=say("none")),
+        Column("age", scope.named("age"), decimals=2, missing=say("none")),
         Column("feed.mode", say("feed.mode"), states=modes, missing=missing),
         Column("optimiser.mode", say("level"), states=levels, missing=say("none")),
         *(

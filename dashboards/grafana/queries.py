@@ -1,13 +1,12 @@
 """The InfluxQL that the boards ask: what the forwarder writes, bounded in time, plain aggregates.
 
 ``fermloop`` has a row a scan, ``fermloop_1m`` the minutes made of them, ``plant`` and ``plant_1m``
-the same of no vessel; tags ``site``, ``reactor``
-and ``batch``, one field for each tag of the plant without its reactor: ``do``, ``do.sp``,
-``est.biomass.sd``. A BAD sample has no value; where a sample is not GOOD, its quality is in
-``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are ``alarm`` (tags ``id`` and ``priority``,
-field ``state``), everything else that happened is ``event`` (tag ``kind``; ``subject``, ``text``,
-``source``, ``why``, ``phase``). ``laboratory`` has its results, ``foreseen`` what the newest plan
-says of times to come,
+the same of no vessel; tags ``site``, ``reactor`` and ``batch``, one field for each tag of the plant
+without its reactor: ``do``, ``do.sp``, ``est.biomass.sd``. A BAD sample has no value; where a
+sample is not GOOD, its quality is in ``do_q`` (0 BAD, 1 UNCERTAIN). The changes of alarms are
+``alarm`` (tags ``id`` and ``priority``, field ``state``), everything else that happened is
+``event`` (tag ``kind``; ``subject``, ``text``, ``text_zh``, ``source``, ``why``, ``phase``).
+``laboratory`` has its results, ``foreseen`` what the newest plan says of times to come,
 ``software`` what runs.
 
 Which of the two a trend reads is decided by the width of its buckets, which Grafana puts in as a
@@ -228,6 +227,11 @@ def alarms_counted(by: str, scope: str = SITE) -> str:
     )
 
 
+def alarms_together(scope: str = SITE) -> str:
+    """Return how many alarms are active at the right edge, of all vessels."""
+    return f'SELECT sum("alarms") AS "alarms" FROM ({alarms_active(scope)}) WHERE {SO_FAR}'
+
+
 def alarms_active(scope: str = SITE) -> str:
     """Return how many alarms of each reactor are active at the right edge."""
     newest = (
@@ -259,7 +263,7 @@ def events(kinds: str, which: str = "", scope: str = REACTOR, newest: int = 500)
     """
     more = f" AND {which}" if which else ""
     return (
-        f'SELECT "subject", "text", "source", "kind" FROM "{EVENTS}" WHERE {scope} '
+        f'SELECT "subject", "text", "text_zh", "source", "kind" FROM "{EVENTS}" WHERE {scope} '
         f'AND $timeFilter AND "kind" =~ /^({kinds})$/{more} ORDER BY time DESC LIMIT {newest}'
     )
 

@@ -74,6 +74,11 @@ class Scope:
     assays: Mapping[str, str]
     devices: tuple[str, ...]
 
+    @property
+    def told(self) -> str:
+        """The column of an event's sentence."""
+        return "text" if self.language == "en" else "text_zh"
+
     def say(self, key: str) -> str:
         """Return a text of the catalogue."""
         return TEXTS[key][("en", "zh").index(self.language)]

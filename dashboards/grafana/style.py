@@ -9,18 +9,23 @@ PV, SP, OP = "text", "#8f959c", "#a3927c"
 GREYS = ("text", "#8f959c", "#a3927c", "#6f8297", "#a7adb5", "#7f8a7a", "#b5a7a0", "#6b7078")
 ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
 
-States = Mapping[int | str, tuple[str, str]]  # name and colour of each number or word
+# name and colour of each number or word; a word that begins with ^ is a pattern, of which the name
+# may use $1
+States = Mapping[int | str, tuple[str, str]]
 
 
 def mappings(states: States, missing: str = "") -> list[Json]:
     """Return Grafana's mappings of numbers, and of what is not there, to words in a colour."""
     made: list[Json] = []
-    if states:
-        options = {
-            str(value): {"text": text, "color": colour, "index": n}
-            for n, (value, (text, colour)) in enumerate(states.items())
-        }
-        made.append({"type": "value", "options": options})
+    words: Json = {}
+    for n, (value, (text, colour)) in enumerate(states.items()):
+        result = {"text": text, "color": colour, "index": n}
+        if str(value).startswith("^"):
+            made.append({"type": "regex", "options": {"pattern": value, "result": result}})
+        else:
+            words[str(value)] = result
+    if words:
+        made.insert(0, {"type": "value", "options": words})
     if missing:
         result = {"text": missing, "color": DOUBTFUL, "index": len(states)}
         made.append({"type": "special", "options": {"match": "null+nan", "result": result}})

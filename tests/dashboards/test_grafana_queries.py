@@ -22,7 +22,7 @@ from controller.plan import SETPOINTS, Plan
 from controller.plan_record import EARLY_S, PlanRecord
 from controller.plant import load_plant
 from controller.plant_tags import PlantTags, latency_tag
-from controller.said import said
+from controller.said import Language, said
 from controller.versions import started
 from dashboards.grafana import alerting, queries
 from dashboards.grafana.build import Wanted
@@ -220,6 +220,24 @@ def test_wide_ranges_read_the_minutes_and_narrow_ones_the_scans(filled: Filled) 
     assert len(by_minute) == math.ceil((END - BEGIN) / far.width("5s"))
     scans = [v for v in by_scan.values() if v is not None]
     assert min(scans) <= by_minute[0]["mean"] <= max(scans)
+
+
+def test_what_happened_is_told_in_the_language_of_the_board(filled: Filled) -> None:
+    listed = filled.rows(queries.events("audit|phase|note"))
+    told = {row["text"]: row["text_zh"] for row in listed}
+    assert told["R1.do setpoint: 30 → 35 %"] == "R1.do 设定值：30 → 35 %"
+    began = [zh for en, zh in told.items() if en.endswith("began")]
+    assert began
+    assert all("开始" in zh for zh in began)
+    languages: dict[Language, str] = {"en": "text", "zh": "text_zh"}
+    for language, column in languages.items():
+        board = Wanted(PLANT, (language,)).boards()[f"alarms.{language}"]
+        lists = [p for p in board["panels"] if "text_zh" in p["targets"][0]["query"]]
+        assert len(lists) == 4
+        kept = [p["transformations"][-1]["options"]["renameByName"] for p in lists]
+        assert all(list(names)[2] == column for names in kept)
+        marks = Wanted(PLANT, (language,)).boards()[f"reactor.{language}"]["annotations"]["list"]
+        assert {mark["textColumn"] for mark in marks} == {"id", column}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

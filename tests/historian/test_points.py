@@ -41,6 +41,15 @@ class Plant:
         return [line.text for line in portion.lines if line.text.startswith(measurement + ",")]
 
 
+class Bilingual(str):
+    """A line as the controller's are."""
+
+    __slots__ = ()
+
+    def told(self, language: str) -> str:
+        return f"{language}: {self}"
+
+
 @pytest.fixture
 def plant(tmp_path: Path) -> Iterator[Plant]:
     plant = Plant(tmp_path / "store.sqlite")
@@ -114,9 +123,21 @@ def test_events_of_one_moment_do_not_replace_each_other(plant: Plant) -> None:
     head = "event,batch=none,kind=audit,reactor=R1,site=demo"
     assert plant.sent("event") == [
         rf'{head} id=1i,source="recipe",subject="R1",text="R1.do: setpoint 30 → \"35\" %",'
-        f'why="as the recipe has it" {T0}000001',
-        f'{head} id=2i,source="recipe",subject="R1",text="R1.ph: mode MANUAL → AUTO" {T0}000002',
+        rf'text_zh="R1.do: setpoint 30 → \"35\" %",why="as the recipe has it" {T0}000001',
+        f'{head} id=2i,source="recipe",subject="R1",text="R1.ph: mode MANUAL → AUTO",'
+        f'text_zh="R1.ph: mode MANUAL → AUTO" {T0}000002',
     ]
+
+
+def test_a_sentence_that_can_be_told_in_chinese_is_sent_in_both(plant: Plant) -> None:
+    plant.scan(0)
+    plant.told(0, Kind.PHASE, Bilingual("phase fed began"), index=1)
+    # of an alarm: what is wrong, and not that it is over
+    over = {"text": "low: 19", "text_zh": "低：19"}
+    for second, text in enumerate(("low: 19", "over after 3 s: low: 19"), 1):
+        plant.store.record(Event(T0 + second, "system", Kind.ALARM, "R1", text, over))
+    told = [line.partition("text_zh=")[2].split('"')[1] for line in plant.sent("event")]
+    assert told == ["zh: phase fed began", "低：19", "over after 3 s: low: 19"]
 
 
 def test_the_newest_link_of_the_audit_trail_is_sent_once(plant: Plant) -> None:
