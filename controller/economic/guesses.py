@@ -48,10 +48,29 @@ def pointed(
     return np.asarray(np.interp(now + 3600.0 * nodes(hours), times, values))
 
 
-def held(plan: Plan, now: float, hours: Floats, ranges: Floats, per: Floats) -> Floats:
-    """Return what an older plan says at the nodes; ``per`` is what its columns are multiples of."""
+def held(
+    plan: Plan, now: float, hours: Floats, ranges: Floats, per: Floats, applied: Floats
+) -> Floats:
+    """Return an older plan at the nodes, as near to it as can be reached from what is applied.
+
+    Guardrails and loops may have applied something else than was planned; from there the older plan
+    is approached as fast as its inputs may move.
+
+    Args:
+        plan: the older one.
+        now: s since 1970 UTC.
+        hours: length of each stage, shape (N,).
+        ranges: low, high and change per h of each input, shape (m, 3).
+        per: what the plan's columns are multiples of, shape (m,).
+        applied: at ``now``, shape (m,).
+    """
     rows = [[plan.at(float(t), name) for name in plan.names] for t in now + 3600.0 * nodes(hours)]
-    return np.clip(np.array(rows) / per, ranges[:, 0], ranges[:, 1])
+    moved = np.clip(np.array(rows) / per, ranges[:, 0], ranges[:, 1])
+    moved[0] = applied
+    for k, length in enumerate(hours):
+        farthest = ranges[:, 2] * length
+        moved[k + 1] = np.clip(moved[k + 1], moved[k] - farthest, moved[k] + farthest)
+    return moved
 
 
 def ridden(

@@ -237,7 +237,7 @@ class Economic:
         previous, p = q.situation.previous, self.problem
         if previous is None or not previous.finite or previous.names != self.names:
             return q.recipe
-        return held(previous, q.situation.now, q.hours, p.ranges, self._per)
+        return held(previous, q.situation.now, q.hours, p.ranges, self._per, q.applied)
 
     def _run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
         return self.rollout.run(start, factors, q.hours, moved, q.given)
@@ -247,20 +247,22 @@ class Economic:
     def _candidates(self, q: Question) -> Iterator[Answer]:
         """Yield candidates, the most promising first; a caller stops at the first solved one."""
         followed = self._followed(q)
+        ready: list[Answer] = []
         if followed is not q.recipe:
             shifted = self._answer("shifted plan", q, followed, None)
-            if not shifted.broken:
+            if all(run.finite for run in shifted.runs):
+                # a new estimate may put it over a limit; what is over is slack to begin with
                 yield self._solved("fatrop", q, shifted)
+            ready.append(shifted)
         riding = ridden(self.rollout, q.hours, q.given, q.recipe, q.starts, q.factors, q.applied)
-        guesses = [("ridden limits", riding), ("recipe", q.recipe)]
-        if followed is not q.recipe:
-            guesses.append(("shifted plan", followed))
-        ready = [self._answer(origin, q, moved, None) for origin, moved in guesses]
+        guesses = (("ridden limits", riding), ("recipe", q.recipe))
+        ready += [self._answer(origin, q, moved, None) for origin, moved in guesses]
         ready.sort(key=lambda a: (bool(a.broken), -a.runs[0].value))
         solved = False
         for solver in ("fatrop", "ipopt"):
             for begin in ready[:STARTS]:
-                if all(run.finite for run in begin.runs):
+                tried = solver == "fatrop" and begin.origin == "shifted plan"
+                if not tried and all(run.finite for run in begin.runs):
                     answer = self._solved(solver, q, begin)
                     solved = solved or not answer.broken
                     yield answer

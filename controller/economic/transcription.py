@@ -33,6 +33,7 @@ SLACK_LINEAR, SLACK_SQUARE = 1.0, 1.0  # of a limit exceeded by its own size in 
 TURNOVER = 0.05  # g/(g.h) that cells usually eat, for the size of balances alone
 MOVE = 0.2  # of a move over the whole range: less of it, and a feed swings between two limits
 KWH = 1e-3  # kWh of a W h
+BARRIER = 3e-3  # to begin with: from a tenth, twice the iterations and 2 % less value (yeast)
 FLOOR = -1e-3  # of a scaled state: what is 0 all the time must not lie on its bound
 CEILING = 20.0  # likewise, of what a guess ever reaches
 
@@ -315,7 +316,12 @@ class Transcription:
                 options |= {
                     "equality": self._equality,
                     "structure_detection": "auto",
-                    "fatrop": {"print_level": 0, "tol": 1e-4, "max_iter": 200},
+                    "fatrop": {
+                        "print_level": 0,
+                        "tol": 1e-4,
+                        "max_iter": 200,
+                        "mu_init": BARRIER,
+                    },
                 }
             else:
                 options["ipopt"] = {

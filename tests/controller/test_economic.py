@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from controller.economic.belief import Belief
-from controller.economic.guesses import pointed, sampled
+from controller.economic.guesses import held, pointed, sampled
 from controller.economic.optimiser import Economic
 from controller.economic.settings import EconomicSettings
 from controller.plan import Plan, Situation
@@ -114,6 +114,14 @@ def test_a_plan_begins_near_what_is_applied(plan: Plan, yeast: Case) -> None:
     assert first == pytest.approx(1.3)
     later = plan.at(NOW + 600.0, "feed_ml_per_h") / 1e3
     assert abs(later - first) <= yeast.settings.moves["feed"].per_h / 6.0 + 1e-6
+
+
+def test_an_older_plan_is_returned_to_as_fast_as_its_inputs_may_move() -> None:
+    older = Plan("good", NOW, (NOW, NOW + 7200.0), ((2000.0, 30.0), (2000.0, 30.0)))
+    ranges = np.array([[0.0, 6.0, 1.0], [25.0, 45.0, 40.0]])  # L/h, %; and per h
+    rows = held(older, NOW, np.full(4, 0.5), ranges, np.array([1e3, 1.0]), np.array([1.2, 30.0]))
+    assert rows[:, 0] == pytest.approx([1.2, 1.7, 2.0, 2.0, 2.0])
+    assert rows[:, 1] == pytest.approx(30.0)
 
 
 def test_the_next_plan_goes_on_from_the_last(economic: Economic, yeast: Case, plan: Plan) -> None:
