@@ -32,9 +32,12 @@ class Limited(IntEnum):
     RATE = 3
     INTERLOCK = 4
     DOSE = 5
+    UNREACHABLE = 6  # never said by the Guard itself: the device takes nothing now
 
 
-NO, NOT_FINITE, RANGE, RATE, INTERLOCK, DOSE = Limited  # by name, as in ``drivers.point``
+NO, NOT_FINITE, RANGE, RATE, INTERLOCK, DOSE, UNREACHABLE = (
+    Limited  # by name, as in ``drivers.point``
+)
 
 
 class Checked(NamedTuple):
@@ -47,8 +50,8 @@ class Checked(NamedTuple):
     """
 
     value: float
-    reason: str
-    limited: Limited
+    reason: str = ""
+    limited: Limited = NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ class Guard:
             raise ValueError(f"{name}: no actuator of this guard; {', '.join(self._seats)}")
         if type(value) is not float:
             value = _number(value)
-        limited, reason = NO, None
+        limited, reason = NO, ""
         if value != seat.last or now != self._begun or self.interlocks.demands or seat.excludes:
             value, limited, reason = self._limited(seat, name, value, now)
         # else: in a quiet scan it is asked for what it holds, as nearly always
@@ -202,7 +205,9 @@ class Guard:
             else:
                 dose.flow = 0.0
         seat.last, seat.time = value, now
-        return quick(Checked, (value, seat.texts[limited] if reason is None else reason, limited))
+        if reason is None:
+            reason = seat.texts[limited]
+        return quick(Checked, (value, reason, limited))
 
     def _limited(
         self, seat: _Seat, name: str, value: float, now: float

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
+from controller.guard import NO, RATE, UNREACHABLE, Limited
 from controller.loop_settings import LoopSettings
 from controller.said import said, word
 from drivers.point import BAD, RangeError, Sample
@@ -28,25 +29,11 @@ class Mode(IntEnum):
 
 OFF, MANUAL, AUTO, CASCADE, OPTIMISER, IMAN, LO = Mode  # by name, as in ``drivers.point``
 WORKING = frozenset({AUTO, CASCADE, OPTIMISER})  # the loop itself moves its output
+ON_ITS_WAY = frozenset({NO, RATE})  # an actuator gets what was asked for, or goes there
 
 
 class RefusedError(ValueError):
     """A person's request that the plant's state does not allow; nothing has changed."""
-
-
-class Passed(NamedTuple):
-    """What became of a value on its way to an actuator.
-
-    Attributes:
-        value: what the actuator gets, or goes on holding, in its unit.
-        reason: who decided that, for people; empty if it is what was asked for.
-        actual: the mode that this is for the loop: LO or IMAN; ``None`` if it is what was asked
-            for, or on its way to it.
-    """
-
-    value: float
-    reason: str = ""
-    actual: Mode | None = None
 
 
 class Loop(ABC):
@@ -116,9 +103,9 @@ class Loop(ABC):
         Raises:
             RangeError: outside the loop's setpoint limits; refused, never clipped.
         """
-        s = self.settings
-        if not s.setpoint_low <= value <= s.setpoint_high:
-            limits = {"low": s.setpoint_low, "high": s.setpoint_high, "unit": self.unit}
+        low, high = self._setpoint_low, self._setpoint_high
+        if not low <= value <= high:
+            limits = {"low": low, "high": high, "unit": self.unit}
             raise RangeError(said("setpoint_range", loop=self.name, value=value, **limits))
         self.local = value
 
@@ -160,11 +147,11 @@ class Loop(ABC):
             by_itself: a device has changed it; else it only did not take what was written.
         """
 
-    def _overruled(self, by: Mode) -> None:
+    def _overruled(self, by: Limited) -> None:
         """Take the mode that somebody else's decision makes of it; BAD and OFF are said first."""
         self.hand = None  # what was forced stays when the force ends
         if self.actual in WORKING or self.target is MANUAL:
-            self.actual = by
+            self.actual = IMAN if by is UNREACHABLE else LO
 
     def _aim(self, wanted: float, start: float, dt: float) -> None:
         """Move the setpoint towards ``wanted``, by its ramp; from ``start`` when it begins."""

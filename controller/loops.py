@@ -12,17 +12,18 @@ from typing import Any, Protocol
 
 from controller.feedforward import Feedforward
 from controller.gain import GainSchedule
+from controller.guard import NO, Checked
 from controller.loop import (
     AUTO,
     CASCADE,
     IMAN,
     MANUAL,
     OFF,
+    ON_ITS_WAY,
     OPTIMISER,
     WORKING,
     Loop,
     Mode,
-    Passed,
     RefusedError,
 )
 from controller.loop_settings import LoopSettings
@@ -33,7 +34,7 @@ from controller.split import Output
 from controller.station import Station
 from drivers.point import BAD, Sample, Tag
 
-__all__ = ["WORKING", "Loop", "Mode", "Output", "Passed", "PidLoop", "RefusedError", "Station"]
+__all__ = ["WORKING", "Loop", "Mode", "Output", "PidLoop", "RefusedError", "Station"]
 
 
 class Trial(Protocol):
@@ -105,10 +106,14 @@ class PidLoop(Loop):
         self._gain = GainSchedule(settings.gain) if settings.gain else None
         self._ahead = [Feedforward(s) for s in settings.feedforward]
         self._feedforward = 0.0  # % of output, beside the PID's
-        self._pulses = [
+        pulses = [
             Pulses(s.least, s.pulse_s) if s.least is not None else None
             for s in settings.outputs
             if s.actuator is not None
+        ]
+        self._own = [
+            (out, tag, tag.safe or 0.0, p)
+            for (out, tag), p in zip(self.actuators, pulses, strict=True)
         ]
         self._asked: list[tuple[Tag, float]] = []  # of each own actuator in this scan
         self._changeover_s = settings.changeover_s
@@ -321,13 +326,14 @@ class PidLoop(Loop):
     def wanted(self) -> list[tuple[Tag, float]]:
         """Return each own actuator with the value asked for."""
         wanted: list[tuple[Tag, float]] = []
-        for (out, tag), pulses in zip(self.actuators, self._pulses, strict=True):
-            asked = (tag.safe or 0.0) if self._fallen else out.value(self.output)
+        fallen, output = self._fallen, self.output
+        for out, tag, safe, pulses in self._own:
+            asked = safe if fallen else out.value(output)
             wanted.append((tag, asked if pulses is None else pulses.step(asked, self._dt)))
         self._asked = wanted
         return wanted
 
-    def applied(self, passed: Sequence[Passed]) -> None:
+    def applied(self, passed: Sequence[Checked]) -> None:
         """Continue from what was really applied; called only when it is not what was asked for.
 
         Args:
@@ -338,11 +344,11 @@ class PidLoop(Loop):
             if off and out.inside(self.output):
                 self.output = out.inverse(value.value)
                 break
-        self.reason = next(p.reason for p in passed if p.reason)
+        self.reason = next(p.reason for p in passed if p.limited is not NO)
         if self.actual in WORKING:
             self.blocked = 1 if self.setpoint > self._pv else -1
             self.pid.track(self.setpoint, self._pv, self.output - self._feedforward)
-        by = next((p.actual for p in passed if p.actual is not None), None)
+        by = next((p.limited for p in passed if p.limited not in ON_ITS_WAY), None)
         if by is not None:
             if self.trial is not None:
                 self.trial.abort(self.reason)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from controller.loop import AUTO, MANUAL, OFF, Loop, Passed
+from controller.guard import NO, Checked
+from controller.loop import AUTO, MANUAL, OFF, ON_ITS_WAY, Loop
 from controller.loop_settings import LoopSettings, PulseSettings
 from drivers.point import BAD, Sample, Tag
 
@@ -65,12 +66,14 @@ class OnOffLoop(Loop):
             self.reason = f"waits {left:.0f} s for the last pulse to work"
         return self.tag.safe or 0.0
 
-    def applied(self, passed: Passed) -> None:
+    def applied(self, passed: Checked) -> None:
         """Take over what the Guard let through, or what the device goes on holding."""
-        self.output, reason, by = passed
-        if by is not None:
-            self._overruled(by)
-        if reason and self.actual is not OFF:
+        self.output, reason, limited = passed
+        if limited is NO:
+            return
+        if limited not in ON_ITS_WAY:
+            self._overruled(limited)
+        if self.actual is not OFF:
             self.reason = reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controller.assemble import build_guard, build_loops, build_switches
-from controller.guard import DOSE, NO, RATE
+from controller.guard import DOSE, NO, UNREACHABLE, Checked
 from controller.interlock import InterlockEvent
-from controller.loop import AUTO, CASCADE, IMAN, LO, MANUAL, OFF, OPTIMISER
-from controller.loops import WORKING, Loop, Mode, Passed, PidLoop, Station
+from controller.loop import AUTO, CASCADE, MANUAL, OFF, OPTIMISER
+from controller.loops import WORKING, Loop, Mode, PidLoop, Station
 from controller.on_off import OnOffLoop
 from controller.plant import Plant
-from drivers.point import GOOD, Sample, Tag, quick
+from drivers.point import GOOD, Sample, Tag
 from historian.events import Event, Kind
 
 
@@ -111,39 +111,43 @@ class Outputs:
         """Step every loop, pass each value through the Guard, tell the loops what came of it."""
         values: dict[str, float] = {}
         self.capped.clear()
+        check, unreachable = self.guard.check, self.unreachable
         for pid in self.pids:
             pid.step(samples, dt, now)
-            passed: list[Passed] = []
+            if not pid.actuators:
+                continue
+            passed: list[Checked] = []
             changed = False
-            for tag, wanted in pid.wanted() if pid.actuators else ():
-                one = self._pass(tag, wanted, now)
+            for tag, wanted in pid.wanted():
+                one = check(tag, wanted, now)
+                if unreachable or one[2] is not NO:
+                    one = self._overrule(tag, one)
+                    changed = changed or one.limited is not NO
                 passed.append(one)
-                values[tag.name], reason, _ = one
-                changed = changed or bool(reason)
+                values[tag.name] = one[0]
             if changed:
                 pid.applied(passed)
         for loop in self.singles:
             tag = loop.tag
-            one = self._pass(tag, loop.step(samples, dt), now)
-            values[tag.name] = one.value
+            one = check(tag, loop.step(samples, dt), now)
+            if unreachable or one[2] is not NO:
+                one = self._overrule(tag, one)
+            values[tag.name] = one[0]
             loop.applied(one)
         for pid in reversed(self.pids):
             if pid.slaves:
                 pid.settle()
         return values
 
-    def _pass(self, tag: Tag, wanted: float, now: float) -> Passed:
-        """Return what to write, and who decided if not the loop."""
-        value, reason, limited = self.guard.check(tag, wanted, now)
-        if self.unreachable and tag.name in self.unreachable:
-            held = self.held.get(tag.name, value)
+    def _overrule(self, tag: Tag, checked: Checked) -> Checked:
+        """Return what an actuator gets, or goes on holding where it cannot be reached."""
+        if why := self.unreachable.get(tag.name):
+            held = self.held.get(tag.name, checked.value)
             self.guard.adopt(tag, held)
-            return Passed(held, self.unreachable[tag.name], IMAN)
-        if limited is NO:
-            return quick(Passed, (value, "", None))
-        if limited is DOSE:
-            self.capped[tag.name] = reason
-        return Passed(value, reason, None if limited is RATE else LO)
+            return Checked(held, why, UNREACHABLE)
+        if checked.limited is DOSE:
+            self.capped[tag.name] = checked.reason
+        return checked
 
     def confirmed(self, held: Mapping[str, Sample]) -> None:
         """Take what a device confirmed after a write."""

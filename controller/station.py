@@ -4,7 +4,18 @@ from collections.abc import Mapping
 
 from controller.curve import Curve
 from controller.cut import Cut
-from controller.loop import AUTO, CASCADE, MANUAL, OFF, OPTIMISER, Loop, Mode, Passed, first_bad
+from controller.guard import NO, Checked
+from controller.loop import (
+    AUTO,
+    CASCADE,
+    MANUAL,
+    OFF,
+    ON_ITS_WAY,
+    OPTIMISER,
+    Loop,
+    Mode,
+    first_bad,
+)
 from controller.loop_settings import LoopSettings
 from controller.said import said, word
 from drivers.point import BAD, Sample, Tag
@@ -131,15 +142,18 @@ class Station(Loop):
         self.actual, self.reason, self.hand = mode, reason, None
         return value
 
-    def applied(self, passed: Passed) -> None:
+    def applied(self, passed: Checked) -> None:
         """Take over what the Guard let through, or what the device goes on holding."""
-        self.output, reason, by = passed
-        self.forced = by is not None
-        if by is not None:
+        self.output, reason, limited = passed
+        self.forced = False
+        if limited is NO:
+            return
+        if limited not in ON_ITS_WAY:
+            self.forced = True
             if self.cut is not None:
                 self.cut.overruled(self.output)
-            self._overruled(by)
-        if reason and self.actual is not OFF:
+            self._overruled(limited)
+        if self.actual is not OFF:
             self.reason = reason
 
     def take_over(self, held: Mapping[str, float], *, by_itself: bool = True) -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.assemble import build_loops
+from controller.guard import Checked, Limited
 from controller.loop_settings import OutputSettings
-from controller.loops import Loop, Mode, Output, Passed, PidLoop, RefusedError, Station
+from controller.loops import Loop, Mode, Output, PidLoop, RefusedError, Station
 from controller.plant import load_plant
 from drivers.point import Quality, RangeError, Sample, Tag
 
@@ -128,7 +129,7 @@ def test_an_actuator_held_by_an_interlock_does_not_wind_the_loop_up(temperature:
     for second in range(2000):
         temperature.step(cold, 1.0, float(second))
         temperature.wanted()
-        temperature.applied([Passed(0.0, "interlock", Mode.LO), Passed(0.0)])
+        temperature.applied([Checked(0.0, "interlock", Limited.INTERLOCK), Checked(0.0)])
     assert temperature.output == 0
     assert (temperature.reason, temperature.actual) == ("interlock", Mode.LO)
     warm = reading("R1.temperature", 37.01)
@@ -147,8 +148,8 @@ def test_do_leads_agitation_then_air(loops: dict[str, Loop]) -> None:
     starved = reading("R1.do", 5.0)
     for second in range(900):
         do.step(starved, 1.0, float(second))
-        agitation.applied(Passed(agitation.step({}, 1.0)))
-        air.applied(Passed(air.step({}, 1.0)))
+        agitation.applied(Checked(agitation.step({}, 1.0)))
+        air.applied(Checked(air.step({}, 1.0)))
         if agitation.output < 900:
             assert air.output < 1.01
     assert agitation.output == 1000
@@ -170,7 +171,7 @@ def test_do_tracks_a_hand_on_the_stirrer_and_returns_without_a_bump(
     agitation.set_output(600.0)
     for second in range(60):
         do.step(reading("R1.do", 20.0), 1.0, float(second))
-        agitation.applied(Passed(agitation.step({}, 1.0)))
+        agitation.applied(Checked(agitation.step({}, 1.0)))
     assert do.reason == "tracking: R1.agitation is in MANUAL"
     agitation.set_mode(Mode.CASCADE)
     do.step(reading("R1.do", 20.0), 1.0, 60.0)
@@ -185,7 +186,7 @@ def test_a_bad_do_leaves_the_stirrer_at_its_last_setpoint(loops: dict[str, Loop]
     do.set_mode(Mode.AUTO)
     for second in range(60):
         do.step(reading("R1.do", 10.0), 1.0, float(second))
-        agitation.applied(Passed(agitation.step({}, 1.0)))
+        agitation.applied(Checked(agitation.step({}, 1.0)))
     held = agitation.output
     assert held > 310
     do.step(reading("R1.do", math.nan, Quality.BAD), 1.0, 60.0)
@@ -198,11 +199,11 @@ def test_the_feed_goes_to_its_fallback_and_stops_when_more_is_unknown(feed: Stat
     feed.remote = 40.0
     samples = present()
     for _ in range(100):
-        feed.applied(Passed(feed.step(samples, 1.0)))
+        feed.applied(Checked(feed.step(samples, 1.0)))
     assert feed.output == 40
     samples["R1.air_flow"] = samples["R1.air_flow"]._replace(quality=Quality.BAD)
     for _ in range(100):
-        feed.applied(Passed(feed.step(samples, 1.0)))
+        feed.applied(Checked(feed.step(samples, 1.0)))
     assert feed.output == 5
     assert feed.reason == "fall-back: R1.air_flow is BAD"
     samples["R1.do"] = samples["R1.do"]._replace(quality=Quality.BAD)
@@ -214,7 +215,7 @@ def test_a_fallback_never_feeds_more_than_was_asked_for(feed: Station) -> None:
     feed.set_mode(Mode.CASCADE)
     feed.remote, feed.hold = 1.0, "the recipe is held"
     for _ in range(20):
-        feed.applied(Passed(feed.step(present(), 1.0)))
+        feed.applied(Checked(feed.step(present(), 1.0)))
     assert feed.output == 1.0
 
 
@@ -261,7 +262,7 @@ def test_a_station_ramps_and_a_safe_value_comes_at_once() -> None:
     assert air.tag == Tag("R1.air", "L/min", 0, 10, safe=1)
     air.set_mode(Mode.AUTO)
     air.set_setpoint(6.0)
-    air.applied(Passed(air.step({}, 1.0)))
+    air.applied(Checked(air.step({}, 1.0)))
     assert air.output == pytest.approx(1.2)
     air.set_mode(Mode.OFF)
     assert air.step({}, 1.0) == 1.0
