@@ -68,10 +68,6 @@ class Course(Prospect):
         """Whether a dose of the phase is still to come."""
         return bool(self._due) and any(due is not None for due in self._due)
 
-    def _overdue(self) -> bool:
-        most = self.recipe.phase[self._index].max_h
-        return most is not None and self._phase_s >= most * HOUR_S
-
     def _begin(self, now: float) -> None:
         """Take what holds from the start of the batch."""
         start = self.recipe.start
@@ -215,6 +211,7 @@ class Course(Prospect):
         self._feeds.add(recipe)
         if not self._entered:
             return
+        self._bound(new)
         setpoints = {n: v for n, v in new.setpoints.items() if old.setpoints.get(n) != v}
         self._take(setpoints, {n: m for n, m in new.loops.items() if old.loops.get(n) != m})
         for loop, ramp in new.ramps.items():

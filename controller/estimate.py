@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -191,12 +191,17 @@ class Estimate:
         of = layout(self.organism)
         return self._interval(of, name, self._value(of, name), self._spread(of, name))
 
-    def believed(self, name: str) -> Believed:
-        """Return everything about ``name``."""
+    def believed(self, names: Iterable[str]) -> dict[str, Believed]:
+        """Return everything about each of ``names``."""
         of = layout(self.organism)
-        value, spread = self._value(of, name), self._spread(of, name)
-        low, high = self._interval(of, name, value, spread)
-        return Believed(value, self._sd(of, name, value, spread), low, high, self.shown(name))
+        shown = dict(zip(of.names, self.seen, strict=False))
+        found: dict[str, Believed] = {}
+        for name in names:
+            value, spread = self._value(of, name), self._spread(of, name)
+            low, high = self._interval(of, name, value, spread)
+            sd = self._sd(of, name, value, spread)
+            found[name] = Believed(value, sd, low, high, shown.get(name, 0.0))
+        return found
 
     def shown(self, name: str) -> float:
         """Return how well what is measured shows ``name``: 0 not at all, 1 from hour to hour."""

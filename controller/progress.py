@@ -59,7 +59,8 @@ class Progress:
         self._index = 0
         self._entered = False
         self._phase_s = 0.0  # in this phase, without time HELD
-        self._stretched = False  # somebody let this phase go on beyond its max_h
+        self._least_s, self._most_s = 0.0, math.inf  # how long this phase lasts
+        self._stretched = False  # somebody let it go on beyond that
         self._until: Until | None = None
         self._asked = ""  # the question that has been told
         self._hold_if: Until | None = None
@@ -89,8 +90,7 @@ class Progress:
         """What a person is asked to confirm now; empty: nothing."""
         if self.state is not RUNNING or self._until is None or not self._until.question:
             return ""
-        early = self._phase_s < self.recipe.phase[self._index].min_h * HOUR_S
-        return "" if early else self._until.question
+        return "" if self._phase_s < self._least_s else self._until.question
 
     @property
     def inoculated(self) -> bool:
@@ -166,9 +166,15 @@ class Progress:
             return self.age_h(self._now) - self._phase_s / HOUR_S
         return self._planned_end(index - 1)
 
+    def _bound(self, phase: Phase) -> None:
+        """Take how long a phase lasts, from now on."""
+        self._least_s = phase.min_h * HOUR_S
+        self._most_s = math.inf if phase.max_h is None else phase.max_h * HOUR_S
+
     def _watch(self, phase: Phase) -> None:
         """Look out for what ends, holds or aborts a phase, from now on."""
         self._asked = ""
+        self._bound(phase)
         conditions = (phase.until, phase.hold_if, phase.abort_if)
         self._until, self._hold_if, self._abort_if = (
             None if c is None else until_of(c, self._facts) for c in conditions

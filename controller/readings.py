@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from drivers.point import Quality, Sample
+from drivers.point import BAD, Sample
 
 PLAUSIBLE: Final = {  # of a reading, in its unit; outside it is no reading
     "temperature": (5.0, 60.0),
@@ -30,7 +30,7 @@ FLOW_MAX: Final = 1e9  # mL/h
 def good(name: str, readings: Mapping[str, Sample]) -> float | None:
     """Return the reading ``name`` if it is there, not BAD and can be real, else ``None``."""
     sample = readings.get(name)
-    if sample is None or sample.quality is Quality.BAD:
+    if sample is None or sample.quality is BAD:
         return None
     low, high = PLAUSIBLE[name]
     value = sample.value * PER.get(sample.tag.unit, 1.0)

@@ -100,7 +100,7 @@ class RecipeRunner(Course):
         """
         self._only("resume", HELD)
         self.state, self.message, self._now = RUNNING, "", now
-        self._stretched = self._stretched or self._overdue()
+        self._stretched = self._stretched or self._phase_s >= self._most_s
         for watched in (self._until, self._hold_if, self._abort_if):
             if watched is not None:
                 watched.restart()
@@ -238,26 +238,28 @@ class RecipeRunner(Course):
 
     def _move_on(self, now: float, seen: Seen) -> None:
         """End the phase, or the batch, if it is time; hold it if it has lasted too long."""
-        phase = self.recipe.phase[self._index]
         if self._abort_if is not None and self._abort_if.met(seen):
+            why = self.recipe.phase[self._index].abort_if
             self._report_unfinished(now, said("rest.aborted"))
-            self._abort(now, str(phase.abort_if), Kind.ALARM)
+            self._abort(now, str(why), Kind.ALARM)
             return
         if self._hold_if is not None and self._hold_if.met(seen):
-            self._held(now, said("hold_if", when=str(phase.hold_if)), Kind.ALARM)
+            why = self.recipe.phase[self._index].hold_if
+            self._held(now, said("hold_if", when=str(why)), Kind.ALARM)
             return
         if self._until is None:
-            if self._idle and self._phase_s >= phase.min_h * HOUR_S:
+            if self._idle and self._phase_s >= self._least_s:
                 self._finish(now)
             return
         met = self._until.met(seen)
         if (question := self.question) != self._asked:
             self._asked = question
             if question:
-                self._tell(now, Kind.PHASE, said("phase_asks", phase=phase.name, question=question))
-        if met and self._phase_s >= phase.min_h * HOUR_S:
+                self._tell(now, Kind.PHASE, said("phase_asks", phase=self.phase, question=question))
+        if met and self._phase_s >= self._least_s:
             self._next(now)
-        elif self._overdue() and not self._stretched:
+        elif self._phase_s >= self._most_s and not self._stretched:
+            phase = self.recipe.phase[self._index]
             reason = said("phase_too_long", phase=phase.name, h=phase.max_h)
             self._held(now, reason, Kind.ALARM)
 

@@ -208,7 +208,7 @@ class Sensing:
 
     def _take(self, estimate: Estimate) -> None:
         self.estimate = estimate
-        self.intervals = {name: estimate.believed(name) for name in self._names}
+        self.intervals = estimate.believed(self._names)
         self.values = {name: about.value for name, about in self.intervals.items()}
 
     def _note(self, now: float, text: str) -> None:
