@@ -38,17 +38,21 @@ class Actuators:
         for tag, value in safe.items():
             self._safe[self._place(tag)] = value
 
-    def want(self, tag: str, value: float) -> None:
-        """Want ``value`` from now on.
+    def writer(self, tag: str) -> Callable[[float], None]:
+        """Return what wants a value of an actuator from now on, again and again.
 
         Raises:
-            ValueError: it is no number, or there is no such actuator.
+            ValueError: there is no such actuator; of what is returned, a value is no number.
         """
-        if not math.isfinite(value):
-            raise ValueError(f"{tag}: {value} is no number")
-        place = self._place(tag)
-        if place not in self._local:
-            self.wanted[place] = value
+        place, wanted, local = self._place(tag), self.wanted, self._local
+
+        def want(value: float) -> None:
+            if not math.isfinite(value):
+                raise ValueError(f"{tag}: {value} is no number")
+            if place not in local:
+                wanted[place] = value
+
+        return want
 
     def by_hand(self, tag: str, value: float) -> Callable[[], None]:
         """Switch to local with ``value`` set at the panel; return what switches back to remote.

@@ -4,8 +4,9 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import call
 
-from drivers.modbus.cells import FORMAT, Cell, Info, Table
+from drivers.modbus.cells import FORMAT, READ_CODE, Cell, Info, Table
 from drivers.modbus.registers import Register, factors
 from drivers.point import Tag
 from sim.motion import DeviceWatchdog, SimulatedPlant
@@ -31,15 +32,25 @@ class Refused(Exception):  # noqa: N818 (the device's word for it)
 _Scaled = tuple[int, float, float, float, tuple[float, float] | None]
 
 
-# an actuator, where its registers begin and end in the data of a write, and where it goes
-_Moved = tuple[Register, int, int, Callable[[float], None]]
+# an actuator, where its registers are in the data of a write, and where its value goes
+_Moved = tuple[Register, slice, Callable[[float], None]]
 
 
 class Window:
-    """How the words of one read request are made: numbers in a struct, the rest laid over them."""
+    """How the words of one read request are made: numbers in a struct, the rest laid over them.
+
+    Args:
+        head: of the reply, before the words.
+        parts: what is in them.
+        readers: as of ``RegisterImage``.
+        contents: as of ``RegisterImage``.
+        start: the first register.
+        count: how many.
+    """
 
     def __init__(
         self,
+        head: bytes,
         parts: Sequence[Register | Cell],
         readers: Mapping[str, Callable[[], float]],
         contents: Mapping[Cell, Callable[[], bytes]],
@@ -71,10 +82,10 @@ class Window:
         end = max([start + count, *(p.end for p in parts)])
         self._struct = struct.Struct(">" + "".join(formats) + f"{2 * (end - at)}x")
         self._cut = slice(2 * (start - first), 2 * (start - first + count))
-        self.size = 2 * count  # of the words, bytes
+        self.head = head
 
     def words(self) -> bytes:
-        numbers = [reader() for reader in self._readers]
+        numbers = list(map(call, self._readers))
         for k, multiplier, divisor, offset, limits in self._scaled:
             number = (numbers[k] - offset) * divisor / multiplier
             if limits is not None:
@@ -160,7 +171,8 @@ class RegisterImage:
             if len(self._windows) >= KEPT:
                 self._windows.clear()
                 self.asked.clear()
-            window = Window(parts, self._readers, self._contents, start, count)
+            head = bytes((READ_CODE[table], 2 * count))
+            window = Window(head, parts, self._readers, self._contents, start, count)
             self._windows[table, start, count] = window
         return window
 
@@ -187,12 +199,19 @@ class RegisterImage:
         self.move(self.writable("holding", start, len(data) // 2), data)
 
     def move(self, moved: Sequence[_Moved], data: bytes) -> None:
-        """Write what ``writable`` has found; ``data`` are the registers' words.
+        """Write what ``writable`` has found; ``data`` are the registers' words, a byte a coil.
 
         Raises:
             Refused: a number is out of range.
         """
-        self._write([(write, r.value(data[2 * at : 2 * end])) for r, at, end, write in moved])
+        values: list[tuple[Callable[[float], None], float]] = []
+        for register, where, write in moved:
+            value = register.value(data[where])
+            if value != value:
+                raise Refused(ILLEGAL_VALUE)
+            values.append((write, value))
+        for write, value in values:
+            write(value)
 
     def write_bits(self, start: int, bits: Sequence[bool]) -> None:
         """Write coils.
@@ -200,15 +219,7 @@ class RegisterImage:
         Raises:
             Refused: an address holds no actuator.
         """
-        moved = self.writable("coil", start, len(bits))
-        self._write([(write, r.settle(float(bits[at]))) for r, at, _, write in moved])
-
-    def _write(self, values: Sequence[tuple[Callable[[float], None], float]]) -> None:
-        for _, value in values:
-            if value != value:
-                raise Refused(ILLEGAL_VALUE)
-        for write, value in values:
-            write(value)
+        self.move(self.writable("coil", start, len(bits)), bytes(bits))
 
     def _inside(self, table: Table, start: int, count: int) -> list[Register | Cell]:
         parts = self._by_table.get(table, [])
@@ -236,8 +247,14 @@ class RegisterImage:
         if len(self._moved) >= KEPT:
             self._moved.clear()
             self.told.clear()
+        size = 1 if table == "coil" else 2
         self._moved[table, start, count] = made = [
-            (r, r.address - start, r.end - start, self._writers[r.tag.name]) for r in found
+            (
+                r,
+                slice(size * (r.address - start), size * (r.end - start)),
+                self._writers[r.tag.name],
+            )
+            for r in found
         ]
         return made
 
@@ -266,7 +283,8 @@ def device_image(
         vessel = plant.vessel(r.tag)
         readers[r.tag.name] = vessel.reader(r.tag.name)
         if r.tag.safe is not None:
-            writers[r.tag.name] = partial(_write, vessel.write, r.tag.name, watchdog)
+            write = vessel.writer(r.tag.name)
+            writers[r.tag.name] = write if watchdog is None else partial(_told, write, watchdog)
     extra: list[Register] = []
     if watchdog is not None:
         extra.append(Register(Tag("watchdog", "1", 0, 0xFFFF, 0), "holding", holding))
@@ -336,9 +354,6 @@ def pace_image(
     )
 
 
-def _write(
-    write: Callable[[str, float], None], name: str, watchdog: DeviceWatchdog | None, value: float
-) -> None:
-    write(name, value)
-    if watchdog is not None:
-        watchdog.touched()
+def _told(write: Callable[[float], None], watchdog: DeviceWatchdog, value: float) -> None:
+    write(value)
+    watchdog.touched()

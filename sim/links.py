@@ -139,14 +139,14 @@ def answer(image: RegisterImage | None, request: bytes) -> bytes:
     try:
         if image is None:
             raise Refused(11)  # gateway target did not respond
-        if code in (3, 4):
-            window = image.asked.get(request)
-            if window is None:
-                window = image.window(_TABLE_OF[code], *_span(request, 125))
-                if len(request) == 5:
-                    image.asked[request] = window
-            return bytes((code, window.size)) + window.words()
-        return _serve(image, code, request)
+        window = image.asked.get(request)
+        if window is None:
+            if code not in (3, 4):
+                return _serve(image, code, request)
+            window = image.window(_TABLE_OF[code], *_span(request, 125))
+            if len(request) == 5:
+                image.asked[request] = window
+        return window.head + window.words()
     except Refused as refused:
         return bytes((code | 0x80, refused.code))
     except struct.error:  # the request is too short
@@ -242,6 +242,9 @@ class VesselOpcUaLink(opcua.Link):
         self._timeout_s = timeout_s
         self._plant = plant
         self._nodes = {n.node: n for n in nodes}
+        self._writers = {
+            n.node: plant.vessel(n.tag).writer(n.tag.name) for n in nodes if n.tag.safe is not None
+        }
         self._readers: dict[str, Callable[[], float]] = {
             n.node: plant.vessel(n.tag).reader(n.tag.name) for n in nodes
         }
@@ -309,7 +312,7 @@ class VesselOpcUaLink(opcua.Link):
             return BAD_READ_ONLY
         if math.isnan(value) or value not in known.tag:
             return BAD_RANGE
-        self._plant.vessel(known.tag).write(known.tag.name, value)
+        self._writers[node](value)
         return GOOD
 
 

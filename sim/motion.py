@@ -35,6 +35,10 @@ class Device(Protocol):
         """Want ``value`` of an actuator from now on, in the tag's unit."""
         ...
 
+    def writer(self, name: str) -> Callable[[float], None]:
+        """Return what writes an actuator as ``write`` does, again and again."""
+        return partial(self.write, name)
+
     def actual(self, name: str) -> float:
         """Return what is wanted of an actuator, in the tag's unit."""
         ...

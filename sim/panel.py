@@ -58,8 +58,8 @@ class Panel:
         for k, sight in enumerate(self._sights):
             self._seen[k] = sight(dt)
         shown = self.shown
-        for (name, probe), (numbers, k), normal in zip(
-            self.instruments.items(), self._looks, self._noise.row(), strict=True
+        for name, probe, (numbers, k), normal in zip(
+            shown, self.instruments.values(), self._looks, self._noise.row(), strict=True
         ):
             shown[name] = probe.show(numbers[k], age, dt, normal)
 

@@ -40,7 +40,11 @@ class Stepped(ABC):
 
     def write(self, name: str, value: float) -> None:
         """Want ``value`` of an actuator from now on; the drive itself limits what happens."""
-        self._actuators.want(name, value)
+        self.writer(name)(value)
+
+    def writer(self, name: str) -> Callable[[float], None]:
+        """Return what writes an actuator as ``write`` does, again and again."""
+        return self._actuators.writer(name)
 
     def actual(self, name: str) -> float:
         """Return what is wanted of an actuator, as its device reads it back."""

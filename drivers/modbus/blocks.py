@@ -76,7 +76,7 @@ class Block:
         for register in self._others:
             into[register.tag.name] = register.sample(self.part(reply, register), time)
 
-    def write_request(self, encoded: Sequence[bytes], code: int = 0) -> bytes:
+    def write_request(self, encoded: Iterable[bytes], code: int = 0) -> bytes:
         """Return the request that writes what ``Register.encode`` gave, one a register; no gaps.
 
         Args:

@@ -230,7 +230,7 @@ class ModbusDriver(Driver):
         found: dict[str, Sample] = {}
         for block, reply in zip(plan.readbacks, held, strict=True):
             block.samples(reply, now, found)
-            if reply[2:] == b"".join([wanted[name] for name in block.names]):
+            if reply[2:] == b"".join(map(wanted.__getitem__, block.names)):
                 continue  # all of it, as nearly always
             for register in block.registers:
                 name = register.tag.name

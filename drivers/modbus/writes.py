@@ -61,7 +61,7 @@ class WritePlan:
     def moves(self, wanted: Mapping[str, bytes]) -> list[bytes]:
         """Return those of ``requests`` that write."""
         return [
-            block.write_request([wanted[n] for n in block.names], code)
+            block.write_request(map(wanted.__getitem__, block.names), code)
             for block, code in zip(self.writes, self._codes, strict=True)
         ]
 
