@@ -117,7 +117,9 @@ def test_a_simulated_batch_shows_a_good_a_tight_and_a_sticking_loop(
     if faults:
         text = path.read_text()
         assert "[simulation.R1]\n" in text
-        path.write_text(text.replace("[simulation.R1]\n", '[simulation.R1]\nfaults = "faults.toml"\n'))
+        path.write_text(
+            text.replace("[simulation.R1]\n", '[simulation.R1]\nfaults = "faults.toml"\n')
+        )
     plant, recipe = load_plant(path), ROOT / "sim/recipes/ecoli.toml"
     (tmp_path / "data").mkdir()
     with SqliteStore(plant.store, wait_when_full=True) as store:
