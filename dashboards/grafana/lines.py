@@ -89,7 +89,7 @@ def trend(
         bars: upright bars in place of lines.
         ahead: shows this much time to come, ``12h``, in place of the chosen time.
     """
-    overrides = [_style(n, s, limits if n == 0 else (None, None)) for n, s in enumerate(series)]
+    overrides = [_style(n, s, limits) for n, s in enumerate(series)]
     return core.TimeSeries(
         **frame.common(),
         interval=every,
@@ -252,13 +252,11 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
     def put(key: str, value: object) -> None:
         properties.append({"id": key, "value": value})
 
-    if limits != (None, None):
+    if n == 0 and limits != (None, None):
         # the legend; the newest bucket is often still empty, and nothing is below every limit
         put("color", {"mode": "thresholds", "seriesBy": "min" if limits[0] is None else "max"})
         put("custom.gradientMode", "scheme")
         put("thresholds", thresholds(limits, series.colour))
-        for edge, value in _at_least(limits).items():
-            put(f"custom.{edge}", value)
     elif series.colour:
         put("color", {"mode": "fixed", "fixedColor": series.colour})
     else:
@@ -271,6 +269,9 @@ def _style(n: int, series: Series, limits: tuple[float | None, float | None]) ->
     if series.unit:
         put("unit", series.unit)
         put("custom.axisPlacement", "right")
+    else:  # the same for all lines of an axis, or Grafana gives them one each
+        for edge, value in _at_least(limits).items():
+            put(f"custom.{edge}", value)
     if series.points:
         put("custom.drawStyle", "points")
         put("custom.pointSize", 8)

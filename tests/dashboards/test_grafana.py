@@ -147,6 +147,19 @@ def test_tiles_show_every_number_under_its_name() -> None:
                 assert panel["options"]["reduceOptions"]["fields"] == ""
 
 
+def test_lines_of_one_unit_share_an_axis(board: Board) -> None:
+    """Grafana gives lines whose axes reach elsewhere an axis each, even of one unit."""
+    for panel in panels(board):
+        if panel["type"] != "timeseries":
+            continue
+        soft = ("custom.axisSoftMin", "custom.axisSoftMax", "custom.axisPlacement", "unit")
+        axes = {
+            tuple(p["value"] for key in soft for p in override["properties"] if p["id"] == key)
+            for override in panel["fieldConfig"]["overrides"]
+        }
+        assert len([axis for axis in axes if "right" not in axis]) <= 1, panel["title"]
+
+
 def test_a_setpoint_is_dashed_and_a_measurement_is_not(board: Board) -> None:
     for panel in panels(board):
         if panel["type"] != "timeseries":

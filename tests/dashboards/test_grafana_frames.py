@@ -4,7 +4,8 @@ The frames are made of a real InfluxDB's answers about four real batches as Graf
 plugin makes them; what comes after is Grafana's own code, run by Node.js.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,20 +45,23 @@ def panels() -> Iterator[tuple[str, Told]]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
-    """What each panel gets of the last batch's hour, or of all four where batches are compared."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
     folder = tmp_path_factory.mktemp("frames")
     with InfluxServer(folder) as server:
         for day in range(DAYS):
             store = folder / f"{day}.sqlite"
             simulate(store, PLANT, RECIPE, HOURS, day, list(happenings(EPOCH + 600.0)))
             forward(store, server, day, folder)
-        chosen = dict(Reader(0, 0).chosen) | {"focus": FOCUS}
-        wide, narrow = (Reader(start, END, chosen) for start in (BEGIN, END - round(3600 * HOURS)))
-        there = [
-            asked(server, p, wide if name.startswith("batch") else narrow) for name, p in panels()
-        ]
-        return dict(zip((name for name, _ in panels()), frames(there), strict=True))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def told(server: InfluxServer) -> dict[str, Told]:
+    """What each panel gets of the last batch's hour, or of all four where batches are compared."""
+    chosen = dict(Reader(0, 0).chosen) | {"focus": FOCUS}
+    wide, narrow = (Reader(start, END, chosen) for start in (BEGIN, END - round(3600 * HOURS)))
+    there = [asked(server, p, wide if name.startswith("batch") else narrow) for name, p in panels()]
+    return dict(zip((name for name, _ in panels()), frames(there), strict=True))
 
 
 def of_type(told: dict[str, Told], kind: str) -> dict[str, Told]:
@@ -174,11 +178,68 @@ def test_tiles_show_every_number_with_its_unit(told: dict[str, Told]) -> None:
     assert tiles["Plant"] == "SIMULATED"
 
 
-def test_nothing_is_an_empty_panel_with_its_message(tmp_path: Path) -> None:
-    """Of an empty database, and of a vessel and batch that are not there."""
+def empty(server: InfluxServer, shown: Sequence[Told], reader: Reader) -> None:
+    """Assert that panels are empty, and that each says so."""
+    there = frames([asked(server, panel, reader) for panel in shown])
+    assert len(there) == len(shown)
+    assert [one["title"] for one in there if known(one)] == []
+    assert all(p["fieldConfig"]["defaults"]["noValue"].startswith("Nothing") for p in shown)
+
+
+def test_an_empty_database_is_an_empty_panel_with_its_message(tmp_path: Path) -> None:
     with InfluxServer(tmp_path) as server:
-        reader = Reader(BEGIN, END)
-        empty = frames([asked(server, panel, reader) for _, panel in panels()])
-    assert len(empty) == len(list(panels()))
-    assert [one["title"] for one in empty if known(one)] == []
-    assert all(p["fieldConfig"]["defaults"]["noValue"].startswith("Nothing") for _, p in panels())
+        empty(server, [panel for _, panel in panels()], Reader(BEGIN, END))
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"site": "nowhere"},
+        {"reactor": "R9", **dict.fromkeys(("batch", "focus", "reference"), "R9-1")},
+    ],
+    ids=["site", "vessel and batch"],
+)
+def test_what_is_not_there_is_an_empty_panel_with_its_message(
+    server: InfluxServer, missing: dict[str, str]
+) -> None:
+    """Panels of the whole site are empty only where that is another one; a rate is then nought."""
+    shown = [
+        panel
+        for _, panel in panels()
+        if panel["title"] != "Alarms in 10 min"
+        and ("site" in missing or all(of_one(t["query"]) for t in panel["targets"]))
+    ]
+    assert len(shown) > 60
+    empty(server, shown, Reader(BEGIN, END, dict(Reader(0, 0).chosen) | missing))
+
+
+def of_one(query: str) -> bool:
+    """Return whether a query is of a vessel or of batches."""
+    return any(f"${name}" in query for name in ("reactor", "batch", "focus", "reference"))
+
+
+def test_a_renamed_tag_is_an_empty_panel_with_its_message(server: InfluxServer) -> None:
+    """Every tag is, of the batches and of the plant; what is not of tags stays as it is."""
+    fields = {
+        row[0]
+        for measurement in ("fermloop", "fermloop_1m", "plant", "foreseen")
+        for series in server.query(f'SHOW FIELD KEYS FROM "{measurement}"')
+        for row in series["values"]
+    }
+    shown: list[Told] = []
+    for _, panel in panels():
+        queries = [
+            re.sub(
+                r'(AS )?"([^"]+)"',
+                lambda m: m[0] if m[1] or m[2] not in fields else f'"{m[2]}_renamed"',
+                target["query"],
+            )
+            for target in panel["targets"]
+        ]
+        pairs = list(zip(panel["targets"], queries, strict=True))
+        other = [{**target, "query": query} for target, query in pairs]
+        if all(target["query"] != query for target, query in pairs):
+            shown.append({**panel, "targets": other})
+    assert len(shown) > 60
+    chosen = dict(Reader(0, 0).chosen) | {"focus": FOCUS}
+    empty(server, shown, Reader(BEGIN, END, chosen))

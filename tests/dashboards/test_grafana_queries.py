@@ -116,7 +116,8 @@ def happenings(now: float) -> Iterator[Event]:
         result = Result(n, "R1-1", analyte, 5.5, "g/L", False, now, now + 60, now + 60, "ana")
         data = {"what": "sample", "result": result.as_state()}
         yield Event(now + 60, "operator:ana", Kind.AUDIT, subject, text, data)
-    yield Event(now + 70, "interlock", Kind.AUDIT, "R1.low_do", "low_do acts: R1.do below 12 %")
+    low_do = said("interlock_tripped", text=said("below", tag="R1.do", low=12, unit="%"))
+    yield Event(now + 70, "interlock", Kind.AUDIT, "R1.low_do", low_do)
     known = {d.id: d for d in definitions(PLANT)}
     low, high = Alarm(known["R1.do.low"]), Alarm(known["R1.temperature.high_high"])
     for n, alarm in enumerate((low, high)):

@@ -15,6 +15,9 @@ import {
 } from "@grafana/data";
 import { BigValue, BigValueColorMode, BigValueGraphMode, BigValueTextMode, Table, TimeSeries } from "@grafana/ui";
 import { Component, type ReactNode } from "react";
+import moment from "moment";
+import "moment/locale/en-gb";
+import "moment/locale/zh-cn";
 import { createRoot } from "react-dom/client";
 import { type Answer, framesOf, type Panel, theme } from "./frames";
 
@@ -24,6 +27,7 @@ interface Asked {
   from: number;
   to: number;
 }
+moment.locale(navigator.language.toLowerCase()); // as Grafana does by the reader's preference
 const CELL = 38;
 const same = (text: string): string => text;
 const asked: Asked[] = (window as any).ASKED;
@@ -59,7 +63,7 @@ function States({ frames, range, width, height }: any): ReactNode {
         const to = Math.min(end < times.length ? (times[end] - from) * scale : width - left, width - left);
         const box = { left: left + x, top: n * row + 2, width: Math.max(to - x - 1, 0), height: row - 4 };
         found.push(
-          <div key={`${n}.${k}`} style={{ ...box, position: "absolute", background: shown.color, opacity: 0.7, fontSize: 11, overflow: "hidden", whiteSpace: "nowrap", paddingLeft: to - x > 30 ? 4 : 0 }}>
+          <div key={`${n}.${k}`} style={{ ...box, position: "absolute", background: `color-mix(in srgb, ${shown.color} 70%, white)`, color: "black", fontSize: 11, overflow: "hidden", whiteSpace: "nowrap", paddingLeft: to - x > 30 ? 4 : 0 }}>
             {to - x > 30 ? formattedValueToString(shown) : ""}
           </div>,
         );
@@ -94,7 +98,7 @@ function Body({ one, frames, width, height }: { one: Asked; frames: DataFrame[];
     return (
       <div style={{ display: "flex" }}>
         {values.map((value, n) => (
-          <BigValue key={n} theme={theme} width={width / values.length} height={height} value={value.display} colorMode={BigValueColorMode.Value} graphMode={BigValueGraphMode.None} textMode={BigValueTextMode.ValueAndName} />
+          <BigValue key={n} theme={theme} width={width / values.length} height={height} value={value.display} colorMode={BigValueColorMode.Value} graphMode={BigValueGraphMode.None} textMode={panel.options.textMode as BigValueTextMode} />
         ))}
       </div>
     );

@@ -4,6 +4,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def drawn(page: Page, board: dict[str, Any], server: InfluxServer, reader: Reade
         there.append({**one, "from": 1000 * own.start, "to": 1000 * own.end})
     page.route(HERE, lambda route: route.fulfill(content_type="text/html", body=PAGE))
     page.goto(HERE)
-    page.evaluate("asked => { window.ASKED = asked }", json.loads(json.dumps(there)))
+    told = json.dumps(there).replace("$focus", reader.chosen["focus"])
+    page.evaluate("asked => { window.ASKED = asked }", json.loads(told))
     bundle = build("page.tsx", *_LOOK, *_LOADERS, *_PLAIN)
     page.add_style_tag(content=bundle.with_suffix(".css").read_text(encoding="utf-8"))
     page.add_script_tag(content=bundle.read_text(encoding="utf-8"), type="module")
@@ -71,6 +73,8 @@ def stores(folder: Path, hours: float) -> Iterator[Path]:
             last = seed == SEEDS[-1]
             simulate(aside, PLANT, RECIPE, hours, seed, unplanned(3e3 * hours) * last)
             aside.rename(store)
+            for left in folder.glob(f"{aside.stem}.new.*"):
+                left.unlink()  # lock and heads of a store that is written no more
         yield store
 
 
@@ -94,7 +98,12 @@ def main() -> int:
         for day, store in enumerate(made):
             forward(store, server, day, Path(folder))
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page = browser.new_page(
+            viewport={"width": 1600, "height": 1000},
+            locale={"en": "en-GB", "zh": "zh-CN"}[language],
+            timezone_id="UTC",
+        )
+        page.clock.set_fixed_time(datetime.fromtimestamp(end, UTC))  # "a few seconds ago"
         for name, board in Wanted(PLANT, (language,)).boards().items():
             start = round(EPOCH) if name.startswith("batch") else end - SHIFT_S
             wrong = drawn(page, board, server, Reader(start, end, CHOSEN))
