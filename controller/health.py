@@ -15,6 +15,7 @@ Flags = NDArray[np.bool_]
 
 JUDGED_S = 1200.0  # the least stretch in automatic that says something about an oscillation
 WINDOW_S = 7200.0  # a longer stretch is judged in parts
+SWINGS = 10  # that a part must hold: of fewer, chance makes regular ones
 GAP = 5.5  # scans without data that end a stretch
 REGULAR = 1.5  # over the root of the number of swings: the second hill's height beyond chance
 EXCESSIVE = 0.5  # decay ratio from which a loop oscillates
@@ -54,7 +55,7 @@ class Oscillation:
 
     Attributes:
         index: decay ratio of the error's autocorrelation, 0 (no second hill) to 1 (never ends).
-        period_s: s; NaN where there is none.
+        period_s: s, of the swings that come nearest to regular; NaN where there are none.
         amplitude: y, of what is regular.
         stiction: 0..1; how much more the swings look like triangles than like sines.
     """
@@ -123,7 +124,7 @@ def health(trace: Trace) -> Health:
 
     The oscillation index is the decay ratio of the autocorrelation of the error (T. Miao, D. E.
     Seborg, IEEE Int. Conf. Control Applications 1999, 359-364; from 0.5 on a loop oscillates
-    excessively), in stretches of up to 2 h. The stiction index compares, in an oscillating stretch,
+    excessively), in stretches of about 2 h or ten swings. The stiction index compares, in an oscillating stretch,
     triangles with sines fitted to each half swing of the output (Q. P. He, J. Wang, M. Pottmann,
     S. J. Qin, Ind. Eng. Chem. Res. 46 (2007) 4549-4560; above 0.6 the valve sticks; ours: above 0.8
     also where loads make the swings uneven).
@@ -147,8 +148,7 @@ def health(trace: Trace) -> Health:
     at_low, at_high = automatic & (trace.output <= low + near), trace.output >= high - near
     stopped = at_low | (automatic & at_high)
     outside = used & (np.abs(error) > trace.band)
-    parts = list(_stretches(trace, used, dt))
-    swings = [_oscillation(trace, part, dt) for part in parts]
+    parts, swings = _swings(trace, used, dt)
     seconds = [dt * (p.stop - p.start) for p in parts]
     judged_s = sum(seconds)
     swinging_s = sum(s for s, o in zip(seconds, swings, strict=True) if o.excessive)
@@ -206,8 +206,23 @@ def _reversals(output: Floats, least: float) -> int:
     return count
 
 
-def _stretches(trace: Trace, used: Flags, dt: float) -> Iterator[slice]:
-    """Yield parts of up to 2 h in automatic, without gap, at one setpoint and off the limits."""
+def _swings(trace: Trace, used: Flags, dt: float) -> tuple[list[slice], list[Oscillation]]:
+    """Return the parts that are judged, and how the loop swings in each.
+
+    A slow loop swings a few times in 2 h: longer parts of it are judged, where there are.
+    """
+    parts = list(_stretches(trace, used, dt, WINDOW_S))
+    swings = [_oscillation(trace, part, dt) for part in parts]
+    periods = [o.period_s for o in swings if o.period_s == o.period_s]
+    window = SWINGS * float(np.median(periods)) if periods else 0.0
+    if window <= WINDOW_S:
+        return parts, swings
+    parts = list(_stretches(trace, used, dt, window))
+    return parts, [_oscillation(trace, part, dt) for part in parts]
+
+
+def _stretches(trace: Trace, used: Flags, dt: float, window_s: float) -> Iterator[slice]:
+    """Yield parts of about ``window_s`` in automatic, without gap and at one setpoint."""
     step = max(trace.band * 0.5, 1e-9) if trace.band == trace.band else math.inf
     breaks = (
         (np.diff(trace.times) > GAP * dt)
@@ -215,7 +230,7 @@ def _stretches(trace: Trace, used: Flags, dt: float) -> Iterator[slice]:
         | (used[1:] != used[:-1])
     )
     edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(used)]
-    least, most = math.ceil(JUDGED_S / dt), math.ceil(WINDOW_S / dt)
+    least, most = math.ceil(JUDGED_S / dt), math.ceil(window_s / dt)
     for begin, end in pairwise(edges):
         if not used[begin] or end - begin < max(least, 100):
             continue
@@ -242,7 +257,7 @@ def _oscillation(trace: Trace, part: slice, dt: float) -> Oscillation:
     sticks = _triangles(trace.output[part], hill)
     height = float(hills[hill])
     if hill < 4 or height < max(0.1, REGULAR / math.sqrt(len(error) / hill)):
-        return Oscillation(stiction=sticks)
+        return Oscillation(period_s=hill * dt, stiction=sticks)
     below = np.interp(hill, [valley, next_valley], [hills[valley], hills[next_valley]])
     above = np.interp(valley, [0, hill], [1.0, height])
     index = (height - float(below)) / (float(above) - float(hills[valley]))
