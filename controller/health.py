@@ -124,10 +124,10 @@ def health(trace: Trace) -> Health:
 
     The oscillation index is the decay ratio of the autocorrelation of the error (T. Miao, D. E.
     Seborg, IEEE Int. Conf. Control Applications 1999, 359-364; from 0.5 on a loop oscillates
-    excessively), in stretches of about 2 h or ten swings. The stiction index compares, in an oscillating stretch,
-    triangles with sines fitted to each half swing of the output (Q. P. He, J. Wang, M. Pottmann,
-    S. J. Qin, Ind. Eng. Chem. Res. 46 (2007) 4549-4560; above 0.6 the valve sticks; ours: above 0.8
-    also where loads make the swings uneven).
+    excessively), in stretches of about 2 h or ten swings. The stiction index compares, in an
+    oscillating stretch, triangles with sines fitted to each half swing of the output (Q. P. He,
+    J. Wang, M. Pottmann, S. J. Qin, Ind. Eng. Chem. Res. 46 (2007) 4549-4560; above 0.6 the valve
+    sticks; ours: above 0.8 also where loads make the swings uneven).
     """
     t, n = trace.times, len(trace.times)
     if n < 2:
