@@ -30,7 +30,7 @@ from models.organisms import WATCHED, of_strain
 from models.soft_sensor import SoftSensor
 from models.symbolic import Compiled, compiled
 from models.transfer import M_O2, Transfer
-from models.vessels import VESSELS
+from models.vessels import LIQUID_L_PER_H, VESSELS
 
 __all__ = ["NAMES", "Estimate", "Estimator", "EstimatorSettings"]
 
@@ -84,6 +84,9 @@ class Estimator:
         self._filter = step(self.model) if step else _compiled_filter(self.model, settings.method)
         self.pumps = tuple(dict.fromkeys((*(f.name for f in organism.feeds), *SUPPLIES)))
         self._main = organism.feeds[0].name
+        pump = vessel.actuators[organism.feeds[0].pump]
+        per = LIQUID_L_PER_H[pump.unit]
+        self._drive = (max(pump.step, pump.dead) * per, pump.least * per)
         self._at = {name: k for k, name in enumerate(self.layout.states)}
         self._n, self._v = self.layout.size, self.layout.tracked
         self._prior = Prior(settings, self.model, self.layout)
@@ -95,7 +98,8 @@ class Estimator:
         s = self.settings
         self._x = self._prior.start()
         self._cov = self._prior.covariance(self._x)
-        self._meter = FeedMeter(self._prior.density, s.feed_weight_noise * s.room_l)
+        noise = s.feed_weight_noise * s.room_l
+        self._meter = FeedMeter(self._prior.density, noise, *self._drive)
         probes = self.model.probes
         self._instruments = Instruments(s, self._organism, self._transfer, tuple(probes))
         self._estimate: Estimate | None = None

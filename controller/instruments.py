@@ -18,6 +18,8 @@ O2, CO2, DEFICIT, VOLUME = range(len(SEEN))  # outputs of ``models.soft_sensor``
 CHI2_99: Final = 6.63  # one degree of freedom
 CLOSED: Final = 0.01  # normal L/min by litre: oxygen that a closed flow controller may show
 LEAST_AIR: Final = 0.02  # normal L/min by litre of the vessel
+OFFGAS_OFF: Final = 0.02  # share by which what the cells add to the gas is off ...
+OFFGAS_OFF_S: Final = 320.0  # ... for so long
 SLOPE_S: Final = 40.0  # filter of the DO probe's slope
 Seen = Mapping[str, float | None]
 
@@ -61,6 +63,7 @@ class Instruments:
         self._do = math.nan  # filtered, %
         self.do_percent = 30.0
         self._rise = 0.0  # mmol/(L.h)
+        self._span = 0.0  # s since the last update
         self._stirrer, self._air = 0.0, 0.0  # last good
         self._offgas: dict[str, float | None] = {}  # when it was taken in last
         self.nominal = 0.0
@@ -75,6 +78,7 @@ class Instruments:
 
     def watch(self, do: float | None, span: float) -> None:
         """Filter the DO probe for its slope over ``span`` s; the level is used as it is."""
+        self._span = span
         if do is None:
             self._do, self._rise = math.nan, 0.0
             return
@@ -178,8 +182,11 @@ class Instruments:
             value = seen.get(name)
             if value is None or seen.get("air_flow") is None or self._old(name, value):
                 continue
-            # white noise is the least of it: an offset and a wrong delay do not average out
-            r = 9.0 * s.offgas_noise_percent**2 + (0.08 * size) ** 2 + moving[i] ** 2
+            # white noise is the least of it: a wrong flow or delay, and cells that breathe
+            # otherwise than their equations, do not average out from one reading to the next
+            every = max(s.offgas_every_s, self._span, 1.0)
+            off = OFFGAS_OFF * size * math.sqrt(max(OFFGAS_OFF_S / every, 1.0))
+            r = 9.0 * s.offgas_noise_percent**2 + off**2 + moving[i] ** 2
             m.z[i], m.r[i], m.gate[i] = value, r, CHI2_99
         if seen.get("do") is not None and seen.get("agitation") and seen.get("air_flow"):
             probe = s.do_noise_percent / 100.0 * self._transfer.calibration_mmol_per_l

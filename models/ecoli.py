@@ -234,7 +234,7 @@ class EColi:
     called = {"biomass": "X", "substrate": "S", "product": "P", "acetate": "A"}  # noqa: RUF012
     watched = Watched(
         tracked=(
-            Tracked("X", share=0.2, walk=0.01),
+            Tracked("X", share=0.2, walk=0.025),
             Tracked("S", share=0.03, sd=0.02, noise=0.02),
             Tracked("A", sd=0.02, noise=0.03, widest=0.2),
             Tracked("P", sd=1e-4, walk=0.01),
@@ -242,7 +242,7 @@ class EColi:
         ),
         learned=(
             Learned("qomax", "qOmax", 0.15),
-            Learned("yem", "Yem", 0.06),
+            Learned("yem", "Yem", 0.1),
             Learned("qpm", "qPm", 0.15),
             Learned("qsmax", "qSmax", 0.10),
         ),
@@ -254,7 +254,7 @@ class EColi:
             "expression": ("E",),
         },
         assays={"dry_weight": ("X",), "glucose": ("S",), "acetate": ("A",), "product": ("P",)},
-        doubt={"biomass_g_per_l": 0.035},
+        doubt={"biomass_g_per_l": 0.02},
         given={"inducer": 1.0},  # mmol/L, ten times what induces half
         probes={"capacitance": ("X",), "turbidity": ("X",)},
     )

@@ -263,8 +263,8 @@ class Penicillin:
     }
     watched = Watched(
         tracked=(
-            Tracked("X", share=0.2, walk=0.03, widest=0.3),
-            Tracked("Xd", sd=0.05, walk=0.03),
+            Tracked("X", share=0.2, walk=0.02, widest=0.3),
+            Tracked("Xd", sd=0.05, walk=0.02),
             Tracked("S", share=0.1, sd=0.02, noise=0.02, widest=0.5),
             Tracked("L", sd=0.05, walk=0.02, noise=0.02),
             Tracked("P", sd=0.01, walk=0.01),
@@ -273,8 +273,9 @@ class Penicillin:
         ),
         learned=(
             Learned("qpm", "qPm", 0.3, 60.0),
-            Learned("m", "m", 0.15, 60.0),
-            Learned("qsmax", "qSmax", 0.4, 60.0),
+            Learned("m", "m", 0.3, 240.0),
+            Learned("qsmax", "qSmax", 0.6, 120.0),
+            Learned("qlmax", "qLmax", 0.5, 120.0),
         ),
         quantities={
             "biomass_g_per_l": ("X", "Xd"),

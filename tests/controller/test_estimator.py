@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Callable
 
 import pytest
@@ -246,6 +247,29 @@ def test_the_bottles_balance_corrects_the_pump() -> None:
     assert meter.factor == pytest.approx(truly, abs=0.01)
     assert flow == pytest.approx(told * truly, rel=0.01)
     assert meter.fed_l == pytest.approx(0.06 * truly, rel=0.02)
+
+
+def test_the_balance_shows_what_a_coarse_valve_is_off_by() -> None:
+    """10 L/h of dead band and step, on a tank whose load cells show 10 kg (100 m3)."""
+    meter = FeedMeter(1.2, 10.0, 10.0, 20.0)
+    mass, fed, flow = 40000.0, 0.0, 0.0
+    chance = random.Random(1)
+    for k in range(6 * 60):
+        truly = 48e3 if k < 180 else 66e3  # told 57 L/h, it is off by 9, either way
+        flow = meter.update(mass + chance.gauss(0.0, 8.0), 57e3, 1.0 / 60.0)
+        mass -= truly / 60.0 / 1e3 * 1.2
+        fed += truly / 60.0 / 1e3
+    assert flow == pytest.approx(66e3, rel=0.1)
+    assert meter.fed_l == pytest.approx(fed, rel=0.04)
+    assert meter.factor == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_pump_told_less_than_its_turn_down_stands_still() -> None:
+    meter = FeedMeter(1.2, 10.0, 10.0, 20.0)
+    for _ in range(60):
+        assert meter.update(40000.0, 15e3, 1.0 / 60.0) == 0.0
+    assert meter.fed_l == 0.0
+    assert meter.update(40000.0, 25e3, 1.0 / 60.0) == pytest.approx(25e3, rel=0.1)
 
 
 def test_a_new_bottle_is_not_taken_for_feed() -> None:
