@@ -1,7 +1,6 @@
 """What a recipe and the optimiser change, told for the audit trail when they begin to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import cast
 
 from controller.audit import change
@@ -34,30 +33,30 @@ class Trail:
 
     def recipe(self, now: float, runner: RecipeRunner, out: RecipeOutput) -> None:
         """Tell what ``out`` is about to change; s since 1970 UTC."""
-        tell = partial(self._changed, now, runner)
+        tell = self._changed
         for name, mode in out.modes.items():
             target = self._loops[name].target
             if target is not Mode.OPTIMISER or mode not in ("AUTO", "CASCADE"):
-                tell(name, "mode", target.name, mode)
+                tell(now, runner, name, "mode", target.name, mode)
         ramps = runner.ramps
         for name, value in out.setpoints.items():
             loop = self._loops[name]
             if name not in ramps:
-                tell(name, "setpoint", loop.local, value, loop.unit)
+                tell(now, runner, name, "setpoint", loop.local, value, loop.unit)
             elif name not in self._ramping:
                 to, rate = ramps[name]
                 ramp = f"{to:g} at {rate * HOUR_S:g}/h"
-                tell(name, "setpoint ramp", loop.local, ramp, loop.unit)
+                tell(now, runner, name, "setpoint ramp", loop.local, ramp, loop.unit)
         if ramps or self._ramping:
             self._ramping = frozenset(ramps)
         for event in out.events:
             for name, law in cast("Mapping[str, object]", event.data.get("feeds", {})).items():
-                tell(name, "feed law", self._laws.get(name, "none"), law)
+                tell(now, runner, name, "feed law", self._laws.get(name, "none"), law)
                 self._laws[name] = law
         for name, flow in out.doses.items():
             before = self._doses.get(name, 0.0)
             if (flow > 0.0) is not (before > 0.0):
-                tell(name, "dose", before, flow, self._loops[name].unit)
+                tell(now, runner, name, "dose", before, flow, self._loops[name].unit)
                 self._doses[name] = flow
 
     def _changed(

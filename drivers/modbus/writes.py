@@ -45,12 +45,12 @@ class WritePlan:
             self.writes = [Block(part) for part in groups(registers, _LIMITS[how])]
         except ValueError as error:
             raise ValueError(f"writes = {how}: {error}") from None
-        self._codes = [_CODES[how][not b.bits] for b in self.writes]
-        both = [b for b, code in zip(self.writes, self._codes, strict=True) if code == READ_WRITE]
+        self._moved = [(b, _CODES[how][not b.bits]) for b in self.writes]
+        both = [b for b, code in self._moved if code == READ_WRITE]
         rest = [r for r in registers if not any(b.holds(r) for b in both)]
         reads = ReadPlan(rest, limits).blocks
         self._reads = [b.request for b in reads]
-        self._both = [code == READ_WRITE for code in self._codes]
+        self._any_both = bool(both)
         self.readbacks = [*both, *reads]
         self.asked = [f"a write of {b}" for b in self.writes] + [str(b) for b in reads]
 
@@ -62,7 +62,7 @@ class WritePlan:
         """Return those of ``requests`` that write."""
         return [
             block.write_request(map(wanted.__getitem__, block.names), code)
-            for block, code in zip(self.writes, self._codes, strict=True)
+            for block, code in self._moved
         ]
 
     def echoes(
@@ -70,9 +70,9 @@ class WritePlan:
     ) -> list[tuple[bytes, bytes, bytes, int, str]]:
         """Return what is left to check: request, reply, its head and length, what was asked."""
         found: list[tuple[bytes, bytes, bytes, int, str]] = []
-        for k, block in enumerate(self.writes):
+        for k, (block, code) in enumerate(self._moved):
             head, length = requests[k][:5], 5
-            if self._both[k]:
+            if code == READ_WRITE:
                 head, length = bytes((READ_WRITE, block.head[1])), block.length
             elif replies[k] == head:
                 continue
@@ -82,11 +82,11 @@ class WritePlan:
     def held(self, replies: Sequence[bytes]) -> list[bytes]:
         """Return the replies that say what each of ``readbacks`` now holds."""
         held = list(replies[len(self.writes) :])
-        if READ_WRITE not in self._codes:
+        if not self._any_both:
             return held
         both = [
             block.head[:1] + reply[1:]  # as if it had been read by itself
-            for block, reply, at_once in zip(self.writes, replies, self._both, strict=False)
-            if at_once
+            for (block, code), reply in zip(self._moved, replies, strict=False)
+            if code == READ_WRITE
         ]
         return both + held
