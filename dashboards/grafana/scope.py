@@ -13,7 +13,8 @@ from controller.said import Language
 from controller.sensing import estimated
 from controller.settings import ReactorSettings
 from controller.tags import Derived
-from dashboards.grafana.texts import NAMES, TEXTS
+from dashboards.grafana.names import NAMES
+from dashboards.grafana.texts import TEXTS
 
 # Grafana's own units where it has one that does not change the number's scale
 UNITS = {

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from controller.plant import load_plant
-from dashboards.grafana import build, texts
+from dashboards.grafana import build, names, texts
 from dashboards.grafana.batch import BRIDGED_H
 from dashboards.grafana.build import BOARDS, Wanted, files
 from dashboards.grafana.panels import DATASOURCE
@@ -256,9 +256,9 @@ def test_a_join_keeps_the_times_of_its_first_query_under_a_name_of_their_own() -
 
 
 def test_every_text_is_there_in_both_languages() -> None:
-    for table in (texts.TEXTS, texts.NAMES):
+    for table in (texts.TEXTS, names.NAMES):
         assert all(one.strip() for pair in table.values() for one in pair)
-    chinese = "".join(pair[1] for pair in (*texts.TEXTS.values(), *texts.NAMES.values()))
+    chinese = "".join(pair[1] for pair in (*texts.TEXTS.values(), *names.NAMES.values()))
     assert sum("\u4e00" <= letter <= "\u9fff" for letter in chinese) > 500
 
 

@@ -4,6 +4,7 @@ The frames are made of a real InfluxDB's answers about four real batches as Graf
 plugin makes them; what comes after is Grafana's own code, run by Node.js.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -133,6 +134,20 @@ def test_a_golden_band_is_median_and_range_of_the_references(told: dict[str, Tol
             assert [v for v in fields[said]["values"] if v is not None] == list(map(of, wanted))
         assert fields["greatest"]["config"]["custom"]["fillBelowTo"] == "least"
         assert fields["$focus"]["known"] >= 6 * HOURS - 1
+
+
+def test_a_grafana_that_knows_no_median_takes_the_mean(server: InfluxServer) -> None:
+    """Grafana before 11.5: a reducer that it does not know leaves its column empty."""
+    chosen = Reader(BEGIN, END, dict(Reader(0, 0).chosen) | {"focus": FOCUS})
+    shown = [json.loads(json.dumps(p).replace("median", "unheard")) for _, p in panels()]
+    old = [p for p in shown if "Golden band: OUR" in p["title"] and p["type"] == "trend"]
+    overlay = [p for p in shown if p["title"].startswith("OUR") and p["type"] == "trend"]
+    band, lines = (
+        {f["name"]: f["values"] for f in one["frames"][0]["fields"]}
+        for one in frames([asked(server, p, chosen) for p in (*old, *overlay)])
+    )
+    others = np.array([lines[name] for name in OTHERS], dtype=float)
+    assert band["median"][:5] == pytest.approx(list(others.mean(axis=0)[:5]))
 
 
 def test_the_score_is_the_deviation_of_the_batch_report(told: dict[str, Told]) -> None:
