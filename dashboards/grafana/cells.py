@@ -20,6 +20,7 @@ class Column:
         unit: Grafana's.
         states: names and colours of its numbers.
         missing: what stands where there is no value; coloured.
+        beyond: a number from which on it says nothing, and the word that stands there then.
         above: value from which on it is abnormal.
         below: value under which it is abnormal.
         decimals: digits; as many as Grafana thinks if ``None``.
@@ -32,6 +33,7 @@ class Column:
     unit: str = ""
     states: States = dataclasses.field(default_factory=dict[int | str, tuple[str, str]])
     missing: str = ""
+    beyond: tuple[float, str] | None = None
     above: float | None = None
     below: float | None = None
     decimals: int | None = None
@@ -202,7 +204,7 @@ def _column(column: Column, matched: str, *, cell: bool = False) -> Json:
         put.append(("unit", column.unit))
     if column.decimals is not None:
         put.append(("decimals", column.decimals))
-    if mapped := mappings(column.states, column.missing):
+    if mapped := mappings(column.states, column.missing, column.beyond):
         put.append(("mappings", mapped))
     if column.above is not None or column.below is not None:
         put.append(("thresholds", thresholds((column.below, column.above), PV)))

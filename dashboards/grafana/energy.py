@@ -12,6 +12,7 @@ from dashboards.grafana.style import GREYS
 # (1969) 269-281; in kW per mmol/h
 HEAT = 0.46e3 / 3600.0 / 1e3
 PER_HOUR = {"L/min": 0.06, "m3/h": 1.0, "L/h": 1e-3}  # m³/h
+SENSELESS = 1e4  # kWh or kg CO2e for a kg of product: there is hardly any yet
 FACTORS = {"efficiency": "0.9", "air": "0.04", "cop": "4", "grid": "0.57"}
 
 
@@ -36,14 +37,15 @@ def energy(scope: Scope) -> Json:
         )
         for name, expression in {**consumers, "total": total}.items()
     ]
+    little = (SENSELESS, say("per_kg.little"))
     per_kg = tiles(
         boards.frame(scope, "energy.product"),
         [_per_kg(total)],
         [
             Column("kg", say("energy.mass"), decimals=4),
-            Column("energy", say("per_kg.energy"), decimals=2),
+            Column("energy", say("per_kg.energy"), decimals=2, beyond=little),
             Column("co2e", say("carbon"), "suffix:kg", decimals=2),
-            Column("carbon", say("per_kg.carbon"), decimals=2),
+            Column("carbon", say("per_kg.carbon"), decimals=2, beyond=little),
         ],
     )
     rows: list[boards.Row] = [(9, [power]), (5, sums), (5, [per_kg])]

@@ -105,7 +105,9 @@ def ahead(scope: Scope, key: str, fields: Sequence[str]) -> Any:
             Series(queries.ahead(f"{fields[0]}_high"), upper, SP, fills_to=lower, hidden=True),
             Series(queries.ahead(f"{fields[0]}_low"), lower, SP, hidden=True),
         ]
-    return trend(frame(scope, key), series, scope.unit(fields[0]), every=PLANNED, ahead=AHEAD)
+    limits = scope.limits.get(scope.field(fields[0].removesuffix(".sp")), (None, None))
+    unit = scope.unit(fields[0])
+    return trend(frame(scope, key), series, unit, every=PLANNED, ahead=AHEAD, limits=limits)
 
 
 def future(scope: Scope) -> list[Any]:

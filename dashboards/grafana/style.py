@@ -7,6 +7,7 @@ from dashboards.grafana.plain import Json
 # ``text`` follows the light and the dark theme.
 PV, SP, OP = "text", "#8f959c", "#a3927c"
 GREYS = ("text", "#8f959c", "#a3927c", "#6f8297", "#a7adb5", "#7f8a7a", "#b5a7a0", "#6b7078")
+MOST = 1e300
 ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
 
 # name and colour of each number or word; a word that begins with ^ is a pattern, of which the name
@@ -14,8 +15,16 @@ ABNORMAL, DOUBTFUL = "#c4162a", "#e0a30c"
 States = Mapping[int | str, tuple[str, str]]
 
 
-def mappings(states: States, missing: str = "") -> list[Json]:
-    """Return Grafana's mappings of numbers, and of what is not there, to words in a colour."""
+def mappings(
+    states: States, missing: str = "", beyond: tuple[float, str] | None = None
+) -> list[Json]:
+    """Return Grafana's mappings to words in a colour.
+
+    Args:
+        states: of numbers and words.
+        missing: the word for what is not there.
+        beyond: a number, and the word for it and all above.
+    """
     made: list[Json] = []
     words: Json = {}
     for n, (value, (text, colour)) in enumerate(states.items()):
@@ -26,6 +35,9 @@ def mappings(states: States, missing: str = "") -> list[Json]:
             words[str(value)] = result
     if words:
         made.insert(0, {"type": "value", "options": words})
+    if beyond:
+        result = {"text": beyond[1], "color": PV, "index": len(states)}
+        made.append({"type": "range", "options": {"from": beyond[0], "to": MOST, "result": result}})
     if missing:
         result = {"text": missing, "color": DOUBTFUL, "index": len(states)}
         made.append({"type": "special", "options": {"match": "null+nan", "result": result}})

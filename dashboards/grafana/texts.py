@@ -73,6 +73,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "factor.cop": ("COP of cooling", "制冷 COP"),
     "factor.grid": ("Grid (kg CO2e/kWh)", "电网 (kg CO2e/kWh)"),
     "carbon": ("CO2e of the electricity", "用电碳排放"),
+    "per_kg.little": ("no product yet", "尚无产物"),
     "per_kg.energy": ("kWh/kg", "kWh/kg"),
     "per_kg.carbon": ("kg CO2e/kg", "kg CO2e/kg"),
     # system
