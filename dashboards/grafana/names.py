@@ -44,6 +44,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "product": ("Product", "产物浓度"),
     "qomax_factor": ("Oxygen uptake factor", "摄氧能力比"),
     "qpm_factor": ("Product formation factor", "产物合成速率比"),
+    "qlmax_factor": ("Oil uptake factor", "油摄取能力比"),
     "qsmax_factor": ("Sugar uptake factor", "糖摄取能力比"),
     "rq": ("RQ", "呼吸商 RQ"),
     "seed": ("Seed transfer", "移种"),
