@@ -58,11 +58,12 @@ def trend(
         by: a tag that gives each of its values a line.
         rows: the measurement: ``fermloop``, or ``plant`` for tags of no vessel.
     """
-    tags = f', "{by}"' if by else ""
-    return (
-        f'SELECT {aggregate}("v") FROM {_both(_quoted(expression), scope, by, rows)} '
-        f"WHERE $timeFilter GROUP BY time($__interval){tags} fill(null)"
-    )
+    each = "time($__interval)" + (f', "{by}"' if by else "")
+    if '"' in expression:
+        sources = _both(expression, scope, by, rows)
+    else:  # a field alone is aggregated where it is read, in a fifth of the time
+        sources = _both(f'{aggregate}("{expression}")', scope, rows=rows, each=each)
+    return f'SELECT {aggregate}("v") FROM {sources} WHERE $timeFilter GROUP BY {each} fill(null)'
 
 
 def foreseen(field: str) -> str:
@@ -268,10 +269,18 @@ def events(kinds: str, which: str = "", scope: str = REACTOR, newest: int = 500)
     )
 
 
-def _both(expression: str, scope: str, by: str = "", rows: str = SCANS) -> str:
-    """Return the scans where buckets are narrow and the minutes where they are wide."""
+def _both(expression: str, scope: str, by: str = "", rows: str = SCANS, each: str = "") -> str:
+    """Return the scans where buckets are narrow and the minutes where they are wide.
+
+    Args:
+        expression: of fields, or an aggregate of one.
+        scope: which rows.
+        by: tags that each have rows of their own.
+        rows: the measurement.
+        each: the buckets of an aggregate.
+    """
     where = f"WHERE {scope} AND $timeFilter AND $__interval_ms"
-    group = _group(by)
+    group = f" GROUP BY {each} fill(none)" if each else _group(by)
     return (
         f'(SELECT {expression} AS "v" FROM "{rows}" {where} < {MINUTE_MS}{group}), '
         f'(SELECT {expression} AS "v" FROM "{rows}_1m" {where} >= {MINUTE_MS}{group})'

@@ -147,7 +147,7 @@ def test_a_grafana_that_knows_no_median_takes_the_mean(server: InfluxServer) -> 
         for one in frames([asked(server, p, chosen) for p in (*old, *overlay)])
     )
     others = np.array([lines[name] for name in OTHERS], dtype=float)
-    assert band["median"][:5] == pytest.approx(list(others.mean(axis=0)[:5]))
+    assert band["unheard"][:5] == pytest.approx(list(others.mean(axis=0)[:5]))
 
 
 def test_the_score_is_the_deviation_of_the_batch_report(told: dict[str, Told]) -> None:
