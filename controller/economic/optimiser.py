@@ -108,14 +108,15 @@ class Economic:
         q = self._prepare(belief, situation)
         best: Answer | None = None
         refused: list[str] = []
-        solved, shifted = 0, self._followed(q) is not q.recipe
+        enough = STARTS if self._followed(q) is q.recipe else 1
+        solved, least = 0, self._least(q)
         for answer in self._candidates(q):
             if answer.broken:
                 refused.append(f"{answer.origin}: {answer.broken}")
             elif best is None or answer.runs[0].value > best.runs[0].value:
                 best = answer
             solved += not answer.broken and answer.found is not None
-            if solved >= (1 if shifted else STARTS):
+            if solved >= enough and best is not None and best.runs[0].value >= least:
                 break  # solved and checked; without a plan to go on from, once more from elsewhere
         spent = monotonic() - began
         if best is None:
@@ -267,14 +268,27 @@ class Economic:
                     solved = solved or not answer.broken
                     yield answer
             if solved:
-                return
+                break
         yield from ready
+        yield from self._less(q)
+
+    def _less(self, q: Question) -> Iterator[Answer]:
+        """Yield the recipe with less and less of its feeds."""
         feeds = [i for i, n in enumerate(self.problem.moved) if n not in UNITS]
         for share in LESS:
             moved = q.recipe.copy()
             moved[:, feeds] *= share
             low, high = self.problem.ranges[:, 0], self.problem.ranges[:, 1]
             yield self._answer(f"{share:g} of the recipe", q, np.clip(moved, low, high), None)
+
+    def _least(self, q: Question) -> float:
+        """Return what the recipe, or less of it, is worth: a solver's answer must not be less.
+
+        Feeding nothing is a local optimum where product comes late: all slopes vanish there, and a
+        plan that begins from it stays.
+        """
+        plain = (self._answer("recipe", q, q.recipe, None), *self._less(q))
+        return max((a.runs[0].value for a in plain if not a.broken), default=-math.inf)
 
     def _solved(self, solver: str, q: Question, begin: Answer) -> Answer:
         states = np.stack([run.states for run in begin.runs], axis=2)

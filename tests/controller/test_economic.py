@@ -130,6 +130,16 @@ def test_the_next_plan_goes_on_from_the_last(economic: Economic, yeast: Case, pl
     assert following.reason == ""
 
 
+def test_a_last_plan_that_feeds_nothing_is_not_gone_on_with(
+    economic: Economic, yeast: Case, plan: Plan
+) -> None:
+    do = plan.names.index("do_percent")
+    nothing = dataclasses.replace(plan, setpoints=tuple((0.0, row[do]) for row in plan.setpoints))
+    following = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, previous=nothing))
+    assert following.good
+    assert following.objective > value_of(economic, yeast, plan)
+
+
 @pytest.mark.parametrize(
     ("states", "says"),
     [({"X": math.nan}, "not finite"), ({"V": 3.0}, "not believed"), ({"V": 900.0}, "not believed")],
