@@ -16,22 +16,22 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from controller.api import CommandServer
+from controller.acting.api import CommandServer
 from controller.assemble import optimiser_settings
-from controller.config import ConfigError
 from controller.controller import Controller
-from controller.devices import Device, build, wire
-from controller.evidence import LEVELS
-from controller.lines import Lines
+from controller.devices.devices import Device, build, wire
+from controller.devices.lines import Lines
+from controller.devices.third_party import require_third_party
 from controller.pace import PlantClock
+from controller.planning.evidence import LEVELS
+from controller.planning.pool import WorkerPool
 from controller.plant import Plant, load_plant
-from controller.pool import WorkerPool
+from controller.plant_file.config import ConfigError
 from controller.priority import scan_first, take_turns
-from controller.recipe import Recipe, load_recipe
+from controller.recipes.recipe import Recipe, load_recipe
 from controller.registry import SocketError
 from controller.restart import Memory
 from controller.supervisor import REASON, Heartbeat, die_with_parent
-from controller.third_party import require_third_party
 from controller.versions import started
 from drivers.driver import DeviceError
 from historian.sqlite import SqliteStore, StoreError

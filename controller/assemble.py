@@ -4,22 +4,22 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from controller.conditions import Condition, Window
-from controller.cut import Cut
-from controller.economic.formulation import economic_settings
-from controller.guard import ActuatorRule, Guard
-from controller.interlock import Interlock
-from controller.interlocks import Interlocks
-from controller.local import Switches
-from controller.loop_settings import OutputSettings
-from controller.loops import Loop, Output, PidLoop, Station
-from controller.on_off import OnOffLoop
-from controller.optimiser_settings import OptimiserSettings
+from controller.loops.cut import Cut
+from controller.loops.loops import Loop, Output, PidLoop, Station
+from controller.loops.on_off import OnOffLoop
+from controller.planning.economic.formulation import economic_settings
+from controller.planning.optimiser_settings import OptimiserSettings
+from controller.planning.solver import SolverSettings
 from controller.plant import Plant
-from controller.settings import ModelSettings, ReactorSettings
-from controller.settings import OptimiserSettings as Seated
-from controller.solver import SolverSettings
-from controller.units import ML_PER_H
+from controller.plant_file.loop_settings import OutputSettings
+from controller.plant_file.settings import ModelSettings, ReactorSettings
+from controller.plant_file.settings import OptimiserSettings as Seated
+from controller.plant_file.units import ML_PER_H
+from controller.protection.conditions import Condition, Window
+from controller.protection.guard import ActuatorRule, Guard
+from controller.protection.interlock import Interlock
+from controller.protection.interlocks import Interlocks
+from controller.protection.local import Switches
 
 
 def build_loops(name: str, plant: Plant) -> dict[str, Loop]:

@@ -6,24 +6,24 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from controller.acting import Acting
-from controller.alarm_table import definitions, rules
-from controller.alarms import Alarms
-from controller.audit import change
-from controller.devices import Device
-from controller.look import look
-from controller.loops import Loop
+from controller.acting.acting import Acting
+from controller.acting.look import look
+from controller.acting.snapshot import reactor_json
+from controller.acting.tuner import Tuner
+from controller.alarms.alarms import Alarms
+from controller.alarms.table import definitions, rules
+from controller.devices.devices import Device
+from controller.loops.loops import Loop
 from controller.pace import PlantClock
-from controller.planning import Planner
+from controller.planning.planning import Planner
 from controller.plant import Plant
 from controller.plant_tags import PlantTags
 from controller.reactor import Reactor
 from controller.restart import Memory
 from controller.scan import Scan
 from controller.scan_group import Around
-from controller.snapshot import reactor_json
 from controller.system_alarms import SystemAlarms
-from controller.tuner import Tuner
+from controller.texts.audit import change
 from drivers.clock import Clock, wall
 from drivers.point import Sample
 from historian.events import Event, Kind

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controller.assemble import build_guard, build_loops, build_switches
-from controller.guard import DOSE, NO, UNREACHABLE, Checked
-from controller.interlock import InterlockEvent
-from controller.loop import AUTO, CASCADE, MANUAL, OFF, OPTIMISER
-from controller.loops import WORKING, Loop, Mode, PidLoop, Station
-from controller.on_off import OnOffLoop
+from controller.loops.loop import AUTO, CASCADE, MANUAL, OFF, OPTIMISER
+from controller.loops.loops import WORKING, Loop, Mode, PidLoop, Station
+from controller.loops.on_off import OnOffLoop
 from controller.plant import Plant
+from controller.protection.guard import DOSE, NO, UNREACHABLE, Checked
+from controller.protection.interlock import InterlockEvent
 from drivers.point import GOOD, Sample, Tag
 from historian.events import Event, Kind
 

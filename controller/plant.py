@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from controller.config import ConfigError, read_toml, validate
-from controller.consistency import inconsistencies
-from controller.fitted import with_strains
-from controller.gas import GasBalance
-from controller.profiles import expand
-from controller.region_file import regions
-from controller.settings import PlantSettings
+from controller.consistency.plant import inconsistencies
+from controller.plant_file.config import ConfigError, read_toml, validate
+from controller.plant_file.fitted import with_strains
+from controller.plant_file.region_file import regions
+from controller.plant_file.settings import PlantSettings
+from controller.profiles.profiles import expand
+from controller.sensing.gas import GasBalance
 from drivers.point import Tag
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from controller.devices import Device
+from controller.devices.devices import Device
 from drivers.point import Quality, Sample, Tag
 from historian.events import Event, Kind
 from historian.footprint import Footprint

@@ -7,29 +7,29 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from controller.advice_tags import AdviceTags
-from controller.advisor import AdvisorMode
-from controller.alarm_table import derived
+from controller.alarms.table import derived
 from controller.assemble import build_guard
-from controller.facts import facts_of
-from controller.innovation_tags import InnovationTags
-from controller.kpi import SETTLING_H, LoopKpi
-from controller.laboratory import Entry, Result
-from controller.loop import AUTO, CASCADE, OFF, OPTIMISER
-from controller.loops import Mode, PidLoop, RefusedError, Station, kept_tuning
+from controller.loops.kpi import SETTLING_H, LoopKpi
+from controller.loops.loop import AUTO, CASCADE, OFF, OPTIMISER
+from controller.loops.loops import Mode, PidLoop, RefusedError, Station, kept_tuning
 from controller.outputs import Outputs
-from controller.plan_record import PlanRecord
-from controller.planning import Planner
+from controller.planning.advice_tags import AdviceTags
+from controller.planning.advisor import AdvisorMode
+from controller.planning.plan_record import PlanRecord
+from controller.planning.planning import Planner
+from controller.planning.seat import Seat
+from controller.planning.trail import Trail
 from controller.plant import Plant
 from controller.plausible import build_plausible
-from controller.progress import ABORTED, COMPLETE, HELD, RUNNING
-from controller.recipe import Recipe, RecipeRunner, check
-from controller.recipe_file import RecipeError
-from controller.said import said, word
-from controller.seat import Seat
-from controller.sensing import Sensing, estimated
+from controller.recipes.facts import facts_of
+from controller.recipes.file import RecipeError
+from controller.recipes.progress import ABORTED, COMPLETE, HELD, RUNNING
+from controller.recipes.recipe import Recipe, RecipeRunner, check
+from controller.sensing.innovation_tags import InnovationTags
+from controller.sensing.laboratory import Entry, Result
+from controller.sensing.sensing import Sensing, estimated
 from controller.tags import Derived
-from controller.trail import Trail
+from controller.texts.said import said, word
 from drivers.point import Sample
 from historian.events import Event
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-from controller.devices import Device
+from controller.devices.devices import Device
 from controller.pace import PlantClock
 from controller.reactor import Reactor
 from controller.scan_group import Around, Counts, ScanGroup, heartbeat

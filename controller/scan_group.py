@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass
 from itertools import chain
 
-from controller.alarm_rules import Rules
-from controller.devices import Device, LateError
-from controller.notices import Notices
+from controller.alarms.notices import Notices
+from controller.alarms.rules import Rules
+from controller.devices.devices import Device, LateError
 from controller.plant import Plant
 from controller.reactor import Reactor
 from controller.system_alarms import SystemAlarms

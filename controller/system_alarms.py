@@ -4,14 +4,14 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from controller.alarm_table import SCAN_SPAN_S
-from controller.alarms import Alarms
-from controller.devices import Device
-from controller.interlock import Interlock, Status
-from controller.interlocks import Interlocks
-from controller.progress import HELD
+from controller.alarms.alarms import Alarms
+from controller.alarms.table import SCAN_SPAN_S
+from controller.devices.devices import Device
+from controller.protection.interlock import Interlock, Status
+from controller.protection.interlocks import Interlocks
 from controller.reactor import Reactor
-from controller.said import said
+from controller.recipes.progress import HELD
+from controller.texts.said import said
 from drivers.point import Sample
 from historian.events import Event, Kind
 

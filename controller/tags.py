@@ -3,8 +3,8 @@
 import math
 from collections.abc import Collection, Mapping
 
-from controller.estimate import Believed
-from controller.loops import Loop, Mode, PidLoop
+from controller.loops.loops import Loop, Mode, PidLoop
+from controller.sensing.estimate import Believed
 from drivers.point import BAD, GOOD, Sample, Tag, quick
 
 PARTS = ("", ".sd", ".low", ".high", ".shown")  # of ``estimate.Believed``

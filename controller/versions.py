@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from controller.devices import Device
-from controller.said import said
+from controller.devices.devices import Device
+from controller.texts.said import said
 from historian.events import Event, Kind
 
 _PACKAGES: Final = ("fermloop", "pymodbus", "asyncua", "influxdb-client", "casadi", "numpy")

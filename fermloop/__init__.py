@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controller.config import ConfigError
     from controller.optimal import Solution, optimal_control
     from controller.plant import Plant, load_plant
+    from controller.plant_file.config import ConfigError
     from drivers.clock import Clock, SystemClock
     from drivers.driver import DeviceError, Driver, Identity, Setup
     from drivers.point import Quality, RangeError, Sample, Tag, sample
@@ -26,7 +26,7 @@ _HOME = {
     "Batch": "historian.batches",
     "BatchRecord": "historian.batch",
     "Clock": "drivers.clock",
-    "ConfigError": "controller.config",
+    "ConfigError": "controller.plant_file.config",
     "DeviceError": "drivers.driver",
     "Driver": "drivers.driver",
     "Event": "historian.events",

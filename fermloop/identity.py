@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from controller.authority import Role
-from controller.users import DeniedError, UserError, Users
+from controller.acting.authority import Role
+from controller.acting.users import DeniedError, UserError, Users
 from fermloop.failure import USAGE, FailureError
 
 PASSWORD_FILE = "FERMLOOP_PASSWORD_FILE"

@@ -129,7 +129,7 @@ def tune(
 
     Example: fermloop tune R1.temperature --plant plant.toml --simulate --size 10
     """
-    from controller.tuner import Wish
+    from controller.acting.tuner import Wish
     from fermloop.commands import tune as command
     from fermloop.failure import USAGE, FailureError
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from controller.config import Settings
+from controller.plant_file.config import Settings
 from drivers.third_party import names_class
 
 FORM: Final = "package.module:Class"

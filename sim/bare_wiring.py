@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from controller.config import ConfigError
+from controller.plant_file.config import ConfigError
 from drivers.point import Tag
 from drivers.third_party import LoadError
 from models.model import Model, ModelError, Variable

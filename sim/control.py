@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controller.body import REQUIRED, Keys, number, text
-from controller.command_socket import command, question
+from controller.acting.body import REQUIRED, Keys, number, text
+from controller.acting.command_socket import command, question
 from drivers.clock import monotonic, wall
 from drivers.point import RangeError
 from sim.faults import Faults

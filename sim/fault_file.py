@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from controller.config import ConfigError, Settings, read_toml, validate
+from controller.plant_file.config import ConfigError, Settings, read_toml, validate
 from sim.fault_targets import FaultError, seconds
 from sim.faults import Faults
 

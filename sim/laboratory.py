@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import Field
 
-from controller.config import Settings
+from controller.plant_file.config import Settings
 from models.organism import Organism
 from sim.fittings import CELLS, Range
 from sim.vessel import Vessel

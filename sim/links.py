@@ -36,7 +36,7 @@ from sim.motion import Device, SimulatedPlant
 from sim.wire import WRITES, Wire
 
 if TYPE_CHECKING:
-    from controller.device_settings import DeviceSettings
+    from controller.plant_file.device_settings import DeviceSettings
 
 GOOD, UNCERTAIN, BAD_DEVICE, BAD_SENSOR, BAD_UNKNOWN, BAD_READ_ONLY, BAD_RANGE = (
     0,
@@ -355,7 +355,7 @@ def vessel_link(
         clock: the vessels go with it.
         wire: what faults do to the device.
     """
-    from controller.registers import about, register
+    from controller.plant_file.registers import about, register
 
     ids = [id(v) for v in vessels.values()]
     plant = next((p for p in map(_PLANTS.get, ids) if p is not None), None)

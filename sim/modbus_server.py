@@ -23,7 +23,7 @@ from sim.listen import ListenError, require_free
 from sim.wire import Wire
 
 if TYPE_CHECKING:
-    from controller.device_settings import DeviceSettings, TlsSettings
+    from controller.plant_file.device_settings import DeviceSettings, TlsSettings
 
 _TABLES: dict[int, Table] = {
     **dict.fromkeys((1, 5, 15), cast(Table, "coil")),

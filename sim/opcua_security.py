@@ -27,7 +27,7 @@ from drivers.opcua.security import Login
 from sim.listen import ListenError
 
 if TYPE_CHECKING:
-    from controller.device_settings import DeviceSettings
+    from controller.plant_file.device_settings import DeviceSettings
 
 _POLICIES = {
     "Basic256Sha256": ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,

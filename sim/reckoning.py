@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
-from controller.settings import Factors
+from controller.plant_file.settings import Factors
 
 BY_PRODUCT_MAX: Final = {"acetate": 2.0, "ethanol": 1.0}  # g/L; of no other is there a limit
 

@@ -25,7 +25,7 @@ from sim.pace import Pace
 from sim.wire import Wire
 
 if TYPE_CHECKING:
-    from controller.device_settings import DeviceSettings
+    from controller.plant_file.device_settings import DeviceSettings
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.01  # wall s between two looks at the clock and the watchdogs
@@ -187,7 +187,7 @@ class PlantServer:
         )
 
     def _modbus(self, name: str, settings: "DeviceSettings") -> Unit:
-        from controller.registers import about, register
+        from controller.plant_file.registers import about, register
 
         registers = [register(t) for t in settings.tags]
         watchdog: DeviceWatchdog | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.pid import Tuning
+from controller.loops.pid import Tuning
 from controller.tuning.process import Complex, Process
 
 Floats = NDArray[np.float64]

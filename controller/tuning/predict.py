@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.pid import Pid, Tuning
+from controller.loops.pid import Pid, Tuning
 from controller.tuning.process import Plant, Process
 
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from controller.pid import Tuning
+from controller.loops.pid import Tuning
 from controller.tuning.identify import UltimatePoint
 from controller.tuning.margins import MS_WANTED, Margins, margins
 from controller.tuning.predict import Response, predict

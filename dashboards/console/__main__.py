@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 from cryptography import x509
 
-from controller.users import UserError
+from controller.acting.users import UserError
 from dashboards.console.app import create_app
 from dashboards.console.live import Live
 from dashboards.console.rim import LOOPBACK

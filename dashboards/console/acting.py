@@ -14,9 +14,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from controller.authority import Role
-from controller.said import said
-from controller.users import DeniedError, User, UserError
+from controller.acting.authority import Role
+from controller.acting.users import DeniedError, User, UserError
+from controller.texts.said import said
 from dashboards.console.door import IDLE_S, LIFE_S, BusyError, Door, Session
 
 BODY_MAX = 16 * 1024  # bytes

@@ -14,8 +14,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
-from controller.said import answer
-from controller.users import UserError, Users
+from controller.acting.users import UserError, Users
+from controller.texts.said import answer
 from dashboards.console.acting import Acting, RefusedError, add_routes
 from dashboards.console.door import Door
 from dashboards.console.live import Live, TooManyError

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controller.authority import Role
-from controller.said import said
-from controller.users import User, UserError, Users
+from controller.acting.authority import Role
+from controller.acting.users import User, UserError, Users
+from controller.texts.said import said
 from drivers.clock import monotonic
 
 T = TypeVar("T")

@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from controller.audit import in_both
-from controller.authority import NAME, ROLES, Role, require
-from controller.said import Said, said
-from controller.users import DeniedError, User, UserError, Users
+from controller.acting.authority import NAME, ROLES, Role, require
+from controller.acting.users import DeniedError, User, UserError, Users
+from controller.texts.audit import in_both
+from controller.texts.said import Said, said
 from dashboards.console.acting import Acting, RefusedError, sent, texts
 from dashboards.console.door import BusyError
 from drivers.clock import monotonic

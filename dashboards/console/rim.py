@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.said import Said, answer, said
+from controller.texts.said import Said, answer, said
 from dashboards.console.flood import Flood
 
 HEADERS = {

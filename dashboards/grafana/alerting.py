@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.alarm import Definition
-from controller.alarm_consistency import SUFFIX, measured_by
-from controller.alarm_settings import LIMITS, AlarmSettings
-from controller.alarm_table import definitions
+from controller.alarms.alarm import Definition
+from controller.alarms.table import definitions
+from controller.consistency.alarms import SUFFIX, measured_by
 from controller.plant import Plant
-from controller.said import Language
+from controller.plant_file.alarm_settings import LIMITS, AlarmSettings
+from controller.texts.said import Language
 from dashboards.grafana import queries
 from dashboards.grafana.board import uid
 from dashboards.grafana.panels import DATASOURCE

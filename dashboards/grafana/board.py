@@ -7,7 +7,7 @@ from typing import Any
 import attr
 import grafanalib._gen as _gen  # pyright: ignore[reportMissingTypeStubs]
 
-from controller.said import Language
+from controller.texts.said import Language
 from dashboards.grafana import queries
 from dashboards.grafana.panels import DATASOURCE, Frame, core, link
 from dashboards.grafana.plain import Json, plain

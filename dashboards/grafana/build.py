@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from controller.plant import Plant
-from controller.said import Language
+from controller.texts.said import Language
 from dashboards.grafana import alerting
 from dashboards.grafana.alarms import alarms
 from dashboards.grafana.batch import batch

@@ -1,6 +1,6 @@
 """The optimiser's board: plan against actual, what it believes, how near the limits, its words."""
 
-from controller.innovations import BIAS
+from controller.sensing.innovations import BIAS
 from dashboards.grafana import board as boards
 from dashboards.grafana import parts, queries
 from dashboards.grafana.lines import ESTIMATE, Series, timeline, trend

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from controller.alarm_consistency import measured_by
 from controller.assemble import build_loops
-from controller.conditions import shown
-from controller.estimate import layout, reported
-from controller.loops import PidLoop
+from controller.consistency.alarms import measured_by
+from controller.loops.loops import PidLoop
 from controller.plant import Plant
-from controller.said import Language
-from controller.sensing import estimated
-from controller.settings import ReactorSettings
+from controller.plant_file.settings import ReactorSettings
+from controller.protection.conditions import shown
+from controller.sensing.estimate import layout, reported
+from controller.sensing.sensing import estimated
 from controller.tags import Derived
+from controller.texts.said import Language
 from dashboards.grafana.names import NAMES
 from dashboards.grafana.texts import TEXTS
 

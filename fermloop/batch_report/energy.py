@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from controller.gas import PER_MINUTE
-from controller.settings import ReactorSettings
+from controller.plant_file.settings import ReactorSettings
+from controller.sensing.gas import PER_MINUTE
 from fermloop.batch_report.minutes import MINUTE_H, Minutes
 from models.bioreactor import COOLING_COP
 from models.fn import SCALARS

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from controller.gas import BROTH, KILOGRAMS
-from controller.settings import ReactorSettings, ReportSettings
-from controller.units import ML_PER_H
+from controller.plant_file.settings import ReactorSettings, ReportSettings
+from controller.plant_file.units import ML_PER_H
+from controller.sensing.gas import BROTH, KILOGRAMS
 from fermloop.batch_report.energy import Energy
 from fermloop.batch_report.minutes import MINUTE_H, Minutes
 from historian.batch import BatchRecord

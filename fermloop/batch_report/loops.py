@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from controller.settings import LoopSettings, ReactorSettings
+from controller.plant_file.settings import LoopSettings, ReactorSettings
 from fermloop.batch_report.minutes import MINUTE_H, Minutes
 from historian.batch import BatchRecord
 

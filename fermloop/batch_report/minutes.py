@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controller.settings import ReactorSettings
+from controller.plant_file.settings import ReactorSettings
 from drivers.point import Tag
 from historian.batches import Batch
 from historian.reader import SqliteReader

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from controller.config import ConfigError, Settings, read_toml, validate
+from controller.plant_file.config import ConfigError, Settings, read_toml, validate
 from fermloop.campaign import junit
 from fermloop.campaign.charts import number
 from fermloop.campaign.finished import Finished

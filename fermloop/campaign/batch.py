@@ -13,7 +13,7 @@ from fermloop.campaign.software import own_code, software
 from fermloop.failure import FailureError, explained
 
 if TYPE_CHECKING:
-    from controller.advisor import AdvisorMode
+    from controller.planning.advisor import AdvisorMode
 
 _alone = threading.Lock()  # tracing a model patches CasADi, and threads would share one core
 

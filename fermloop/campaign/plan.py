@@ -16,8 +16,8 @@ from fermloop.campaign.software import own_code, software
 from fermloop.failure import USAGE, FailureError
 
 if TYPE_CHECKING:
-    from controller.advisor import AdvisorMode
-    from controller.recipe import Recipe
+    from controller.planning.advisor import AdvisorMode
+    from controller.recipes.recipe import Recipe
 
 MANIFEST: Final = "campaign.json"
 RESULTS: Final = "results.jsonl"
@@ -98,8 +98,8 @@ def checked(
         ConfigError: a mistake in a file; a line each.
         FailureError: two recipes have one name.
     """
+    from controller.devices.third_party import require_virtual
     from controller.plant import load_plant
-    from controller.third_party import require_virtual
     from fermloop.commands.check import recipe_for
     from fermloop.commands.closed_loop import EPOCH
     from fermloop.commands.simulated import vessels

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 def main(fd: int, parent: int) -> None:
     """Run what comes over ``fd`` until the other end is closed."""
-    from controller.worker import die_with
+    from controller.planning.worker import die_with
 
     os.set_inheritable(fd, False)
     die_with(parent)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from controller.advisor import AdvisorMode
+from controller.devices.third_party import require_virtual
+from controller.planning.advisor import AdvisorMode
 from controller.plant import load_plant
-from controller.third_party import require_virtual
 from drivers.clock import monotonic
 from fermloop.commands import report
 from fermloop.commands.check import recipe_for

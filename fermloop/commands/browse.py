@@ -13,11 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from controller.config import validate
-from controller.device_consistency import wrong_keys
-from controller.device_settings import DeviceSettings
-from controller.devices import wire
+from controller.consistency.devices import wrong_keys
+from controller.devices.devices import wire
 from controller.plant import load_plant
+from controller.plant_file.config import validate
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.opcua import LinkError
 from drivers.opcua.browse import Found, TooManyError, browse
 from fermloop.commands.live import DASH, printable

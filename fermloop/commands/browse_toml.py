@@ -7,8 +7,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from controller.consistency import UNITS
-from controller.device_settings import DeviceSettings
+from controller.consistency.plant import UNITS
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.opcua.browse import Found
 from fermloop.commands.live import printable
 

@@ -19,7 +19,7 @@ from fermloop.campaign.tables import write_results, write_trajectory
 from fermloop.failure import WORLD, FailureError
 
 if TYPE_CHECKING:
-    from controller.advisor import AdvisorMode
+    from controller.planning.advisor import AdvisorMode
 
 LOG: Final = "workers.log"
 INTERRUPTED: Final = 130  # what a shell expects of a program that Ctrl-C has ended

@@ -9,16 +9,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from controller.alarm import Priority
-from controller.alarm_table import definitions
+from controller.alarms.alarm import Priority
+from controller.alarms.table import definitions
 from controller.assemble import build_loops
-from controller.config import ConfigError
-from controller.device_settings import DeviceSettings
-from controller.facts import facts_of
+from controller.devices.third_party import require_third_party
 from controller.plant import Plant, load_plant
-from controller.recipe_check import check
-from controller.recipe_file import Recipe, RecipeError, load_recipe
-from controller.third_party import require_third_party
+from controller.plant_file.config import ConfigError
+from controller.plant_file.device_settings import DeviceSettings
+from controller.recipes.check import check
+from controller.recipes.facts import facts_of
+from controller.recipes.file import Recipe, RecipeError, load_recipe
 
 # ISA-18.2, of the alarms that a plant can have, %; what is left is high and critical
 GUIDELINE = {Priority.LOW: 80, Priority.MEDIUM: 15}

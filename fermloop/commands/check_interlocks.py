@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from controller.assemble import build_interlocks, build_rules, build_switches
-from controller.conditions import shown
-from controller.interlock import Interlock
-from controller.loop_settings import LoopSettings
 from controller.plant import Plant, load_plant
+from controller.plant_file.loop_settings import LoopSettings
+from controller.protection.conditions import shown
+from controller.protection.interlock import Interlock
 from fermloop.commands.live import DASH
 
 TITLES = {  # of the tables and their columns

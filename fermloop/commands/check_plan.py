@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from controller.device_consistency import modbus
-from controller.device_settings import DeviceSettings
+from controller.consistency.devices import modbus
 from controller.plant import Plant
-from controller.registers import read_plan
+from controller.plant_file.device_settings import DeviceSettings
+from controller.plant_file.registers import read_plan
 from fermloop.commands.live import printable
 
 TABLE = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}  # by function code

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.advisor import AdvisorMode
+from controller.consistency.devices import own
 from controller.controller import Controller
-from controller.device_consistency import own
-from controller.devices import Device, build
-from controller.loop import Loop
-from controller.planning import InProcessPlanner
+from controller.devices.devices import Device, build
+from controller.devices.third_party import make, require_virtual
+from controller.loops.loop import Loop
+from controller.planning.advisor import AdvisorMode
+from controller.planning.planning import InProcessPlanner
 from controller.plant import Plant
-from controller.recipe import Recipe
-from controller.third_party import make, require_virtual
+from controller.recipes.recipe import Recipe
 from drivers.driver import DeviceError
 from fermloop.commands.simulated import laboratories, truths, vessels, wires
 from historian.store import Historian, NullHistorian

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from controller.authority import Role
+from controller.acting.authority import Role
 from controller.plant import Plant, load_plant
 from controller.supervisor import Child, Supervisor
 from fermloop.commands import report

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from controller.plant import Plant, load_plant
-from controller.recipe_file import Recipe
-from controller.settings import ModelSettings, ReactorSettings
+from controller.plant_file.settings import ModelSettings, ReactorSettings
+from controller.recipes.file import Recipe
 from fermloop.commands.check import recipe_for
 from fermloop.commands.fit import modelled
 from fermloop.commissioning import recipes

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from controller.plant import Plant, load_plant
-from controller.region_file import units
+from controller.plant_file.region_file import units
+from controller.plant_file.settings import ModelSettings, ReactorSettings
 from controller.run_to_run import Region
-from controller.settings import ModelSettings, ReactorSettings
 from drivers.clock import wall
 from fermloop.commissioning import page
 from fermloop.commissioning.experiment import (

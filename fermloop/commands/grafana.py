@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import sim
 from controller.plant import load_plant
-from controller.said import Language
+from controller.texts.said import Language
 from dashboards.grafana import build as made
 from dashboards.grafana.alerting import KINDS
 from dashboards.grafana.board import LANGUAGES

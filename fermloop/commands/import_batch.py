@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from controller.config import read_toml, validate
 from controller.plant import load_plant
+from controller.plant_file.config import read_toml, validate
 from drivers.point import Tag
 from fermloop.failure import USAGE, FailureError
 from fermloop.importing.batch import Import, prepare

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.plant import Plant, load_plant
-from controller.settings import influx_token
+from controller.plant_file.settings import influx_token
 from drivers.clock import wall
 from fermloop.failure import USAGE, WORLD, FailureError
 from historian.bucket import Bucket

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.health import Health, Trace, health
+from controller.loops.health import Health, Trace, health
 from controller.plant import Plant, load_plant
 from drivers.point import Quality, Tag
 from fermloop.failure import USAGE, FailureError

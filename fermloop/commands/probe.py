@@ -12,14 +12,14 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from controller.config import ConfigError
-from controller.devices import Device, build, wire
-from controller.lines import Lines
-from controller.look import look
+from controller.acting.look import look
+from controller.devices.devices import Device, build, wire
+from controller.devices.lines import Lines
+from controller.devices.third_party import require_third_party
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
+from controller.plant_file.config import ConfigError
 from controller.registry import held, running
-from controller.third_party import require_third_party
 from drivers.clock import monotonic, wall
 from drivers.driver import DeviceError
 from fermloop.commands import probe_view

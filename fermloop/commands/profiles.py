@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from controller.profile_settings import SignalSettings
-from controller.profiles import Profile, known, load_profile
+from controller.profiles.profiles import Profile, known, load_profile
+from controller.profiles.settings import SignalSettings
 
 
 def run(name: str | None, as_json: bool) -> None:

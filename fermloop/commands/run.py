@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from controller.devices.third_party import require_third_party
 from controller.plant import Plant, load_plant
+from controller.plant_file.settings import influx_token
 from controller.registry import AlreadyRunningError, held, holder
-from controller.settings import influx_token
 from controller.supervisor import Child, Supervisor
-from controller.third_party import require_third_party
 from fermloop.commands.watch import Watch
 from fermloop.failure import USAGE, FailureError
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from controller import registry
-from controller.command_socket import CommandSocket, application
+from controller.acting.command_socket import CommandSocket, application
 from controller.plant import Plant, load_plant
 from controller.priority import scan_first
 from drivers.clock import wall

@@ -6,9 +6,9 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator
 
-from controller.config import ConfigError, Settings, read_toml, validate
+from controller.devices.third_party import third_party
 from controller.plant import Plant
-from controller.third_party import third_party
+from controller.plant_file.config import ConfigError, Settings, read_toml, validate
 from drivers.point import Tag
 from drivers.third_party import LoadError
 from fermloop.failure import USAGE, FailureError

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from controller.acting.tuner import Wish
 from controller.controller import Controller
-from controller.loops import Mode
+from controller.devices.third_party import require_virtual
+from controller.loops.loops import Mode
 from controller.plant import Plant, load_plant
-from controller.recipe import Recipe
-from controller.third_party import require_virtual
-from controller.tuner import Wish
+from controller.recipes.recipe import Recipe
 from controller.tuning.proposal import RuleName
 from drivers.clock import sleep
 from drivers.point import RangeError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.pid import Tuning
+from controller.loops.pid import Tuning
 from controller.tuning.experiment import Cycle, Record
 from controller.tuning.identify import Fit, UltimatePoint, fit, ultimate_point
 from controller.tuning.predict import Response

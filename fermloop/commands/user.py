@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from controller.audit import change as change_event
-from controller.authority import ROLES, Role, require
+from controller.acting.authority import ROLES, Role, require
+from controller.acting.users import DeniedError, User, UserError
 from controller.plant import Plant, load_plant
 from controller.registry import held
-from controller.users import DeniedError, User, UserError
+from controller.texts.audit import change as change_event
 from drivers.clock import wall
 from fermloop.commands.remote import ask
 from fermloop.failure import FailureError

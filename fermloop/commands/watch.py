@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from controller.authority import Role
-from controller.notices import kind
+from controller.acting.authority import Role
+from controller.alarms.notices import kind
 from controller.supervisor import Supervisor
 from drivers.clock import monotonic
 from fermloop.commands import live

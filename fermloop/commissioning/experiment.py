@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from controller.gas import PER_MINUTE
-from controller.laboratory import PER
-from controller.settings import AnalyteSettings, ModelSettings, ReactorSettings
-from controller.units import KG
+from controller.plant_file.settings import AnalyteSettings, ModelSettings, ReactorSettings
+from controller.plant_file.units import KG
+from controller.sensing.gas import PER_MINUTE
+from controller.sensing.laboratory import PER
 from fermloop.commissioning.columns import before, medians, summed
 from fermloop.commissioning.record import Assay, Floats, Record
 from models.bioreactor import M_CO2

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from controller.recipe_file import Recipe
+from controller.recipes.file import Recipe
 from fermloop.commissioning.excitation import Block
 from fermloop.commissioning.record import Floats
 from historian.batch import BatchRecord

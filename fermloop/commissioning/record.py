@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.laboratory import Entry
+from controller.sensing.laboratory import Entry
 from historian.history import History
 
 Floats = NDArray[np.float64]

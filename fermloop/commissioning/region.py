@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from controller.plant_file.settings import ReactorSettings
 from controller.run_to_run import Region, Tried, region
-from controller.settings import ReactorSettings
 from fermloop.commissioning.columns import before
 from fermloop.commissioning.experiment import Prepared, applied
 from fermloop.commissioning.parameters import provenance, quoted, replaced

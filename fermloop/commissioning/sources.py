@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from controller.config import ConfigError, read_toml, validate
-from controller.laboratory import Entry
-from controller.laboratory_files import entry, rows
+from controller.plant_file.config import ConfigError, read_toml, validate
+from controller.sensing.laboratory import Entry
+from controller.sensing.laboratory_files import entry, rows
 from drivers.point import Tag
 from fermloop.commissioning.record import Record, recorded
 from fermloop.failure import USAGE, FailureError

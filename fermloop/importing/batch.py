@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from controller.config import ConfigError
+from controller.plant_file.config import ConfigError
 from drivers.point import Quality, Tag
 from fermloop.importing.mapping import ColumnSettings, MappingSettings, conversion, fitting
 from fermloop.importing.source import Source

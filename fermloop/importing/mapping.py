@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import Field
 
-from controller.config import Settings
+from controller.plant_file.config import Settings
 
 # Factors to the first unit of each kind: only within a kind can a unit become another.
 KINDS: Final[tuple[Mapping[str, float], ...]] = (

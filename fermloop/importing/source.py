@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.config import ConfigError
+from controller.plant_file.config import ConfigError
 from fermloop.importing.mapping import MappingSettings
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.alarm import Definition, Priority
-from controller.alarm_rules import Limit, Rules, TagWatch
-from controller.alarms import Alarms
+from controller.alarms.alarm import Definition, Priority
+from controller.alarms.alarms import Alarms
+from controller.alarms.rules import Limit, Rules, TagWatch
 from drivers.point import Quality, Sample, Tag
 
 pytestmark = pytest.mark.bench

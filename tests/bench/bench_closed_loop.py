@@ -17,12 +17,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.hindsight import Hindsight
 from controller.outputs import Outputs
 from controller.plant import load_plant
 from controller.reactor import Reactor
-from controller.recipe import RecipeRunner, load_recipe
+from controller.recipes.recipe import RecipeRunner, load_recipe
 from controller.scan_group import ScanGroup
+from controller.sensing.hindsight import Hindsight
 from drivers.modbus.driver import ModbusDriver
 from drivers.opcua.driver import OpcUaDriver
 from fermloop.commands.closed_loop import run_batch

@@ -19,7 +19,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from fermloop.campaign.results import Results, Row
 from fermloop.commands.closed_loop import EPOCH, run_batch
 from historian.events import Event, Kind

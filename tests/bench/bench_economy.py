@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 from controller.plant import Plant, load_plant
-from controller.recipe import Recipe, parse_recipe
+from controller.recipes.recipe import Recipe, parse_recipe
 from drivers.clock import monotonic
 from fermloop.campaign.results import Results, Row
 from fermloop.campaign.statistics import FIGURES, compare, spread

@@ -20,8 +20,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.estimate import Estimate
-from controller.estimator import Estimator, EstimatorSettings, Step
+from controller.sensing.estimate import Estimate
+from controller.sensing.estimator import Estimator, EstimatorSettings, Step
 from drivers.clock import monotonic
 from drivers.point import Quality, Sample, Tag
 from models.ecoli import EColi

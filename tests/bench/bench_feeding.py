@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.loops import Mode
+from controller.loops.loops import Mode
 from controller.plant import load_plant
-from controller.recipe import Recipe, parse_recipe
+from controller.recipes.recipe import Recipe, parse_recipe
 from fermloop.campaign.results import Results
 from fermloop.commands.closed_loop import run_batch
 from tests.bench.bench_loops import Columns

@@ -19,8 +19,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from controller.plant import load_plant
-from controller.recipe import load_recipe
-from controller.settings import ModelSettings, ReactorSettings
+from controller.plant_file.settings import ModelSettings, ReactorSettings
+from controller.recipes.recipe import load_recipe
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH, run_batch
 from fermloop.commissioning.experiment import Prepared, control_model, prepare

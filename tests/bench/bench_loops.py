@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 from controller.plant import Plant, load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from drivers.point import Quality, Sample
 from fermloop.campaign.results import Results
 from fermloop.commands.closed_loop import run_batch

@@ -15,11 +15,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.estimate import N_STATES, Estimate
-from controller.estimator import Estimator, EstimatorSettings
-from controller.optimiser import Optimiser, OptimiserSettings
-from controller.plan import Plan, Situation
-from controller.rollout import Course, linear
+from controller.planning.optimiser import Optimiser, OptimiserSettings
+from controller.planning.plan import Plan, Situation
+from controller.planning.rollout import Course, linear
+from controller.sensing.estimate import N_STATES, Estimate
+from controller.sensing.estimator import Estimator, EstimatorSettings
 from drivers.clock import monotonic
 from fermloop.campaign.results import Results, Row
 from models.fedbatch import FACTORS

@@ -24,13 +24,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.estimate import Estimate
-from controller.estimator import Estimator
-from controller.hindsight import Hindsight
-from controller.laboratory import Entry, Laboratory
 from controller.plant import load_plant
-from controller.recipe import load_recipe
-from controller.sensing import estimator_settings
+from controller.recipes.recipe import load_recipe
+from controller.sensing.estimate import Estimate
+from controller.sensing.estimator import Estimator
+from controller.sensing.hindsight import Hindsight
+from controller.sensing.laboratory import Entry, Laboratory
+from controller.sensing.sensing import estimator_settings
 from drivers.point import Quality, RangeError, Sample, Tag
 from models.organisms import WATCHED
 from tests.bench.watched_batches import CASES, ROOT, Batch, Case, watched

@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import Driver
 from sim.clock import SimClock, run_virtual

@@ -3,10 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from controller.economic.belief import Belief
-from controller.economic.formulation import economic_settings
-from controller.economic.optimiser import Economic
-from controller.plan import Plan, Situation
+from controller.planning.economic.belief import Belief
+from controller.planning.economic.formulation import economic_settings
+from controller.planning.economic.optimiser import Economic
+from controller.planning.plan import Plan, Situation
 from controller.plant import Plant, load_plant
 from sim.vessel import Vessel
 from tests.loop.rig import Oracle, Rig

@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.worker import die_with
+from controller.planning.worker import die_with
 from fermloop.campaign.results import Results, Row
 from tests.bench.long_run import rows
 

@@ -23,12 +23,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 from controller import assemble
-from controller.loop_settings import LoopSettings
-from controller.loops import PidLoop
-from controller.pid import Pid
+from controller.acting.tuner import Wish
+from controller.loops.loops import PidLoop
+from controller.loops.pid import Pid
 from controller.plant import Plant, load_plant
-from controller.recipe import Recipe, load_recipe
-from controller.tuner import Wish
+from controller.plant_file.loop_settings import LoopSettings
+from controller.recipes.recipe import Recipe, load_recipe
 from controller.tuning.proposal import advise
 from fermloop.commands.tune import virtual_experiment
 from fermloop.commands.tune_study import study

@@ -147,7 +147,7 @@ def plant_text(pair: Pair) -> str:
 def score(pair: Pair, candidate: Candidate, seed: int, *, fine: bool = False) -> dict[str, Any]:
     """Run one batch and return what the search judges it by."""
     from controller.plant import load_plant
-    from controller.recipe import parse_recipe
+    from controller.recipes.recipe import parse_recipe
     from fermloop.commands.closed_loop import run_batch
 
     recipe = parse_recipe(recipe_table(pair, candidate), f"{pair.recipe}.toml")

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from controller.controller import Controller
 from controller.plant import Plant, load_plant
-from controller.recipe import load_recipe
-from controller.units import ML_PER_H
+from controller.plant_file.units import ML_PER_H
+from controller.recipes.recipe import load_recipe
 from drivers.point import Quality, Sample
 from fermloop.commands.closed_loop import EPOCH, connect, virtual_devices
 from fermloop.commands.simulated import laboratories, vessels

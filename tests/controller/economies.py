@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from controller.economic.belief import Belief
-from controller.economic.formulation import economic_settings
-from controller.economic.settings import EconomicSettings
-from controller.plan import Situation
+from controller.planning.economic.belief import Belief
+from controller.planning.economic.formulation import economic_settings
+from controller.planning.economic.settings import EconomicSettings
+from controller.planning.plan import Situation
 from controller.plant import load_plant
 
 NOW = 1.8e9

@@ -15,8 +15,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller import worker
-from controller.plan import Plan, Situation
+from controller.planning import worker
+from controller.planning.plan import Plan, Situation
 
 FAULTS = ("hang", "stop", "crash", "killed", "nan", "infeasible", "memory", "late", "garbage")
 LATE_S = 0.6  # beyond the deadline of the test

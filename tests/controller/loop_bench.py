@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.loops import PidLoop, Station
+from controller.loops.loops import PidLoop, Station
 from controller.outputs import Outputs
 from controller.plant import load_plant
 from drivers.point import Quality, Sample

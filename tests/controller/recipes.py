@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import sim
-from controller.estimate import reported
-from controller.facts import LoopFacts, PlantFacts
-from controller.recipe import RecipeOutput, RecipeRunner
-from controller.recipe_file import Recipe, parse_recipe
+from controller.recipes.facts import LoopFacts, PlantFacts
+from controller.recipes.file import Recipe, parse_recipe
+from controller.recipes.recipe import RecipeOutput, RecipeRunner
+from controller.sensing.estimate import reported
 from drivers.point import Quality, Sample, Tag, sample
 
 HOUR = 3600.0

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from controller.advisor import STALE_S, Advisor
-from controller.estimate import N_STATES
-from controller.estimator import Estimate
-from controller.outlook import Outlook, Question
-from controller.plan import Plan, Situation
-from controller.settings import OptimiserSettings
+from controller.planning.advisor import STALE_S, Advisor
+from controller.planning.outlook import Outlook, Question
+from controller.planning.plan import Plan, Situation
+from controller.plant_file.settings import OptimiserSettings
+from controller.sensing.estimate import N_STATES
+from controller.sensing.estimator import Estimate
 
 PERIOD, LATENCY = 300.0, 30.0
 SETTINGS = OptimiserSettings.model_validate({"period_s": PERIOD, "latency_s": LATENCY})

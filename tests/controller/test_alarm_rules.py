@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.alarm_rules import Rules
-from controller.alarm_table import definitions, rules
-from controller.alarms import Alarms
+from controller.alarms.alarms import Alarms
+from controller.alarms.rules import Rules
+from controller.alarms.table import definitions, rules
 from controller.assemble import build_loops
-from controller.loop import Loop, Mode
+from controller.loops.loop import Loop, Mode
 from controller.plant import Plant, load_plant
 from drivers.point import Quality, Sample, Tag
 from historian.events import Event

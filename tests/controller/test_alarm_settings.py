@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.alarm import Priority
-from controller.alarm_table import definitions
-from controller.config import ConfigError
+from controller.alarms.alarm import Priority
+from controller.alarms.table import definitions
 from controller.plant import Plant, load_plant
+from controller.plant_file.config import ConfigError
 
 PLANT = Path("sim/plants/ecoli_5l.toml")
 ALARM = "reactor.R1.alarm"

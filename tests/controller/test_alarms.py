@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.alarm import Definition, Priority, State
-from controller.alarm_texts import CHINESE, ENGLISH, TEXTS
-from controller.alarms import Alarms
-from controller.loop import RefusedError
+from controller.alarms.alarm import Definition, Priority, State
+from controller.alarms.alarms import Alarms
+from controller.alarms.texts import CHINESE, ENGLISH, TEXTS
+from controller.loops.loop import RefusedError
 from historian.event_rows import EventRow
 from historian.events import Event, Kind
 

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.api import CommandServer, routes
-from controller.authority import LEAST, ROLES
-from controller.body import BadRequestError, dumps, parse
-from controller.laboratory import Entry
+from controller.acting.api import CommandServer, routes
+from controller.acting.authority import LEAST, ROLES
+from controller.acting.body import BadRequestError, dumps, parse
+from controller.acting.whatif import Wish
 from controller.registry import AlreadyRunningError, SocketError, running
-from controller.said import said
-from controller.whatif import Wish
+from controller.sensing.laboratory import Entry
+from controller.texts.said import said
 from drivers.point import RangeError, Tag
 from tests.controller.untuned import Untuned
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from controller.assemble import build_guard, build_loops, optimiser_settings
-from controller.loops import Mode, PidLoop, Station
-from controller.optimiser_settings import OptimiserSettings
+from controller.loops.loops import Mode, PidLoop, Station
+from controller.planning.optimiser_settings import OptimiserSettings
 from controller.plant import Plant, load_plant
 
 DEMO = Path("sim/plants/ecoli_5l.toml")

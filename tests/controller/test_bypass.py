@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from controller.conditions import Condition, Window
-from controller.interlock import Interlock
-from controller.interlocks import Interlocks
+from controller.protection.conditions import Condition, Window
+from controller.protection.interlock import Interlock
+from controller.protection.interlocks import Interlocks
 from drivers.point import RangeError, Sample, Tag, sample
 
 DO = Tag("R1.do", "%", -5, 200)

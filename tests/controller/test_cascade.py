@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.config import ConfigError
-from controller.loops import Mode
+from controller.loops.loops import Mode
+from controller.plant_file.config import ConfigError
 from tests.controller.loop_bench import Bench
 
 JACKET = """\

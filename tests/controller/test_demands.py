@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.conditions import Condition, Window
-from controller.guard import ActuatorRule, Guard, Limited
-from controller.interlock import Interlock
-from controller.interlocks import Interlocks
+from controller.protection.conditions import Condition, Window
+from controller.protection.guard import ActuatorRule, Guard, Limited
+from controller.protection.interlock import Interlock
+from controller.protection.interlocks import Interlocks
 from drivers.point import Quality, Sample, Tag, sample
 
 AIR_FLOW = Tag("R1.air_flow", "L/min", -1, 12)

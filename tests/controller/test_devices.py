@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.device_settings import TagSettings
-from controller.devices import Device, LateError, build, wire
+from controller.devices.devices import Device, LateError, build, wire
 from controller.plant import load_plant
-from controller.registers import register
+from controller.plant_file.device_settings import TagSettings
+from controller.plant_file.registers import register
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.modbus import ModbusDriver
 from drivers.opcua import OpcUaDriver

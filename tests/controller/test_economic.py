@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from controller.economic.belief import Belief
-from controller.economic.guesses import held, pointed, sampled
-from controller.economic.optimiser import Economic
-from controller.economic.settings import EconomicSettings
-from controller.plan import Plan, Situation
+from controller.planning.economic.belief import Belief
+from controller.planning.economic.guesses import held, pointed, sampled
+from controller.planning.economic.optimiser import Economic
+from controller.planning.economic.settings import EconomicSettings
+from controller.planning.plan import Plan, Situation
 from tests.controller.economies import NOW, PLANTS, Case, case
 
 

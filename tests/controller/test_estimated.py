@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from controller.economic.estimated import Estimated
-from controller.economic.sensed import belief
-from controller.estimate import Estimate, layout
-from controller.estimator import Estimator, EstimatorSettings
-from controller.outlook import Course, Outlook, Question
-from controller.plan import Plan
+from controller.planning.economic.estimated import Estimated
+from controller.planning.economic.sensed import belief
+from controller.planning.outlook import Course, Outlook, Question
+from controller.planning.plan import Plan
+from controller.sensing.estimate import Estimate, layout
+from controller.sensing.estimator import Estimator, EstimatorSettings
 from tests.controller.economies import NOW, case
 
 YEAST = case("yeast_300l")

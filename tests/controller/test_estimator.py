@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.estimator import NAMES, Estimate, Estimator, EstimatorSettings
-from controller.feed_meter import FeedMeter
-from controller.hindsight import Hindsight
+from controller.sensing.estimator import NAMES, Estimate, Estimator, EstimatorSettings
+from controller.sensing.feed_meter import FeedMeter
+from controller.sensing.hindsight import Hindsight
 from drivers.point import Quality, Sample, Tag, bad
 from sim.vessel import Vessel
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller.estimate import Estimate
-from controller.evidence import Evidence, Now
-from controller.guardrail import OPENS_S, Guardrail
-from controller.outlook import QUANTITIES, Band, Foreseen, Outlook
-from controller.promotion_settings import GuardrailSettings, PromotionSettings
+from controller.planning.evidence import Evidence, Now
+from controller.planning.guardrail import OPENS_S, Guardrail
+from controller.planning.outlook import QUANTITIES, Band, Foreseen, Outlook
+from controller.plant_file.promotion_settings import GuardrailSettings, PromotionSettings
+from controller.sensing.estimate import Estimate
 from tests.controller.test_optimiser import START, believed
 
 LIMITS = PromotionSettings.model_validate({"shadow_h": 1.0, "forecasts": 2, "coverage": 0.6})

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import controller
-from controller.feed_growth import Growth, Pi
-from controller.feed_laws import as_state, from_state
-from controller.feed_pulses import UNANSWERED, Probing, Stat
-from controller.feedback import Culture, Feedback, Seen
-from controller.recipe import State
-from controller.recipe_check import check
-from controller.recipe_file import Recipe, RecipeError
+from controller.recipes.check import check
+from controller.recipes.feed_growth import Growth, Pi
+from controller.recipes.feed_laws import as_state, from_state
+from controller.recipes.feed_pulses import UNANSWERED, Probing, Stat
+from controller.recipes.feedback import Feedback, Seen
+from controller.recipes.file import Recipe, RecipeError
+from controller.recipes.recipe import State
+from controller.sensing.culture import Culture
 from tests.controller.recipes import FACTS, Batch, do, recipe
 
 SPAN = 150.0  # mL/h

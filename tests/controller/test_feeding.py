@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.feeding import (
+from controller.recipes.feeding import (
     Constant,
     Exponential,
     Profile,

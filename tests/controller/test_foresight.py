@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.estimate import N_STATES, NAMES, Estimate
-from controller.foresight import Foresight
-from controller.optimiser import Optimiser, OptimiserSettings
-from controller.outlook import Course, Line, Outlook, Question
-from controller.rollout import Course as Run
-from controller.rollout import constant
+from controller.planning.foresight import Foresight
+from controller.planning.optimiser import Optimiser, OptimiserSettings
+from controller.planning.outlook import Course, Line, Outlook, Question
+from controller.planning.rollout import Course as Run
+from controller.planning.rollout import constant
+from controller.sensing.estimate import N_STATES, NAMES, Estimate
 from tests.controller.test_optimiser import START, believed
 
 HOURS = 12.0

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from controller.gas import GasBalance
 from controller.plant import load_plant
+from controller.sensing.gas import GasBalance
 from drivers.point import Quality, Sample, Tag
 from sim.reactors import reactor
 

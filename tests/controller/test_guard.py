@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.conditions import Condition, Window
-from controller.guard import ActuatorRule, Checked, Guard, Limited
-from controller.interlock import Interlock
-from controller.interlocks import Interlocks
+from controller.protection.conditions import Condition, Window
+from controller.protection.guard import ActuatorRule, Checked, Guard, Limited
+from controller.protection.interlock import Interlock
+from controller.protection.interlocks import Interlocks
 from drivers.point import RangeError, Tag, sample
 
 FEED = Tag("R1.feed", "mL/h", 0, 200, safe=0)

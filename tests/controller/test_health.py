@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.health import Health, Trace, health
-from controller.pid import Pid
+from controller.loops.health import Health, Trace, health
+from controller.loops.pid import Pid
 from controller.tuning.process import Plant, Process
 from controller.tuning.rules import simc
 

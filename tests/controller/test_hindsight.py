@@ -5,10 +5,10 @@ from functools import cache
 
 import pytest
 
-from controller.estimator import Estimate, Estimator, EstimatorSettings
-from controller.hindsight import LOT, Hindsight
-from controller.laboratory import Result
-from controller.settings import AnalyteSettings
+from controller.plant_file.settings import AnalyteSettings
+from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
+from controller.sensing.hindsight import LOT, Hindsight
+from controller.sensing.laboratory import Result
 from tests.controller.test_estimator import Twin
 
 G_PER_L = AnalyteSettings.model_validate({"unit": "g/L", "high": 100.0})

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.conditions import Condition, Window
-from controller.interlock import Demand, Interlock
-from controller.interlocks import Interlocks
+from controller.protection.conditions import Condition, Window
+from controller.protection.interlock import Demand, Interlock
+from controller.protection.interlocks import Interlocks
 from drivers.point import Quality, Sample, Tag, sample
 
 DO = Tag("R1.do", "%", -5, 200)

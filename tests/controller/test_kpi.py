@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from controller.kpi import LoopKpi
+from controller.loops.kpi import LoopKpi
 
 
 def test_the_share_in_band_is_of_time_and_its_edge_belongs_to_it() -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.laboratory import Entry, Laboratory, Result
-from controller.settings import AnalyteSettings
+from controller.plant_file.settings import AnalyteSettings
+from controller.sensing.laboratory import Entry, Laboratory, Result
 from drivers.point import RangeError
 
 NOW = 1_767_225_600.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.laboratory import Entry
-from controller.laboratory_files import LaboratoryFolder, Row, moment
+from controller.sensing.laboratory import Entry
+from controller.sensing.laboratory_files import LaboratoryFolder, Row, moment
 
 HEAD = "analyte,value,unit,t_sampled\n"
 TAKEN = "2026-01-01T02:10:00Z"
@@ -159,7 +159,7 @@ def test_a_time_without_a_zone_is_that_of_the_machine() -> None:
 async def test_the_watch_takes_in_what_comes_until_it_is_cancelled(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.laboratory_files.LOOK_S", 0.01)
+    monkeypatch.setattr("controller.sensing.laboratory_files.LOOK_S", 0.01)
     watching = asyncio.create_task(book.folder.watch())
     path = put(book, HEAD + f"acetate,1,g/L,{TAKEN}\n")
     async with asyncio.timeout(10.0):

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from controller.device_consistency import wrong_keys, wrong_lines
-from controller.device_settings import DeviceSettings
-from controller.devices import wire
-from controller.lines import Lines
+from controller.consistency.devices import wrong_keys, wrong_lines
+from controller.devices.devices import wire
+from controller.devices.lines import Lines
+from controller.plant_file.device_settings import DeviceSettings
 
 TAG = {"name": "R1.ph", "unit": "[pH]", "low": 0, "high": 14, "input": 0, "type": "float32"}
 TLS = {"ca": "ca.pem", "certificate": "ours.pem", "key": "ours.key"}

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from controller.device_settings import DeviceSettings
-from controller.devices import Device
-from controller.look import look
+from controller.acting.look import look
+from controller.devices.devices import Device
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.point import Quality, Sample, Tag
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.config import ConfigError
-from controller.curve import Curve
-from controller.loops import Mode
-from controller.pulses import Pulses
+from controller.loops.loops import Mode
+from controller.loops.pulses import Pulses
+from controller.plant_file.config import ConfigError
+from controller.plant_file.curve import Curve
 from tests.controller.loop_bench import Bench
 
 

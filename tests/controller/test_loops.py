@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.assemble import build_loops
-from controller.guard import Checked, Limited
-from controller.loop_settings import OutputSettings
-from controller.loops import Loop, Mode, Output, PidLoop, RefusedError, Station
+from controller.loops.loops import Loop, Mode, Output, PidLoop, RefusedError, Station
 from controller.plant import load_plant
+from controller.plant_file.loop_settings import OutputSettings
+from controller.protection.guard import Checked, Limited
 from drivers.point import Quality, RangeError, Sample, Tag
 
 PLANT = load_plant("sim/plants/ecoli_5l.toml")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as storm
 
-from controller.loops import Mode, PidLoop
-from controller.on_off import OnOffLoop
+from controller.loops.loops import Mode, PidLoop
+from controller.loops.on_off import OnOffLoop
 from controller.outputs import Outputs
 from controller.plant import load_plant
 from drivers.point import Quality, RangeError, Sample

@@ -1,6 +1,6 @@
 """A warning is told when it begins and when it ends, and not in between."""
 
-from controller.notices import Notices
+from controller.alarms.notices import Notices
 from historian.events import Event, Kind
 
 

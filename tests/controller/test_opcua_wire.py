@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controller.config import ConfigError
-from controller.device_consistency import wrong_keys
-from controller.device_settings import DeviceSettings
-from controller.devices import wire
+from controller.consistency.devices import wrong_keys
+from controller.devices.devices import wire
+from controller.plant_file.config import ConfigError
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.opcua.certificates import der, make, write_key
 from drivers.opcua.link import OpcUaLink
 

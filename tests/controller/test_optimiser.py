@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.estimate import N_STATES, NAMES, Estimate
-from controller.estimator import Estimator, EstimatorSettings
-from controller.horizon import grid
-from controller.optimiser import Optimiser, OptimiserSettings
-from controller.plan import Plan, Situation
-from controller.rollout import Course, constant, linear
-from controller.worker import Worker
+from controller.planning.horizon import grid
+from controller.planning.optimiser import Optimiser, OptimiserSettings
+from controller.planning.plan import Plan, Situation
+from controller.planning.rollout import Course, constant, linear
+from controller.planning.worker import Worker
+from controller.sensing.estimate import N_STATES, NAMES, Estimate
+from controller.sensing.estimator import Estimator, EstimatorSettings
 from models.fedbatch import FACTORS
 
 START = 1.8e9

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.advisor import Advisor
-from controller.estimator import Estimate, Estimator, EstimatorSettings
-from controller.nursery import PARENT
-from controller.optimiser import OptimiserSettings
-from controller.plan import Plan, Situation
-from controller.pool import WorkerPool
+from controller.planning.advisor import Advisor
+from controller.planning.nursery import PARENT
+from controller.planning.optimiser import OptimiserSettings
+from controller.planning.plan import Plan, Situation
+from controller.planning.pool import WorkerPool
+from controller.plant_file.settings import OptimiserSettings as Table
 from controller.priority import scan_first, take_turns
-from controller.settings import OptimiserSettings as Table
+from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
 from tests.controller.faulty_worker import FAULTS
 
 PERIOD_S, SCAN_S, DEADLINE_S = 0.5, 0.1, 0.3  # wall

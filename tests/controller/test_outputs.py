@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.loops import Mode
-from controller.on_off import OnOffLoop
+from controller.loops.loops import Mode
+from controller.loops.on_off import OnOffLoop
 from tests.controller.loop_bench import Bench
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.devices import build
+from controller.devices.devices import build
 from controller.pace import PlantClock
 from controller.plant import load_plant
-from controller.registers import register
+from controller.plant_file.registers import register
 from drivers import modbus, opcua
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError, Driver, Identity

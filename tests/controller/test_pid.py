@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from controller.pid import LARGEST, Pid, Tuning
+from controller.loops.pid import LARGEST, Pid, Tuning
 
 NUMBERS = st.floats(-1e6, 1e6)
 ANYTHING = st.floats(allow_nan=True, allow_infinity=True)

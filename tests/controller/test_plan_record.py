@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from controller.innovation_tags import InnovationTags
-from controller.loops import Loop
-from controller.plan import SETPOINTS, Plan
-from controller.plan_record import GRID_S, PlanRecord
-from controller.sensing import Sensing
+from controller.loops.loops import Loop
+from controller.planning.plan import SETPOINTS, Plan
+from controller.planning.plan_record import GRID_S, PlanRecord
+from controller.sensing.innovation_tags import InnovationTags
+from controller.sensing.sensing import Sensing
 from historian.events import Event, Kind
 
 FEED, DO = SETPOINTS

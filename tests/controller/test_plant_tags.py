@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.devices import Device
+from controller.devices.devices import Device
 from controller.plant import load_plant
 from controller.plant_tags import PlantTags, latency_tag
 from controller.versions import started, versions

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller.estimator import Estimate, Estimator, EstimatorSettings
-from controller.optimiser import OptimiserSettings
-from controller.outlook import Course, Outlook, Question
-from controller.plan import Plan, Situation
-from controller.pool import WorkerPool
+from controller.planning.optimiser import OptimiserSettings
+from controller.planning.outlook import Course, Outlook, Question
+from controller.planning.plan import Plan, Situation
+from controller.planning.pool import WorkerPool
+from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
 
 READY = 'import sys, json\nprint(json.dumps({"id": 0, "ready": True}), flush=True)\n'
 

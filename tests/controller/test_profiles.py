@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from controller.config import ConfigError
-from controller.device_settings import DeviceSettings, TagSettings
 from controller.plant import load_plant
-from controller.profiles import known, load_profile
+from controller.plant_file.config import ConfigError
+from controller.plant_file.device_settings import DeviceSettings, TagSettings
+from controller.profiles.profiles import known, load_profile
 
 OWN = """
 [profile]

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.loops import Mode
+from controller.loops.loops import Mode
 from controller.plant import load_plant
 from controller.reactor import Reactor
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from drivers.point import Quality, Sample
 from historian.events import Event
 

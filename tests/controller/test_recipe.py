@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.recipe import RecipeRunner, State
+from controller.recipes.recipe import RecipeRunner, State
 from drivers.point import Quality
 from historian.events import Kind
 from tests.controller.recipes import EXPONENTIAL, FACTS, NOTHING, Batch, do, ecoli, recipe

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from controller.assemble import build_loops
-from controller.facts import LoopFacts, PlantFacts, facts_of
 from controller.plant import load_plant
-from controller.recipe_check import check
-from controller.recipe_file import load_recipe, parse_recipe
+from controller.recipes.check import check
+from controller.recipes.facts import LoopFacts, PlantFacts, facts_of
+from controller.recipes.file import load_recipe, parse_recipe
 from tests.controller.recipes import DEMO, EXPONENTIAL, FACTS, LARGE, LOCAL, ecoli, mutant, recipe
 
 

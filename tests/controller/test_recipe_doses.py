@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.recipe import RecipeRunner, State
-from controller.recipe_check import check
+from controller.recipes.check import check
+from controller.recipes.recipe import RecipeRunner, State
 from drivers.point import Quality, Sample, sample
 from historian.events import Kind
 from tests.controller.recipes import FACTS, HOUR, LARGE, NOTHING, WEIGHT, Batch, dosing, recipe

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.recipe import State
-from controller.recipe_edit import changes
-from controller.recipe_file import RecipeError, parse_recipe
+from controller.recipes.edit import changes
+from controller.recipes.file import RecipeError, parse_recipe
+from controller.recipes.recipe import State
 from tests.controller.recipes import Batch, ecoli, mutant
 
 

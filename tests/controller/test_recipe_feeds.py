@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.recipe import RecipeRunner, State
-from controller.recipe_check import check
+from controller.recipes.check import check
+from controller.recipes.recipe import RecipeRunner, State
 from tests.controller.recipes import EXPONENTIAL, FACTS, LARGE, NOTHING, Batch, recipe
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.recipe_file import RecipeError, load_recipe, parse_recipe
+from controller.recipes.file import RecipeError, load_recipe, parse_recipe
 from tests.controller.recipes import DEMO, mutant
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from controller.recipe import RecipeRunner
-from controller.recipe_check import check
-from controller.recipe_file import RecipeError, parse_recipe
+from controller.recipes.check import check
+from controller.recipes.file import RecipeError, parse_recipe
+from controller.recipes.recipe import RecipeRunner
 from tests.controller.recipes import FACTS, mutant
 
 MU = {"value": 0.18, "unit": "1/h", "low": 0.05, "high": 0.3}

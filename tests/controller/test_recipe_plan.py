@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from controller.feeding import Exponential
-from controller.recipe_file import RecipeError
+from controller.recipes.feeding import Exponential
+from controller.recipes.file import RecipeError
 from tests.controller.recipes import HOUR, Batch, do, ecoli, recipe
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.facts import PlantFacts
-from controller.recipe import RecipeRunner, State
-from controller.recipe_file import RecipeError
+from controller.recipes.facts import PlantFacts
+from controller.recipes.file import RecipeError
+from controller.recipes.recipe import RecipeRunner, State
 from historian.events import Kind
 from tests.controller.recipes import EXPONENTIAL, FACTS, Batch, dosing, ecoli, recipe
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from controller.assemble import build_loops
-from controller.facts import facts_of
 from controller.plant import load_plant
-from controller.recipe_shelf import FOLDER, folders, shelf
+from controller.recipes.facts import facts_of
+from controller.recipes.shelf import FOLDER, folders, shelf
 
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "sim/plants/ecoli_5l.toml"

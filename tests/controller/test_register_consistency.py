@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from controller.config import ConfigError
-from controller.device_settings import DeviceSettings
 from controller.plant import load_plant
-from controller.registers import read_plan
+from controller.plant_file.config import ConfigError
+from controller.plant_file.device_settings import DeviceSettings
+from controller.plant_file.registers import read_plan
 
 PLANT = Path("sim/plants/ecoli_5l.toml")
 ROW = '  { name = "R1.agitation",'

@@ -7,9 +7,9 @@ from string import Formatter
 
 import pytest
 
-from controller.recipe_file import RecipeError
-from controller.said import Said, answer, said
-from controller.said_texts import TEXTS
+from controller.recipes.file import RecipeError
+from controller.texts.said import Said, answer, said
+from controller.texts.said_texts import TEXTS
 
 ROOT = Path(__file__).parents[2]
 # whose errors a person can be answered with, and with which of them

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from controller.alarm_table import definitions
-from controller.alarms import Alarms
-from controller.device_settings import WatchdogSettings
-from controller.devices import Device
+from controller.alarms.alarms import Alarms
+from controller.alarms.table import definitions
+from controller.devices.devices import Device
+from controller.plant_file.device_settings import WatchdogSettings
 from controller.scan_group import LONGEST_STEP_S, TOGETHER, Around, ScanGroup
 from controller.system_alarms import SystemAlarms
 from drivers.driver import Driver, Identity

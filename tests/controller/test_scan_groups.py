@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.controller import Controller
-from controller.device_settings import WatchdogSettings
-from controller.devices import Device
+from controller.devices.devices import Device
 from controller.plant import Plant
+from controller.plant_file.device_settings import WatchdogSettings
 from controller.scan import Scan, linked
 from drivers.driver import Driver, Identity
 from drivers.point import Quality, Sample

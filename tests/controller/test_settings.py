@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.config import ConfigError
 from controller.plant import load_plant
-from controller.settings import InfluxSettings, influx_token
+from controller.plant_file.config import ConfigError
+from controller.plant_file.settings import InfluxSettings, influx_token
 
 PLANT = Path("sim/plants/ecoli_5l.toml")
 

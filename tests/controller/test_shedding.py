@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from controller.plan import Plan, Situation
-from controller.shedding import Shedding
+from controller.planning.plan import Plan, Situation
+from controller.planning.shedding import Shedding
 
 PERIOD = 300.0
 

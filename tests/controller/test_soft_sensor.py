@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from controller.estimate import layout, reported
-from controller.estimator import Estimate, Estimator, EstimatorSettings
-from controller.excitation import WINDOW_H, Excitation
-from controller.hindsight import Hindsight
-from controller.innovations import LEAST, Innovations
+from controller.sensing.estimate import layout, reported
+from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
+from controller.sensing.excitation import WINDOW_H, Excitation
+from controller.sensing.hindsight import Hindsight
+from controller.sensing.innovations import LEAST, Innovations
 from drivers.point import Quality, Sample
 from models.organisms import WATCHED
 from tests.bench.bench_soft_sensor import TRUTH, replay, scores

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from controller.assemble import build_loops
-from controller.estimate import Believed, reported
-from controller.loops import Loop, Mode
+from controller.loops.loops import Loop, Mode
 from controller.plant import load_plant
+from controller.sensing.estimate import Believed, reported
 from controller.tags import Derived
 from drivers.point import Quality, Sample
 

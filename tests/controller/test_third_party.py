@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.config import ConfigError
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
+from controller.devices.third_party import make, require_third_party, require_virtual
 from controller.plant import Plant, load_plant
-from controller.third_party import make, require_third_party, require_virtual
+from controller.plant_file.config import ConfigError
 from drivers.clock import SystemClock
 from drivers.door import Door
 from drivers.driver import Setup

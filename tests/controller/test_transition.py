@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.recipe import State
-from controller.recipe_file import RecipeError
+from controller.recipes.file import RecipeError
+from controller.recipes.recipe import State
 from drivers.point import Quality, sample
 from historian.events import Kind
 from tests.controller.recipes import FACTS, Batch, do, recipe

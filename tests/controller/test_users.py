@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.authority import LEAST, ROLES, ForbiddenError, Role, permits, require
-from controller.users import FAILURES_MAX, LOCKED_S, DeniedError, UserError, Users
+from controller.acting.authority import LEAST, ROLES, ForbiddenError, Role, permits, require
+from controller.acting.users import FAILURES_MAX, LOCKED_S, DeniedError, UserError, Users
 
 PASSWORD = "溶氧 35 percent"
 
@@ -189,7 +189,7 @@ def test_a_damaged_hash_fits_no_password(users: Users) -> None:
 CHANGE = """
 import sys
 from pathlib import Path
-from controller.users import Users
+from controller.acting.users import Users
 users = Users(Path(sys.argv[1]))
 for language in ("en", "zh") * 20:
     users.set_language(sys.argv[2], language)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from controller.tuner import Method
+from controller.acting.tuner import Method
 
 
 class Untuned:

@@ -14,11 +14,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from controller.alarm import Alarm, Definition, Priority
-from controller.audit import change, refusal
-from controller.authority import Role
-from controller.said import Said, answer, said, word
-from controller.users import Users
+from controller.acting.authority import Role
+from controller.acting.users import Users
+from controller.alarms.alarm import Alarm, Definition, Priority
+from controller.texts.audit import change, refusal
+from controller.texts.said import Said, answer, said, word
 from drivers.point import Quality, Sample, Tag
 from historian.events import Event
 from historian.sqlite import SqliteStore

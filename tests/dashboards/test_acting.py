@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from controller.said import said
-from controller.users import FAILURES_MAX, DeniedError, User, Users
+from controller.acting.users import FAILURES_MAX, DeniedError, User, Users
+from controller.texts.said import said
 from dashboards.console.app import create_app
 from dashboards.console.door import IDLE_S, LIFE_S, WAITING_MAX, BusyError, Door
 from dashboards.console.flood import BURST, KEPT, Flood

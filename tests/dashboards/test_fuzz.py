@@ -16,10 +16,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from controller.api import SESSION_EVENTS, USER_EVENTS, CommandServer
-from controller.authority import LEAST, ROLES, Role
-from controller.said import said
-from controller.users import DeniedError, User, Users
+from controller.acting.api import SESSION_EVENTS, USER_EVENTS, CommandServer
+from controller.acting.authority import LEAST, ROLES, Role
+from controller.acting.users import DeniedError, User, Users
+from controller.texts.said import said
 from dashboards.console.app import create_app
 from dashboards.console.door import IDLE_S
 from tests.controller.test_api import COMMANDS, Plant

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from controller.alarm import Alarm
-from controller.alarm_table import definitions
+from controller.alarms.alarm import Alarm
+from controller.alarms.table import definitions
 from controller.assemble import build_loops
-from controller.audit import change
-from controller.laboratory import Result
-from controller.plan import SETPOINTS, Plan
-from controller.plan_record import EARLY_S, PlanRecord
+from controller.planning.plan import SETPOINTS, Plan
+from controller.planning.plan_record import EARLY_S, PlanRecord
 from controller.plant import load_plant
 from controller.plant_tags import PlantTags, latency_tag
-from controller.said import Language, said
+from controller.sensing.laboratory import Result
+from controller.texts.audit import change
+from controller.texts.said import Language, said
 from controller.versions import started
 from dashboards.grafana import alerting, queries
 from dashboards.grafana.build import Wanted

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.advice import BINDINGS
-from controller.alarm import Priority, State
-from controller.authority import Role
-from controller.consistency import UNITS
-from controller.foresight import LIMITS
+from controller.acting.authority import Role
+from controller.alarms.alarm import Priority, State
+from controller.consistency.plant import UNITS
+from controller.planning.advice import BINDINGS
+from controller.planning.foresight import LIMITS
 from dashboards.console.app import LANGUAGES, STATIC, catalogue
 from drivers.point import Quality
 

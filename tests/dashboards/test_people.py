@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from controller.users import Users
+from controller.acting.users import Users
 from tests.dashboards.far_end import NOW, PASSWORD, PEOPLE, FarEnd, fill
 from tests.dashboards.test_acting import enter, log_in, settled
 from tests.dashboards.test_acting import page as page  # the same browser

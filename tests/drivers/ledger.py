@@ -3,7 +3,7 @@
 import zlib
 from typing import Any
 
-from controller.device_settings import DeviceSettings
+from controller.plant_file.device_settings import DeviceSettings
 from sim.motion import Device
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from controller.config import validate
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
-from controller.profiles import expand, load_profile
+from controller.devices.devices import build, wire
+from controller.plant_file.config import validate
+from controller.plant_file.device_settings import DeviceSettings
+from controller.profiles.profiles import expand, load_profile
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError, Driver
 from drivers.point import Quality, Sample

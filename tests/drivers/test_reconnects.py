@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import DeviceError, Driver
 from drivers.point import Quality, Sample

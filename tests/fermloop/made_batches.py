@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from controller.recipe_file import load_recipe
+from controller.recipes.file import load_recipe
 from drivers.point import Quality, Sample, Tag
 from historian.events import Event, Kind
 from historian.sqlite import SqliteStore

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from controller.config import ConfigError
-from controller.recipe_file import load_recipe
+from controller.plant_file.config import ConfigError
+from controller.recipes.file import load_recipe
 from fermloop.campaign.accept import (
     Accept,
     Verdict,

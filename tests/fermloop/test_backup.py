@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from controller.config import ConfigError
 from controller.plant import load_plant
+from controller.plant_file.config import ConfigError
 from drivers.point import Quality, Sample, Tag
 from fermloop.cli import app
 from fermloop.commands.run import processes

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from asyncua import ua
 
-from controller.config import ConfigError
 from controller.plant import load_plant
+from controller.plant_file.config import ConfigError
 from fermloop.commands.browse import Wanted, connection, run
 from fermloop.commands.browse_toml import names
 from fermloop.failure import FailureError

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from controller.plant import load_plant
-from controller.recipe_file import load_recipe
+from controller.recipes.file import load_recipe
 from fermloop.campaign.batch import run as run_job
 from fermloop.campaign.files import digest, gather, placed, unpack
 from fermloop.campaign.plan import checked

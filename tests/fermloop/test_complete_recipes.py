@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import sim
-from controller.config import ConfigError
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.plant_file.config import ConfigError
+from controller.recipes.recipe import load_recipe
 from fermloop.commands.check import recipe_for
 from fermloop.commands.closed_loop import ANSWERS_S, EPOCH, Outcome, run_batch
 from historian.events import Event, Kind

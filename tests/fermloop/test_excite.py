@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.plant import load_plant
-from controller.recipe_file import load_recipe, parse_recipe
+from controller.recipes.file import load_recipe, parse_recipe
 from fermloop.cli import app
 from fermloop.commissioning.excitation import Block, Excitation, blocks
 from fermloop.commissioning.experiment import prepare, wanted

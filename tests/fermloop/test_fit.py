@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.assemble import optimiser_settings
-from controller.config import ConfigError
-from controller.economic.formulation import economic_settings
+from controller.planning.economic.formulation import economic_settings
 from controller.plant import load_plant
-from controller.recipe_file import load_recipe
-from controller.sensing import estimator_settings
+from controller.plant_file.config import ConfigError
+from controller.recipes.file import load_recipe
+from controller.sensing.sensing import estimator_settings
 from drivers.point import Quality, Sample, Tag
 from fermloop.cli import app
 from fermloop.commands.closed_loop import run_batch

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from controller.health import Trace
+from controller.loops.health import Trace
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from drivers.point import Quality, Sample, Tag
 from fermloop.cli import app
 from fermloop.commands.closed_loop import EPOCH, run_batch

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from controller.devices import build, wire
-from controller.settings import PlantSettings
+from controller.devices.devices import build, wire
+from controller.plant_file.settings import PlantSettings
 from drivers.clock import Clock, SystemClock, wall
 from drivers.driver import Driver
 from fermloop.testing import RULES, Bench

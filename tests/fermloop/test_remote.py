@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from controller.api import CommandServer
-from controller.laboratory import Entry
-from controller.whatif import Wish
+from controller.acting.api import CommandServer
+from controller.acting.whatif import Wish
+from controller.sensing.laboratory import Entry
 from drivers.point import RangeError
 from fermloop.commands import advice, alarms, interlock, live, remote, sample
 from fermloop.failure import FailureError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from drivers.point import Sample
 from fermloop.commands.closed_loop import EPOCH, run_batch
 from historian.events import Event

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import fermloop as fermloop_package
-from controller.config import ConfigError
 from controller.plant import load_plant
-from controller.recipe_file import load_recipe
+from controller.plant_file.config import ConfigError
+from controller.recipes.file import load_recipe
 from drivers.driver import DeviceError
 from drivers.point import Tag
 from fermloop.commands import check, report, simulate

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from controller.pid import Tuning
+from controller.loops.pid import Tuning
 from controller.tuning.experiment import Limits, StepTest
 from controller.tuning.process import Process
 from fermloop.cli import app

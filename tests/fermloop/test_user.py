@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from controller.authority import Role
-from controller.users import Users
+from controller.acting.authority import Role
+from controller.acting.users import Users
 from fermloop.cli import app
 from fermloop.failure import FailureError
 from fermloop.identity import acting

@@ -9,17 +9,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from controller.advisor import AdvisorMode
 from controller.controller import Controller
-from controller.devices import Device, build
-from controller.estimator import Estimate
-from controller.loops import Loop
-from controller.outlook import Outlook, Question
-from controller.plan import Plan, Situation, Status
-from controller.planning import Planner
+from controller.devices.devices import Device, build
+from controller.loops.loops import Loop
+from controller.planning.advisor import AdvisorMode
+from controller.planning.outlook import Outlook, Question
+from controller.planning.plan import Plan, Situation, Status
+from controller.planning.planning import Planner
 from controller.plant import Plant, load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from controller.restart import Memory
+from controller.sensing.estimator import Estimate
 from drivers.driver import Driver
 from drivers.modbus import Fence
 from drivers.opcua import DataValue, Link

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.loops import Mode, RefusedError
+from controller.loops.loops import Mode, RefusedError
 from historian.events import Kind
 from tests.loop.rig import FED, GROWN, QUICK, Oracle, Rig
 

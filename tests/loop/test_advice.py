@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
+from controller.acting.whatif import Wish
 from controller.assemble import optimiser_settings
 from controller.controller import Controller
-from controller.loops import Mode, RefusedError
-from controller.planning import InProcessPlanner
-from controller.whatif import Wish
+from controller.loops.loops import Mode, RefusedError
+from controller.planning.planning import InProcessPlanner
 from drivers.point import RangeError
 from historian.events import Event, Kind
 from tests.loop.rig import QUICK, Oracle, Rig, plan

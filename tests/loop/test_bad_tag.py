@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from controller.loops import Mode
+from controller.loops.loops import Mode
 from drivers.point import Quality
 from tests.loop.rig import Rig
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from controller.estimate import reported
-from controller.estimator import NAMED
 from controller.plant import load_plant
-from controller.recipe import load_recipe, parse_recipe
+from controller.recipes.recipe import load_recipe, parse_recipe
+from controller.sensing.estimate import reported
+from controller.sensing.estimator import NAMED
 from controller.tags import PARTS
 from drivers.point import Tag
 from fermloop.commands.closed_loop import EPOCH, Outcome, run_batch

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.loops import Mode
-from controller.plan import Plan, Situation
+from controller.loops.loops import Mode
+from controller.planning.plan import Plan, Situation
 from controller.plant import load_plant
 from tests.loop.rig import ROOT, Oracle, Rig
 

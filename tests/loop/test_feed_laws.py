@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.loops import Mode
+from controller.loops.loops import Mode
 from controller.plant import load_plant
 from tests.bench.bench_feeding import batch
 from tests.loop.rig import FED, GROWN, ROOT, Rig, bump

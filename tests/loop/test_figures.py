@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from controller.advisor import AdvisorMode
+from controller.planning.advisor import AdvisorMode
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from drivers.clock import monotonic
 from fermloop.commands.closed_loop import run_batch
 from historian.sqlite import SqliteStore

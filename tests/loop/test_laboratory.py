@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.laboratory import Entry
-from controller.loops import RefusedError
+from controller.loops.loops import RefusedError
+from controller.sensing.laboratory import Entry
 from drivers.point import RangeError
 from historian.events import Kind
 from sim.laboratory import Laboratory, LaboratorySettings

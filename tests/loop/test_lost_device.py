@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.loops import Mode
+from controller.loops.loops import Mode
 from drivers.point import Quality
 from historian.events import Kind
 from tests.loop.rig import FED, Rig, bump

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.loops import Mode, RefusedError
+from controller.loops.loops import Mode, RefusedError
 from drivers.point import RangeError
 from historian.events import Kind
 from tests.loop.rig import FED, Rig, bump

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.body import dumps
+from controller.acting.body import dumps
 from tests.loop.rig import FED, GROWN, Rig, plant_file
 
 MEASURED = (

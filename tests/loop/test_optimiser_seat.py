@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller.loops import Mode
-from controller.plan import Plan
+from controller.loops.loops import Mode
+from controller.planning.plan import Plan
 from historian.events import Kind
 from tests.loop.rig import QUICK, Oracle, Rig, plan
 

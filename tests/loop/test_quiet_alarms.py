@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.alarm import Priority
-from controller.alarm_table import definitions
+from controller.alarms.alarm import Priority
+from controller.alarms.table import definitions
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from fermloop.commands.closed_loop import run_batch
 from historian.events import Event, Kind
 from historian.store import NullHistorian

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.plant import Plant, load_plant
-from controller.recipe import load_recipe
+from controller.recipes.recipe import load_recipe
 from fermloop.commands.closed_loop import run_batch
 from historian.sqlite import SqliteReader, SqliteStore
 from tests.loop.rig import DEMO, RECIPE, Rig, bump

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.loops import RefusedError
-from controller.recipe_file import RecipeError
+from controller.loops.loops import RefusedError
+from controller.recipes.file import RecipeError
 from historian.events import Kind
 from tests.loop.rig import FED, GROWN, Rig
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from controller.loops import Mode, RefusedError
+from controller.loops.loops import Mode, RefusedError
 from historian.events import Kind
 from tests.loop.rig import FED, GROWN, Oracle, Rig
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.loop import Mode
+from controller.loops.loop import Mode
 from controller.plant import load_plant
 from drivers.point import Quality
 from tests.loop.rig import QUICK, ROOT, Oracle, Rig, bump

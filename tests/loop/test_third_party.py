@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from controller.controller import Controller
-from controller.devices import Device, build, wire
+from controller.devices.devices import Device, build, wire
 from controller.plant import Plant, load_plant
-from controller.recipe_file import load_recipe
+from controller.recipes.file import load_recipe
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import Driver, Setup
 from drivers.point import Quality, Sample

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.api import routes
-from controller.command_socket import application
-from controller.loops import Mode, RefusedError
-from controller.pid import Tuning
-from controller.tuner import Wish
+from controller.acting.api import routes
+from controller.acting.command_socket import application
+from controller.acting.tuner import Wish
+from controller.loops.loops import Mode, RefusedError
+from controller.loops.pid import Tuning
 from drivers.point import RangeError
 from historian.events import Kind
 from tests.loop.rig import GROWN, Rig, bump

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 
-from controller.api import routes
-from controller.command_socket import application
+from controller.acting.api import routes
+from controller.acting.command_socket import application
 from tests.loop.rig import Rig
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.config import ConfigError
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.plant_file.config import ConfigError
+from controller.recipes.recipe import load_recipe
 from drivers.point import Quality, Tag
 from fermloop.commands import check, report, sim
 from fermloop.commands.closed_loop import EPOCH, run_batch

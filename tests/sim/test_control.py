@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.command_socket import CommandSocket, application
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
+from controller.acting.command_socket import CommandSocket, application
+from controller.devices.devices import build, wire
 from controller.pace import PlantClock
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import monotonic, wall
 from drivers.driver import Driver
 from sim.control import Control, routes

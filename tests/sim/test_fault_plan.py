@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.config import ConfigError
 from controller.plant import load_plant
+from controller.plant_file.config import ConfigError
 from sim.contaminant import Contaminant
 from sim.fault_file import plan
 from sim.fault_registry import KINDS, table

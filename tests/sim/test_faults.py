@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from controller.devices import build
+from controller.devices.devices import build
 from controller.plant import Plant, load_plant
 from drivers.driver import DeviceError
 from drivers.point import Quality, Sample

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.config import ConfigError
 from controller.plant import load_plant
+from controller.plant_file.config import ConfigError
 from fermloop.commands.simulated import simulation, vessels
 from models.bioreactor import Bioreactor
 from models.organisms import ORGANISMS

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.config import ConfigError
 from controller.plant import load_plant
-from controller.recipe_file import load_recipe
+from controller.plant_file.config import ConfigError
+from controller.recipes.file import load_recipe
 from fermloop.commands.closed_loop import run_batch
 from fermloop.commands.simulated import laboratories, vessels
 from sim.laboratory import BENCHES, Laboratory, LaboratorySettings

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.device_settings import DeviceSettings
-from controller.devices import build
+from controller.devices.devices import build
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.driver import DeviceError, Driver
 from drivers.modbus import ModbusDriver, Watchdog
 from drivers.modbus.registers import Register

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller.config import ConfigError
 from controller.plant import load_plant
-from controller.recipe import load_recipe
+from controller.plant_file.config import ConfigError
+from controller.recipes.recipe import load_recipe
 from drivers.third_party import LoadError
 from fermloop.commands import check
 from fermloop.commands.closed_loop import run_batch

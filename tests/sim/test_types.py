@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import SystemClock
 from drivers.driver import Driver
 from drivers.modbus.cells import Order

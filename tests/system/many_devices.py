@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.controller import Controller
-from controller.devices import Device, build, wire
+from controller.devices.devices import Device, build, wire
 from controller.pace import PlantClock
 from controller.plant import Plant, load_plant
 from drivers.clock import wall

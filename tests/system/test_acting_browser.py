@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from controller.said import Language, in_chinese, said
+from controller.texts.said import Language, in_chinese, said
 from tests.dashboards.far_end import FarEnd, alarm, state
 from tests.system.pages import NOW, type_in, watch
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from controller.users import Users
+from controller.acting.users import Users
 from tests.dashboards.far_end import PASSWORD, TUNING, FarEnd, state
 from tests.system.pages import NOW, watch
 

@@ -117,7 +117,7 @@ def test_ctrl_c_in_a_terminal_ends_all_of_the_demo(near: Path) -> None:
     with Demo(near) as demo:
         demo.first_value()
         started = demo.left_behind()
-        words = ("fermloop simulate", "controller ", "dashboards.console", "controller.worker")
+        words = ("fermloop simulate", "controller ", "dashboards.console", ".planning.worker")
         assert all(any(word in line for line in started) for word in words), started
         os.killpg(demo.process.pid, signal.SIGINT)  # the terminal sends it to all of its job
         check_end(demo)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
 from drivers.clock import SystemClock, monotonic, wall
 from drivers.driver import DeviceError, Driver
 from drivers.point import Quality, Sample

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from controller.loops import Mode
+from controller.loops.loops import Mode
 from drivers.point import Quality, Sample
 from tests.system.plant_processes import Site, State, site
 from tests.system.served_plant import breakable, wires

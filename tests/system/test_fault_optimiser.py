@@ -36,8 +36,8 @@ def leads(state: State) -> bool:
 
 def workers(pid: int) -> list[int]:
     """Return the controller's optimiser processes, which its nursery has started."""
-    (nursery,) = (child for child, line in children(pid).items() if "controller.nursery" in line)
-    return [child for child, line in children(nursery).items() if "controller.worker" in line]
+    (nursery,) = (child for child, line in children(pid).items() if "planning.nursery" in line)
+    return [child for child, line in children(nursery).items() if "planning.worker" in line]
 
 
 async def test_a_killed_and_a_frozen_optimiser_shed_and_come_back(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
 from controller.plant import load_plant
 from drivers.clock import SystemClock, monotonic, wall
 from drivers.point import Quality

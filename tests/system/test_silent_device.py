@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from controller.controller import Controller
-from controller.devices import Device
+from controller.devices.devices import Device
 from controller.scan_group import LEAST_BUDGET_S
 from drivers.clock import monotonic
 from drivers.point import Quality

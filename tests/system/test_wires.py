@@ -12,8 +12,8 @@ import pytest_asyncio
 from asyncua.client.client import Client
 from pymodbus.client import AsyncModbusTcpClient
 
-from controller.device_settings import DeviceSettings, TagSettings
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
+from controller.plant_file.device_settings import DeviceSettings, TagSettings
 from drivers.clock import SystemClock, monotonic
 from drivers.driver import DeviceError, Driver, Identity
 from drivers.point import Quality

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.pid import Tuning
+from controller.loops.pid import Tuning
 from controller.tuning.experiment import Cycle, Experiment, Limits, Record, Relay, State, StepTest
 from controller.tuning.identify import UltimatePoint, UnidentifiedError, fit, ultimate_point
 from controller.tuning.margins import margins

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.pid import Tuning
+from controller.loops.pid import Tuning
 from controller.tuning.identify import UltimatePoint
 from controller.tuning.margins import margins
 from controller.tuning.predict import predict

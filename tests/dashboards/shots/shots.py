@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from controller.plant import load_plant
-from controller.said import Language
+from controller.texts.said import Language
 from dashboards.grafana.build import Wanted
 from fermloop.commands.closed_loop import EPOCH
 from historian.events import Event, Kind

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from controller.device_settings import DeviceSettings
-from controller.devices import Device, build, wire
+from controller.devices.devices import Device, build, wire
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError
 from drivers.modbus.cells import Order
@@ -94,7 +94,7 @@ def device(
     serial: str = "A1", words: Order = "big", byte_order: Order = "big", ph: float = 7.0
 ) -> RegisterImage:
     """Return the registers of a device that writes its numbers in that order."""
-    from controller.registers import about, register
+    from controller.plant_file.registers import about, register
     from drivers.modbus import Cell
 
     settings = table(1, words, byte_order)

@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import pytest
 
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
-from controller.lines import Lines
+from controller.devices.devices import build, wire
+from controller.devices.lines import Lines
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError, Driver
 from drivers.modbus.bus import BusLink

@@ -14,8 +14,8 @@ from random import Random
 import pytest
 from asyncua import ua
 
-from controller.device_settings import DeviceSettings
-from controller.devices import build, wire
+from controller.devices.devices import build, wire
+from controller.plant_file.device_settings import DeviceSettings
 from drivers.clock import SystemClock
 from drivers.driver import DeviceError, Driver
 from drivers.opcua import OpcUaDriver

@@ -1,0 +1,1 @@
+"""What people may ask, who may, what is audited; the command socket."""

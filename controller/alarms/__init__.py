@@ -1,0 +1,1 @@
+"""Alarms: the rules, how they stand, and what is wrong with the machinery itself."""

@@ -1,0 +1,1 @@
+"""What no table of a plant file sees alone: unknown names, ranges that do not fit."""

@@ -1,0 +1,1 @@
+"""Devices as the scan sees them, whoever made their driver."""

@@ -1,0 +1,64 @@
+"""The last resort of a loop that can do no more: the feed that it cannot keep up with is cut."""
+
+import math
+from collections.abc import Mapping
+
+from controller.loops.loop import Loop
+from controller.plant_file.loop_settings import CutSettings
+from controller.texts.said import said
+from drivers.point import Sample
+
+
+class Cut:
+    """Cuts a feed while another loop is at its end, and lets it come back slowly.
+
+    It never waits for an operator: oxygen that cannot be held is a feed that is too much. Nor is
+    more fed while there is too little oxygen, whatever the reason: cells that come out of a
+    standstill would take what has just come back.
+
+    Args:
+        settings: its table of the plant file.
+        loop: the loop that must keep up.
+
+    Attributes:
+        why: the last step left less than was wanted.
+    """
+
+    __slots__ = ("_back", "_blocked_s", "_cap", "_cut", "_no_rise", "_settings", "loop", "why")
+
+    def __init__(self, settings: CutSettings, loop: Loop) -> None:
+        self.loop = loop
+        self._settings = settings
+        self._blocked_s = 0.0
+        self._cap = math.inf  # in the feed's unit; inf: nothing is cut
+        self.why = ""
+        self._cut = said("cut", loop=loop.name)
+        self._no_rise = said("no_rise", loop=loop.name, limit=settings.no_rise_below)
+        self._back = said("back_slowly", loop=loop.name)
+
+    def overruled(self, fed: float) -> None:
+        """Take note that something above has the feed at ``fed``: it comes back slowly."""
+        self._cap = min(self._cap, fed)
+
+    def step(self, wanted: float, fed: float, samples: Mapping[str, Sample], dt: float) -> float:
+        """Return what may be fed of ``wanted`` beside what is ``fed`` now, both in its unit."""
+        s = self._settings
+        self.why = self._cut
+        if s.no_rise_below is not None and wanted > fed:
+            sample = samples.get(self.loop.settings.measured or "")
+            if sample is None or not sample.value >= s.no_rise_below:
+                self.why = self._no_rise
+                self._cap = min(self._cap, fed)
+                return self._cap
+        if self.loop.blocked > 0:
+            self._blocked_s += dt
+            if self._blocked_s > s.after_s:
+                self._cap = min(self._cap, wanted) * (1.0 - s.cut_per_min * dt / 60.0)
+        else:
+            self._blocked_s = 0.0
+            if math.isfinite(self._cap):
+                self._cap += wanted * s.back_per_min * dt / 60.0
+                self.why = self._back
+            if self._cap >= wanted:
+                self._cap = math.inf
+        return min(wanted, self._cap)

@@ -1,0 +1,1 @@
+"""The optimiser: asked for plans, judged, promoted, followed within guardrails."""

@@ -1,0 +1,411 @@
+"""The optimiser of any process: inputs from now to the horizon's end that are worth the most.
+
+It never takes a solver's word: every answer is run on the control model in small steps first.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from controller.planning.economic.belief import Belief
+from controller.planning.economic.guesses import grid, held, nodes, pointed, ridden, sampled
+from controller.planning.economic.rollout import Rollout, Run
+from controller.planning.economic.sensed import BROTH
+from controller.planning.economic.settings import EconomicSettings
+from controller.planning.economic.transcription import (
+    INNER,
+    Floats,
+    Found,
+    Guess,
+    Numbers,
+    Transcription,
+)
+from controller.planning.plan import UNITS, Plan, Situation, column
+from drivers.clock import monotonic
+
+LEAST_H = 0.05  # before the end, below which there is nothing left to plan
+STALE_S = 1800.0  # a belief older than this is no input
+LESS = (0.8, 0.5, 0.2)  # shares of the recipe's feeds that are tried when nothing else holds
+OVER = 0.03  # share by which a limit may be passed in the rollout
+PROMISE = 0.05  # share by which the value may differ from what the problem promised
+BINDING = 0.02  # share within a limit that counts as at it
+STARTS = 2  # of a first plan: solvers report success at local optima
+LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
+NINETY = 1.645  # standard deviations to either side
+ML = 1e3  # of a L
+
+
+class Question(NamedTuple):
+    """A request made ready.
+
+    Attributes:
+        belief: where it begins.
+        situation: beside that.
+        hours: length of each stage, shape (N,).
+        given: inputs that the plan does not move, shape (N, g).
+        recipe: what the recipe would do of those it moves, at the nodes, shape (N + 1, m).
+        applied: what is set now, shape (m,).
+        starts: states of each scenario, shape (S, n).
+        factors: of each scenario, shape (S, q).
+        targets: of what is tracked, shape (N, t).
+    """
+
+    belief: Belief
+    situation: Situation
+    hours: Floats
+    given: Floats
+    recipe: Floats
+    applied: Floats
+    starts: Floats
+    factors: Floats
+    targets: Floats
+
+
+class Answer(NamedTuple):
+    """One candidate with its rollouts, of each scenario one."""
+
+    origin: str
+    moved: Floats
+    runs: tuple[Run, ...]
+    broken: str
+    found: Found | None
+
+
+class Economic:
+    """Plans for one kind of reactor; keeps no state between plans.
+
+    Args:
+        settings: what it may move, prices and limits.
+    """
+
+    def __init__(self, settings: EconomicSettings) -> None:
+        self.settings = settings
+        self.problem = Transcription(settings)
+        self.rollout = Rollout(self.problem)
+        self.names = tuple(map(column, self.problem.moved))
+        self._per = np.array([1.0 if n in UNITS else ML for n in self.problem.moved])  # of a plan
+
+    def warm_up(self) -> None:
+        """Build the solver now, so that the first plan is as fast as any."""
+        self.problem.solver("fatrop")
+
+    def plan(self, belief: Belief, situation: Situation) -> Plan:
+        """Return a plan; never raises for numbers: what is wrong is the plan's status."""
+        began = monotonic()
+        if wrong := self._wrong(belief, situation):
+            return Plan("bad_input", situation.now, reason=wrong, solve_s=monotonic() - began)
+        left = situation.end_h - situation.batch_h
+        if left < LEAST_H:
+            applied = [situation.applied.get(n, 0.0) for n in self.problem.moved]
+            row = tuple((np.array(applied) * self._per).tolist())
+            return Plan(
+                "good", situation.now, (situation.now,), (row,), active=("harvest",),
+                objective=0.0, solve_s=0.0, names=self.names,
+            )  # fmt: skip
+        q = self._prepare(belief, situation)
+        best: Answer | None = None
+        refused: list[str] = []
+        enough = STARTS if self._followed(q) is q.recipe else 1
+        solved, least = 0, self._least(q)
+        for answer in self._candidates(q):
+            if answer.broken:
+                refused.append(f"{answer.origin}: {answer.broken}")
+            elif best is None or answer.runs[0].value > best.runs[0].value:
+                best = answer
+            solved += not answer.broken and answer.found is not None
+            if solved >= enough and best is not None and best.runs[0].value >= least:
+                break  # solved and checked; without a plan to go on from, once more from elsewhere
+        spent = monotonic() - began
+        if best is None:
+            return Plan("infeasible", situation.now, reason="; ".join(refused[:2]), solve_s=spent)
+        return self._as_plan(q, best, spent)
+
+    # -- the question --------------------------------------------------------------------------
+
+    def _wrong(self, belief: Belief, situation: Situation) -> str:
+        """Return what cannot be planned from, or an empty string."""
+        if not belief.finite:
+            return "the estimate has a number that is not finite"
+        for name in ("now", "batch_h", "end_h"):
+            if not math.isfinite(getattr(situation, name)):
+                return f"{name}: {getattr(situation, name)} is not allowed; a number is required"
+        for name, value in situation.applied.items():
+            if not math.isfinite(value):
+                return f"{name}: {value} is applied; a number is required"
+        if situation.end_h - situation.batch_h > 24.0 * 60:
+            return f"end_h: {situation.end_h:g} is more than 60 days ahead"
+        if situation.now - belief.time > STALE_S:
+            return f"the estimate is {situation.now - belief.time:.0f} s old"
+        if missing := [n for n in self.problem.states[:-1] if n not in belief.states]:
+            return f"the estimate does not know {', '.join(missing)}"
+        volume, most = belief.states["V"], self.settings.volume_max_l
+        if not 0.02 * most <= volume <= 1.5 * most:
+            return f"volume: {volume:.3g} L is not believed; {0.02 * most:g} to {1.5 * most:g} can"
+        return ""
+
+    def _prepare(self, belief: Belief, situation: Situation) -> Question:
+        p, s = self.problem, self.settings
+        left = situation.end_h - situation.batch_h
+        if s.horizon_h is not None:
+            left = min(left, s.horizon_h)
+        hours = grid(left, s.stages)
+        defaults = {v.name: v.default for v in p.model.inputs}
+        applied = {n: situation.applied.get(n, defaults[n]) for n in p.inputs}
+        profiles, now = situation.profiles, situation.now
+        low, high = p.ranges[:, 0], p.ranges[:, 1]
+        recipe = np.column_stack(
+            [pointed(profiles.get(n, ()), applied[n], now, hours) for n in p.moved]
+        )
+        given = np.column_stack(
+            [np.zeros(len(hours))]
+            + [sampled(profiles.get(n, ()), applied[n], now, hours) for n in p.given]
+        )[:, 1:]
+        targets = np.column_stack(
+            [np.zeros(len(hours))]
+            + [sampled(profiles.get(n, ()), 0.0, now, hours) for n in s.track]
+        )[:, 1:]
+        factors = {
+            n: belief.factors.get(n, 1.0) * s.derated.get(n, 1.0)
+            for n in {*belief.factors, *s.derated}
+        }
+        filled = Belief(
+            belief.time, {"drawn": 0.0, **belief.states}, factors, belief.names, belief.parts
+        )
+        if all(n in situation.applied for n in INNER) and BROTH in s.learned:
+            filled = self._reaching(filled, applied)
+        x, f = filled.vessel(p.states, s.learned)
+        q = Question(
+            filled, situation, hours, given, np.clip(recipe, low, high),
+            np.clip([applied[n] for n in p.moved], low, high), x[None], f[None], targets,
+        )  # fmt: skip
+        return self._with_scenarios(q)
+
+    def _reaching(self, belief: Belief, applied: Mapping[str, float]) -> Belief:
+        """Return the belief with as much of kLa as can be counted on at full aeration.
+
+        The sensor knows kLa where stirrer and air are now; up to their ends the vessel's law is
+        followed, whose exponents differ from broth to broth. What is counted on of it is less, the
+        longer the way there; when it has been gone, all of what is estimated.
+        """
+        p = self.problem
+        x, factors = belief.vessel(p.states, self.settings.learned)
+        self.rollout.strain(factors)
+        u = [{**applied, "do": 0.0}[n] for n in p.inputs]
+        here = self.rollout.outputs_at(x.tolist(), u)[1]
+        for n, most in zip(INNER, self.rollout.full.tolist(), strict=True):
+            u[p.inputs.index(n)] = most
+        there = self.rollout.outputs_at(x.tolist(), u)[1]
+        way = math.log(max(there / max(here, 1e-6), 1.0))
+        kla = belief.factors.get(BROTH, 1.0) * math.exp(-LAW * way)
+        return replace(belief, factors={**belief.factors, BROTH: kla})
+
+    def _with_scenarios(self, q: Question) -> Question:
+        """Return the question with the vessels that each limit fears most beside the likely one.
+
+        Along the last plan, or the recipe, each part of what is not known moves each limit by
+        something; together they point to the vessel of a given improbability in which that limit is
+        used most. Those of the limits that come nearest are taken.
+        """
+        p, count = self.problem, self.settings.scenarios
+        starts, factors = q.starts.repeat(count, axis=0), q.factors.repeat(count, axis=0)
+        parts = len(q.belief.parts)
+        if count > 1 and parts:
+            moved = self._followed(q)
+            usual = self._run(q, moved, q.starts[0], q.factors[0]).shares
+            slopes = np.zeros((parts, len(p.limits)))
+            for i in range(parts):
+                x, f = q.belief.vessel(p.states, self.settings.learned, np.eye(parts)[i])
+                run = self._run(q, moved, x, f)
+                moves = run.shares - usual
+                rows = np.argmax(np.abs(moves), axis=0)
+                slopes[i] = moves[rows, np.arange(moves.shape[1])]
+            slopes = np.nan_to_num(slopes)
+            size = np.sqrt((slopes**2).sum(axis=0))
+            feared = np.nan_to_num(usual.max(axis=0)) + self.settings.caution * size
+            order = [k for k in np.argsort(-feared) if size[k] > 1e-3][: count - 1]
+            for i, k in enumerate(order):
+                weights = self.settings.caution * slopes[:, k] / size[k]
+                starts[i + 1], factors[i + 1] = q.belief.vessel(
+                    p.states, self.settings.learned, weights.tolist()
+                )
+        return q._replace(starts=starts, factors=factors)
+
+    def _followed(self, q: Question) -> Floats:
+        """Return what the last plan would do, or the recipe where there is none."""
+        previous, p = q.situation.previous, self.problem
+        if previous is None or not previous.finite or previous.names != self.names:
+            return q.recipe
+        return held(previous, q.situation.now, q.hours, p.ranges, self._per, q.applied)
+
+    def _run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
+        return self.rollout.run(start, factors, q.hours, moved, q.given)
+
+    # -- candidates ----------------------------------------------------------------------------
+
+    def _candidates(self, q: Question) -> Iterator[Answer]:
+        """Yield candidates, the most promising first; a caller stops at the first solved one."""
+        followed = self._followed(q)
+        ready: list[Answer] = []
+        if followed is not q.recipe:
+            shifted = self._answer("shifted plan", q, followed, None)
+            if all(run.finite for run in shifted.runs):
+                # a new estimate may put it over a limit; what is over is slack to begin with
+                yield self._solved("fatrop", q, shifted)
+            ready.append(shifted)
+        riding = ridden(self.rollout, q.hours, q.given, q.recipe, q.starts, q.factors, q.applied)
+        guesses = (("ridden limits", riding), ("recipe", q.recipe))
+        ready += [self._answer(origin, q, moved, None) for origin, moved in guesses]
+        ready.sort(key=lambda a: (bool(a.broken), -a.runs[0].value))
+        solved = False
+        for solver in ("fatrop", "ipopt"):
+            for begin in ready[:STARTS]:
+                tried = solver == "fatrop" and begin.origin == "shifted plan"
+                if not tried and all(run.finite for run in begin.runs):
+                    answer = self._solved(solver, q, begin)
+                    solved = solved or not answer.broken
+                    yield answer
+            if solved:
+                break
+        yield from ready
+        yield from self._less(q)
+
+    def _less(self, q: Question) -> Iterator[Answer]:
+        """Yield the recipe with less and less of its feeds."""
+        feeds = [i for i, n in enumerate(self.problem.moved) if n not in UNITS]
+        for share in LESS:
+            moved = q.recipe.copy()
+            moved[:, feeds] *= share
+            low, high = self.problem.ranges[:, 0], self.problem.ranges[:, 1]
+            yield self._answer(f"{share:g} of the recipe", q, np.clip(moved, low, high), None)
+
+    def _least(self, q: Question) -> float:
+        """Return what the recipe, or less of it, is worth: a solver's answer must not be less.
+
+        Feeding nothing is a local optimum where product comes late: all slopes vanish there, and a
+        plan that begins from it stays.
+        """
+        plain = (self._answer("recipe", q, q.recipe, None), *self._less(q))
+        return max((a.runs[0].value for a in plain if not a.broken), default=-math.inf)
+
+    def _solved(self, solver: str, q: Question, begin: Answer) -> Answer:
+        states = np.stack([run.states for run in begin.runs], axis=2)
+        numbers = Numbers(
+            q.starts, q.factors, q.applied, self._scale(states), q.hours, q.given, q.targets,
+            self._size(begin.runs[0]),
+        )  # fmt: skip
+        found = self.problem.solve(solver, numbers, Guess(begin.moved, begin.runs[0].inner, states))
+        origin = f"{solver} from {begin.origin}"
+        if found.status != "solved":
+            return begin._replace(origin=origin, broken=f"not solved ({found.status})")
+        if not (np.isfinite(found.moved).all() and math.isfinite(found.objective)):
+            return begin._replace(origin=origin, broken="no numbers")
+        return self._answer(origin, q, found.moved, found)
+
+    def _scale(self, states: Floats) -> Floats:
+        """Return the usual size of each state along a trajectory."""
+        most = np.abs(states).max(axis=(0, 1, 2))
+        return np.maximum(most, 1e-3)
+
+    def _size(self, run: Run) -> float:
+        return max(abs(self.settings.product_price) * run.product, abs(run.value), 1e-6)
+
+    def _answer(self, origin: str, q: Question, moved: Floats, found: Found | None) -> Answer:
+        """Run a candidate on the control model, in every scenario, and judge it."""
+        low, high = self.problem.ranges[:, 0], self.problem.ranges[:, 1]
+        moved = np.clip(moved, low, high)
+        runs = tuple(self._run(q, moved, x, f) for x, f in zip(q.starts, q.factors, strict=True))
+        return Answer(origin, moved, runs, self._broken(q, runs, found), found)
+
+    def _broken(self, q: Question, runs: tuple[Run, ...], found: Found | None) -> str:
+        """Return which limit the likely vessel breaks under a candidate, or an empty string."""
+        run = runs[0]
+        if not run.finite:
+            return "the model leaves the numbers under this plan"
+        ends = np.cumsum(q.hours)
+        for k, name in enumerate(self.problem.limits):
+            allowed = 1.0 + OVER
+            if name not in ("oxygen transfer", "cooling", "flooding"):  # what is there already
+                allowed = max(allowed, run.shares[0, k] + 0.02)
+            over = np.nonzero(run.shares[1:, k] > allowed)[0]
+            if len(over):
+                at, by = ends[over[0] + 1], run.shares[over[0] + 1, k]
+                return f"{name}: {100 * by:.0f} % of what is allowed after {at:.1f} h"
+        if found is not None:
+            # energy is held by the solver's own stirrer and air, and by the loop's in the rollout
+            made = found.states[-1, 0]
+            p = self.problem
+            promised = made[p.product] * made[p.states.index("V")] + made[-1]
+            if abs(promised - run.product) > PROMISE * max(run.product, 1e-6):
+                return f"the model makes {run.product:.4g} g, the plan promised {promised:.4g} g"
+        return ""
+
+    # -- the plan ------------------------------------------------------------------------------
+
+    def _as_plan(self, q: Question, answer: Answer, spent: float) -> Plan:
+        now, run = q.situation.now, answer.runs[0]
+        times = tuple(float(t) for t in now + 3600.0 * nodes(q.hours))
+        rows = tuple(tuple(row) for row in (answer.moved * self._per).tolist())
+        predicted = self._predicted(q, run)
+        binding = self._binding(q, answer)
+        slack: dict[str, float] = {}
+        if answer.found is not None:
+            worst = answer.found.slack.max(axis=0)
+            slack = {
+                n: float(v) for n, v in zip(self.problem.limits, worst, strict=True) if v > 0.01
+            }
+        exceeded = (f"{name} exceeded by {100 * by:.0f} %" for name, by in slack.items())
+        return Plan(
+            "good", now, tuple(times), tuple(rows), predicted,
+            reason="" if answer.found is not None else f"not optimised: {answer.origin}",
+            active=tuple(sorted((*binding, *exceeded))),
+            objective=float(run.value),
+            solve_s=spent,
+            names=self.names,
+            spread=self._spread(q, answer),
+            binding=max(binding, key=lambda name: binding[name], default=""),
+            slack=slack,
+        )  # fmt: skip
+
+    def _predicted(self, q: Question, run: Run) -> dict[str, tuple[float, ...]]:
+        """Return trajectories at the plan's times."""
+        p = self.problem
+        called = p.model.organism.called
+        rows = np.vstack([q.starts[0], run.states[:, 1]])
+        found: dict[str, tuple[float, ...]] = {}
+        for word, name in called.items():
+            found[f"{word}_g_per_l"] = tuple(rows[:, p.states.index(name)].tolist())
+        volume, drawn = rows[:, p.states.index("V")], rows[:, p.states.index("drawn")]
+        found["volume_l"] = tuple(volume.tolist())
+        found["product_g"] = tuple((rows[:, p.product] * volume + drawn).tolist())
+        our = run.outputs[:, 0].tolist()
+        found["our_mmol_per_l_h"] = (our[0], *our)
+        return found
+
+    def _spread(self, q: Question, answer: Answer) -> Mapping[str, tuple[float, ...]]:
+        """Return half the 90 % interval of what is predicted, by the covariance of the belief."""
+        p, parts = self.problem, len(q.belief.parts)
+        if not parts:
+            return {}
+        usual = self._predicted(q, answer.runs[0])
+        squares = {name: np.zeros(len(row)) for name, row in usual.items()}
+        for i in range(parts):
+            x, f = q.belief.vessel(p.states, self.settings.learned, np.eye(parts)[i])
+            run = self._run(q, answer.moved, x, f)
+            if run.finite:
+                other = self._predicted(q._replace(starts=x[None]), run)
+                for name, row in other.items():
+                    squares[name] += (np.array(row) - np.array(usual[name])) ** 2
+        return {n: tuple((NINETY * np.sqrt(row)).tolist()) for n, row in squares.items()}
+
+    def _binding(self, q: Question, answer: Answer) -> dict[str, float]:
+        """Return for how many hours each limit holds the plan, in the vessel that it fears most."""
+        hours: dict[str, float] = {}
+        shares = np.max([run.shares for run in answer.runs], axis=0)
+        for k, name in enumerate(self.problem.limits):
+            at = shares[:, k] > 1.0 - BINDING
+            if at.any():
+                hours[name] = float(q.hours[at].sum())
+        return hours

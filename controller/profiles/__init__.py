@@ -1,0 +1,1 @@
+"""Device profiles: where the signals of a model of device live."""

@@ -1,0 +1,1 @@
+"""Recipes: files, phases, transitions and the laws that feeds follow."""

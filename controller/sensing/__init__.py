@@ -1,0 +1,1 @@
+"""What is believed of a vessel: soft sensor, gases, laboratory."""
