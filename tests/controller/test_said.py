@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[2]
 # whose errors a person can be answered with, and with which of them
 SPOKEN = [
     *(ROOT / "controller" / f"{name}.py" for name in (
-        "acting", "advice", "advising", "alarms", "api", "authority", "body", "interlocks", "loop",
-        "reactor", "seat", "tuner", "users", "whatif",
+        "acting/acting", "acting/advising", "acting/api", "acting/authority", "acting/body",
+        "acting/tuner", "acting/users", "acting/whatif", "alarms/alarms", "loops/loop",
+        "planning/advice", "planning/seat", "protection/interlocks", "reactor",
     )),
     *(ROOT / "dashboards/console" / f"{name}.py" for name in ("acting", "door", "people", "rim")),
 ]  # fmt: skip
@@ -65,7 +66,7 @@ def test_every_refusal_is_told_in_both_languages_with_what_it_names(code: str) -
 
 def test_every_text_is_said_somewhere_and_every_refusal_has_one() -> None:
     used = set[str]()
-    for path in [*(ROOT / "controller").glob("*.py"), *(ROOT / "dashboards/console").glob("*.py")]:
+    for path in [*(ROOT / "controller").rglob("*.py"), *(ROOT / "dashboards/console").glob("*.py")]:
         used |= codes(ast.parse(path.read_text(encoding="utf-8")))
     assert used - set(TEXTS) == set()
     # words are looked up by what the plant says

@@ -96,7 +96,7 @@ export function adviceParts(o, id, reactor) {
   if (!o?.advice || !o.evidence) return offered;
   const { open, accepted, until } = o.advice;
   const shut = o.mode === "on" && o.guardrail.share < 1;
-  const tried = o.mode === "on" && o.guardrail.region; // what batches have tried
+  const tried = o.mode === "on" ? o.guardrail.region : null; // what batches have tried
   const shown = evidence(id, o);
   shown.addEventListener("toggle", () => (opened = shown.open));
   return [
