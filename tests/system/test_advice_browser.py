@@ -48,6 +48,7 @@ WORDS = {
         "evidence": "Evidence · promoted to advisory", "lacking": LACKING["text"],
         "promote": "Override evidence", "what": "What if", "run": "Run ahead",
         "crossed": "Changed: oxygen transfer exceeded from 0.5 h on",
+        "tried": "No further than 15 % from what batches have tried: Feed",
     },
     "zh-CN": {
         "accept": "采纳", "edit": "修改", "reject": "拒绝", "confirm": "确认",
@@ -55,6 +56,7 @@ WORDS = {
         "evidence": "运行证据 · 已授权到建议", "lacking": LACKING["text_zh"],
         "promote": "越过证据授权", "what": "预演", "run": "开始推算",
         "crossed": "改变后: 0.5 小时后超出供氧能力",
+        "tried": "不超出已有批次所试范围的 15 %：补料",
     },
 }  # fmt: skip
 QUANTITIES = ("product_g", "biomass_g_per_l", "do_percent", "acetate_g_per_l")
@@ -119,6 +121,19 @@ def test_a_suggestion_is_read_edited_and_rejected_with_a_reason(
         ("/advice/R1", {"action": "reject", "number": 7, "reason": "sampling", **BY}),
         ("/advice/R1", {"action": "accept", "number": 7, "reason": "", **BY}),
     ]
+
+
+@BOTH
+def test_the_closed_loop_says_what_the_region_holds(
+    chromium: Browser, url: str, far_end: FarEnd, locale: str
+) -> None:
+    far_end.state = advised()
+    region = {"width": 0.15, "at_edge": ["feed"]}
+    guardrail = ADVISED["guardrail"] | {"region": region}
+    leading = {"mode": "on", "guardrail": guardrail}
+    far_end.state["reactors"]["R1"]["optimiser"] |= leading
+    with watch(chromium, url, locale=locale, name="ana") as w:
+        expect(w.page.locator("#optimiser")).to_contain_text(WORDS[locale]["tried"])
 
 
 @BOTH
