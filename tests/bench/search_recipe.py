@@ -1,12 +1,13 @@
 """Search the rivals: for each plant the best open-loop recipe of 64 candidates, within its limits.
 
 Run with ``python tests/bench/search_recipe.py PAIR RESULTS.jsonl``; it goes on where it was
-interrupted. Successive halving on seeds 201-212, which no test and no figure uses: 64 candidates
-on the first seed, the best 16 on three, the best 6 on all twelve, with a coarser scan than the
-plant's. A candidate is allowed if in none of its batches true DO is below 20 % for more than 1 % of
-the time, the by-product above its limit for more than 5 %, the volume ever above what the vessel
-may hold, or an interlock trips. The winner has the largest mean product; check it with the
-plant's own scan (``--check``) and put it into the recipe by hand.
+interrupted. Successive halving on seeds 201-236, which no test and no figure uses: 64 candidates on
+the first seed, the best 24 on three, the best 12 on twelve, the best 6 on all 36 (one strain in
+seven cannot take a feed that a dozen others could), with a coarser scan than the plant's. A
+candidate is allowed if in none of its batches true DO is below 20 % for more than 1 % of the time,
+the by-product above its limit for more than 5 %, the volume ever above what the vessel may hold, or
+an interlock trips. The winner has the largest mean product; check it with the plant's own scan
+(``--check``) and put it into the recipe by hand.
 """
 
 import argparse
@@ -30,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script,
 from fermloop.campaign.results import Results, Row
 from tests.bench.long_run import rows as completed
 
-SEEDS = tuple(range(201, 213))
-ROUNDS = ((64, 1), (16, 3), (6, 12))  # candidates, seeds
+SEEDS = tuple(range(201, 237))
+ROUNDS = ((64, 1), (24, 3), (12, 12), (6, 36))  # candidates, seeds
 Candidate = tuple[float, ...]
 Range = tuple[float, float]
 
