@@ -157,6 +157,7 @@ class Seat:
         return loop.local if wanted is None or isinstance(loop, PidLoop) else wanted
 
     def _unseat(self, why: str) -> None:
+        self.advisor.guardrail.at_edge.clear()
         for loop, name in self.led:
             if isinstance(loop, PidLoop):
                 loop.remote = None

@@ -10,6 +10,7 @@ from controller.acting.whatif import Wish
 from controller.assemble import optimiser_settings
 from controller.controller import Controller
 from controller.loops.loops import Mode, RefusedError
+from controller.planning.plan import Plan
 from controller.planning.planning import InProcessPlanner
 from drivers.point import RangeError
 from historian.events import Event, Kind
@@ -183,21 +184,25 @@ def test_a_restart_keeps_evidence_decisions_and_what_was_granted_but_not_the_lea
     assert optimiser(other)["evidence"]["plans"] == 0
 
 
-def test_the_closed_loop_goes_less_far_from_the_recipe_the_less_is_known(
-    make: Callable[..., Rig], fed: Path
-) -> None:
-    narrow = {
-        k: v + "\nguardrail = { feed_ml_per_h = 30.0, sure = 0.3 }"
-        if k.startswith("period_s")
-        else v
+def led(make: Callable[..., Rig], fed: Path, guardrail: str) -> Rig:
+    """Return a grown vessel led for five minutes by a plan that feeds 90 mL/h."""
+    changes = {
+        k: v + f"\nguardrail = {{ {guardrail} }}" if k.startswith("period_s") else v
         for k, v in QUICK.items()
     }
-    rig = make(narrow, planner=Oracle)
+    rig = make(changes, planner=Oracle)
     assert isinstance(rig.planner, Oracle)
     rig.planner.answer = lambda s: plan(s.now, feed=90.0)
     rig.vessel.set_state(X=8.0)
     rig.begin(fed, "on")
     rig.run(300)
+    return rig
+
+
+def test_the_closed_loop_goes_less_far_from_the_recipe_the_less_is_known(
+    make: Callable[..., Rig], fed: Path
+) -> None:
+    rig = led(make, fed, "feed_ml_per_h = 30.0, sure = 0.3")
     open_ = {"share": 1.0, "reason": "", "reason_zh": "", "region": None}
     assert optimiser(rig)["guardrail"] == open_
     assert rig.held()["R1.feed"] == 50.0  # the recipe's 20 and 30
@@ -237,23 +242,26 @@ def test_the_closed_loop_stays_near_what_batches_have_tried(
     make: Callable[..., Rig], fed: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "region.toml").write_text(REGION, encoding="utf-8")
-    near = {
-        k: v + '\nguardrail = { region = "region.toml", sure = 0.3 }'
-        if k.startswith("period_s")
-        else v
-        for k, v in QUICK.items()
-    }
-    rig = make(near, planner=Oracle)
-    assert isinstance(rig.planner, Oracle)
-    rig.planner.answer = lambda s: plan(s.now, feed=90.0)
-    rig.vessel.set_state(X=8.0)
-    rig.begin(fed, "on")
-    rig.run(300)
+    rig = led(make, fed, 'region = "region.toml", sure = 0.3')
     assert rig.held()["R1.feed"] == 35.0  # the recipe's 20, the plan's 90
     assert optimiser(rig)["guardrail"]["region"] == {"width": 0.15, "at_edge": ["feed"]}
+    assert isinstance(rig.planner, Oracle)
     rig.planner.answer = lambda s: plan(s.now, feed=30.0)
     rig.run(300)
     assert rig.held()["R1.feed"] == 30.0
+    assert optimiser(rig)["guardrail"]["region"]["at_edge"] == []
+
+
+def test_the_region_holds_nothing_where_no_plan_leads(
+    make: Callable[..., Rig], fed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "region.toml").write_text(REGION, encoding="utf-8")
+    rig = led(make, fed, 'region = "region.toml", sure = 0.3')
+    assert optimiser(rig)["guardrail"]["region"]["at_edge"] == ["feed"]
+    assert isinstance(rig.planner, Oracle)
+    rig.planner.answer = lambda s: Plan("infeasible", s.now, reason="a test")
+    rig.run(1200)
+    assert rig.held()["R1.feed"] == 20.0  # the recipe's
     assert optimiser(rig)["guardrail"]["region"]["at_edge"] == []
 
 
@@ -262,18 +270,7 @@ def test_the_recipe_is_always_inside_what_may_be_tried(
 ) -> None:
     low = REGION.replace("high = [35.0, 35.0]", "high = [16.0, 16.0]")
     (tmp_path / "region.toml").write_text(low, encoding="utf-8")
-    near = {
-        k: v + '\nguardrail = { region = "region.toml", sure = 0.3 }'
-        if k.startswith("period_s")
-        else v
-        for k, v in QUICK.items()
-    }
-    rig = make(near, planner=Oracle)
-    assert isinstance(rig.planner, Oracle)
-    rig.planner.answer = lambda s: plan(s.now, feed=90.0)
-    rig.vessel.set_state(X=8.0)
-    rig.begin(fed, "on")
-    rig.run(300)
+    rig = led(make, fed, 'region = "region.toml", sure = 0.3')
     assert rig.held()["R1.feed"] == 20.0  # the recipe's
 
 
