@@ -9,7 +9,7 @@ from typing import Any
 from dashboards.grafana import board as boards
 from dashboards.grafana import queries
 from dashboards.grafana.cells import Column, table
-from dashboards.grafana.lines import Drawn, against
+from dashboards.grafana.lines import Drawn, against, numeric, renamed
 from dashboards.grafana.plain import Json
 from dashboards.grafana.scope import Scope
 from dashboards.grafana.style import GREYS, PV, matched
@@ -71,21 +71,22 @@ def _kpis(scope: Scope) -> Any:
 def _overlay(scope: Scope, field: str) -> Any:
     """Return the chosen batches in greys and the one in focus, thick, before them."""
     steps: list[Json] = [
-        _grouped("value", ["mean"], "age", "batch", only="A"),
+        _grouped("value", ["mean"], "age", "batch"),
         {
             "id": "groupingToMatrix",
             "options": {
                 "columnField": "batch",
                 "rowField": "age",
-                "valueField": OTHER,
+                "valueField": "value (mean)",
                 "emptyValue": "null",
             },
-            "filter": {"id": "byRefId", "options": "A"},
+            "filter": _OF_A,
         },
-        # so that the ages have one name, whatever the version calls them
-        {"id": "organize", "options": _renamed({"age\\batch": "age"})},
-        _grouped("focus", ["mean"], "age", only="B"),
+        # one name and one type, whatever the version makes of them
+        renamed({"age\\batch": "age"}),
+        numeric("age"),
         _JOINED_BY_AGE,
+        {"id": "filterFieldsByName", "options": {"exclude": {"names": ["Time", "batch"]}}},
         _RISING,
     ]
     styles = [
@@ -112,17 +113,11 @@ def _overlay(scope: Scope, field: str) -> Any:
     )
 
 
-def _grouped(value: str, reducers: list[str], *groups: str, only: str) -> Json:
-    """Return the step that makes one row of each group of the frame of one query."""
+def _grouped(value: str, reducers: list[str], *groups: str) -> Json:
+    """Return the step that makes one row of each group of the first query."""
     fields: Json = {group: {"aggregations": [], "operation": "groupby"} for group in groups}
     fields[value] = {"aggregations": reducers, "operation": "aggregate"}
-    filtered = {"id": "byRefId", "options": only}
-    return {"id": "groupBy", "options": {"fields": fields}, "filter": filtered}
-
-
-def _renamed(names: dict[str, str]) -> Json:
-    """Return the options of a step that renames columns."""
-    return {"renameByName": names, "indexByName": {}, "excludeByName": {}, "includeByName": {}}
+    return {"id": "groupBy", "options": {"fields": fields}, "filter": _OF_A}
 
 
 def _calculated(alias: str, left: str, operator: str, right: str) -> Json:
@@ -138,48 +133,48 @@ def _reduced(alias: str, reducer: str, *columns: str) -> Json:
     return {"id": "calculateField", "options": options}
 
 
+def _where(*conditions: tuple[str, str, Json]) -> Json:
+    """Return the step that keeps the rows of which every (column, matcher, its options) holds."""
+    filters: list[Json] = [
+        {"fieldName": column, "config": {"id": matcher, "options": options}}
+        for column, matcher, options in conditions
+    ]
+    options = {"filters": filters, "type": "include", "match": "all"}
+    return {"id": "filterByValue", "options": options}
+
+
 def _only(*columns: str) -> Json:
     pattern = "^(" + "|".join(columns) + ")$"
     return {"id": "filterFieldsByName", "options": {"include": {"pattern": pattern}}}
 
 
-OTHER, FOCUS = "value (mean)", "focus (mean)"
-LOW, HIGH, MIDDLE = "reference (min)", "reference (max)", "middle"
+FOCUS = "focus"
+LOW, HIGH, MIDDLE = "low", "high", "middle"
+# Grafana 10 forgets in the first step whose answer a frame was, later ones do not.
+_OF_A: Json = {"id": "byRefId", "options": "/^A?$/"}
 _JOINED_BY_AGE: Json = {"id": "joinByField", "options": {"byField": "age", "mode": "outer"}}
 _RISING: Json = {
     "id": "sortBy",
     "options": {"fields": {}, "sort": [{"field": "age", "desc": False}]},
 }
-_ENOUGH: Json = {
-    "id": "filterByValue",
-    "options": {
-        "filters": [
-            {
-                "fieldName": "reference (count)",
-                "config": {"id": "greaterOrEqual", "options": {"value": LEAST}},
-            }
-        ],
-        "type": "include",
-        "match": "all",
-    },
-    "filter": {"id": "byRefId", "options": "A"},
-}
+_ENOUGH = _where(("reference (count)", "greaterOrEqual", {"value": LEAST})) | {"filter": _OF_A}
 
 
 def _references(*more: str) -> list[Json]:
     """Return the steps that make range and middle of the references at each age.
 
-    The middle is the median, of Grafana 11.5 and later; before it is the mean.
+    The middle is the median, of Grafana 11.5 and later; before it is the mean. They get names that
+    no version adds anything to when it joins frames.
     """
-    reducers = ["min", "median", "mean", "max", "count"]
+    names = {"min": LOW, "median": "median", "mean": "mean", "max": HIGH, "count": "count"}
     return [
-        _grouped("reference", reducers, "age", *more, only="A"),
+        _grouped("reference", list(names), "age", *more),
         _ENOUGH,
-        _grouped("focus", ["mean"], "age", only="B"),
+        renamed({f"reference ({reducer})": name for reducer, name in names.items()}),
     ]
 
 
-_MIDDLE = _reduced(MIDDLE, "firstNotNull", "reference (median)", "reference (mean)")
+_MIDDLE = _reduced(MIDDLE, "firstNotNull", "median", "mean")
 
 
 def _band(scope: Scope, field: str) -> Any:
@@ -195,7 +190,7 @@ def _band(scope: Scope, field: str) -> Any:
             *_references(),
             _JOINED_BY_AGE,
             _MIDDLE,
-            _only("age", "reference [(]m(in|ax)[)]", MIDDLE, "focus [(]mean[)]"),
+            _only("age", LOW, HIGH, MIDDLE, FOCUS),
             _RISING,
         ],
         unit=scope.unit(field),
@@ -221,8 +216,8 @@ def _deviation(scope: Scope, field: str) -> Any:
     )
     joined: Json = {
         "id": "joinByField",
-        "options": {"byField": "all", "mode": "inner"},
-        "filter": {"id": "byRefId", "options": "/^(?:A|C)$/"},
+        "options": {"byField": "all", "mode": "outerTabular"},  # Grafana 10 has no other 1:n join
+        "filter": {"id": "byRefId", "options": "/^[AC]?$/"},
     }
     return against(
         boards.frame(scope, "deviation", title=scope.say("deviation.of").format(scope.name(field))),
@@ -235,7 +230,8 @@ def _deviation(scope: Scope, field: str) -> Any:
         transformations=[
             *_references("all"),
             joined,
-            {"id": "joinByField", "options": {"byField": "age", "mode": "inner"}},
+            _JOINED_BY_AGE,
+            _where((LOW, "isNotNull", {}), (FOCUS, "isNotNull", {})),
             _MIDDLE,
             _calculated("range", HIGH, "-", LOW),
             _reduced("width", "max", "range", "narrowest"),

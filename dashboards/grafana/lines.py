@@ -195,8 +195,8 @@ def against(
         overrides.append(named(line.field, put))
     return Trend(
         **frame.common(),
-        targets=[target(n, query, "", rows=True) for n, query in enumerate(queries)],
-        transformations=list(transformations),
+        targets=[*(target(n, query, "", rows=True) for n, query in enumerate(queries)), _BARE],
+        transformations=[*map(_but_bare, transformations), *_bared(x[0])],
         extraJson={
             "fieldConfig": {
                 "defaults": {
@@ -235,6 +235,46 @@ def _at_least(soft: tuple[float | None, float | None] | None) -> Json:
 
 def _named_x(field: str, name: str) -> Json:
     return named(field, [("unit", "suffix:h"), ("displayName", name), ("custom.axisLabel", name)])
+
+
+def renamed(names: dict[str, str]) -> Json:
+    """Return the step that renames columns."""
+    options = {"renameByName": names, "indexByName": {}, "excludeByName": {}, "includeByName": {}}
+    return {"id": "organize", "options": options}
+
+
+def numeric(field: str) -> Json:
+    """Return the step that makes a column one of numbers, empty where there was none."""
+    conversion = {"targetField": field, "destinationType": "number"}
+    return {"id": "convertFieldType", "options": {"conversions": [conversion], "fields": {}}}
+
+
+# Where nothing answers there is no frame, and a trend without one shows Grafana's own error instead
+# of our message. So one more query, which every InfluxDB answers, makes a frame of the abscissa
+# alone, without rows: to a trend that is no error, and it shows its "noValue" (Grafana 10 to 13).
+_BARE = attr.evolve(target(0, "SHOW DATABASES", "", rows=True), refId="bare")
+_NAMES = ("name", "iox::database")  # what InfluxDB 1 and 2, and 3, call the only column
+
+
+def _but_bare(step: Json) -> Json:
+    return {"filter": {"id": "byRefId", "options": f"/^(?!{_BARE.refId}$)/"}} | step
+
+
+def _bared(x: str) -> list[Json]:
+    """Return the steps that make it a frame of ``x`` without rows and put it to what is drawn."""
+    every: list[Json] = [
+        {"fieldName": n, "config": {"id": "isNotNull", "options": {}}} for n in _NAMES
+    ]
+    return [
+        {
+            "id": "filterByValue",
+            "options": {"filters": every, "type": "exclude", "match": "any"},
+            "filter": {"id": "byRefId", "options": _BARE.refId},
+        },
+        renamed(dict.fromkeys(_NAMES, x)),
+        numeric(x),
+        {"id": "joinByField", "options": {"byField": x, "mode": "outer"}},
+    ]
 
 
 @attr.s

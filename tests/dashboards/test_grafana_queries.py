@@ -46,6 +46,7 @@ BEGIN, END = round(EPOCH), round(EPOCH + 3600 * HOURS)
 ASKED = list(all_queries({n: b for n, b in Wanted(PLANT, ("en",)).boards().items()}))
 LED = ("feed", "do")  # loops, as the optimiser's setpoints
 RULES = alerting.alerts(PLANT, "en")
+ALWAYS = "SHOW DATABASES"  # is answered by an empty database too
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,9 @@ def test_other_sites_and_missing_batches_are_empty_and_no_error(
     nobody = {"site": "nowhere", "reactor": "R9"}
     nobody |= dict.fromkeys(("batch", "focus", "reference"), "none")
     rows = filled.rows(asked, Reader(BEGIN, END, nobody))
+    if asked.query == ALWAYS:
+        assert rows
+        return
     assert (
         rows == []
         or "SHOW TAG VALUES" in asked.query
@@ -207,7 +211,7 @@ def test_a_question_before_anything_was_written_is_empty_and_no_error(tmp_path: 
     with InfluxServer(tmp_path) as server:
         nothing = Filled(server)
         for query in (*(asked.query for asked in ASKED), *(rule.query for rule in RULES)):
-            assert numbers(nothing.rows(query)) == [], query
+            assert (numbers(nothing.rows(query)) != []) == (query == ALWAYS), query
 
 
 def test_wide_ranges_read_the_minutes_and_narrow_ones_the_scans(filled: Filled) -> None:

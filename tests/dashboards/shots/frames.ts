@@ -4,6 +4,7 @@
 import {
   applyFieldOverrides,
   createTheme,
+  displayNameOverrideProcessor,
   type DataFrame,
   type Field,
   type FieldConfigSource,
@@ -41,7 +42,8 @@ standardTransformersRegistry.setInit(() =>
   [...new Map(Object.values(standardTransformers).map((one: any) => [one.id, one])).values()].map((one) => ({
     id: one.id,
     name: one.name,
-    transformation: async () => one,
+    // to Grafana 10 and 11 the transformation itself, later what fetches it
+    transformation: Object.defineProperties(async () => one, Object.getOwnPropertyDescriptors(one)),
     editor: (() => null) as any,
     imageDark: "",
     imageLight: "",
@@ -60,7 +62,7 @@ const item = (path: string, isCustom: boolean): any => ({
   name: path,
   path,
   isCustom,
-  process: identityOverrideProcessor,
+  process: path === "displayName" ? displayNameOverrideProcessor : identityOverrideProcessor,
   override: () => null,
   editor: () => null,
   shouldApply: () => true,

@@ -11,6 +11,8 @@ from tests.drivers.opcua.node_peer import NODE, NPM
 from tests.system.influx_server import InfluxServer
 
 HERE = Path(__file__).parent
+NEWEST = "13"
+VERSIONS = ("10", "11", "12", NEWEST)  # of Grafana whose transformations are installed
 MADE = HERE / "node_modules" / ".made"
 # the page's clock and modules of CommonJS, as a browser and as Node.js have them
 _NODE_NEEDS = (
@@ -38,16 +40,18 @@ def build(source: str, *options: str) -> Path:
     return made
 
 
-def frames(asked: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what Grafana's panels get: ``asked`` are panels with the answers of their queries."""
-    bundle = build("look.ts", "--platform=node", f"--banner:js={_NODE_NEEDS}")
+def frames(asked: Iterable[Mapping[str, Any]], version: str = NEWEST) -> list[dict[str, Any]]:
+    """Return what panels of a Grafana get; ``asked``: panels with the answers of their queries."""
+    other = () if version == NEWEST else (f"--alias:@grafana/data=grafana-{version}",)
+    bundle = build("look.ts", "--platform=node", f"--banner:js={_NODE_NEEDS}", *other)
     lines = "\n".join(map(json.dumps, asked))
     said = subprocess.run(
         [NODE, str(bundle)], input=lines, capture_output=True, text=True, timeout=300, check=False
     )
     if said.returncode:
         raise RuntimeError(said.stderr[-2000:])
-    return [json.loads(line) for line in said.stdout.splitlines()]
+    # a package below that of Grafana 12 advertises itself among the lines
+    return [json.loads(line) for line in said.stdout.splitlines() if line.startswith("{")]
 
 
 def asked(server: InfluxServer, panel: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
