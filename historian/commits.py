@@ -15,7 +15,7 @@ from historian.inbox import Group
 from historian.reserve import Reserve
 from historian.rows import RowWriter
 from historian.schema import open_writer
-from historian.upkeep import FOR_GOOD, Keep, Upkeep
+from historian.upkeep import FOR_GOOD, Keep, Upkeep, Why
 
 _INSERT_EVENT = (
     "INSERT INTO event (time, source, kind, subject, text, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -78,13 +78,16 @@ class Commits:
         if reserve.grow():
             self.full = ""
             return True
-        left = f"the disk is full ({reserve.left / 1e6:.1f} MB left)"
-        self.full = self.full or f"{left}; the store goes on in its reserve, the oldest rows leave"
+        left = f"{reserve.left / 1e6:.1f} MB"
+        why = Why(f"the disk is full ({left} left)", f"磁盘已满（剩余 {left}）")
+        self.full = (
+            self.full or f"{why.english}; the store goes on in its reserve, the oldest rows leave"
+        )
         while reserve.low:
             told: list[Event] = []
 
             def drop(told: list[Event] = told) -> None:
-                told += self._upkeep.step(full=left)
+                told += self._upkeep.step(full=why)
                 self._insert(told)
 
             self._transact(drop)

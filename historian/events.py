@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 
 
@@ -54,3 +55,14 @@ class Event:
         if "text_zh" in self.data or not isinstance(self.text, Told):
             return self
         return replace(self, data={**self.data, "text_zh": self.text.told("zh")})
+
+
+def gap(
+    time: float,
+    reactor: str,
+    english: str,
+    chinese: str,
+    data: Mapping[str, object] = MappingProxyType({}),
+) -> Event:
+    """Return what is told of samples of ``reactor`` that are not there, in both languages."""
+    return Event(time, "system", Kind.GAP, reactor, english, {**data, "text_zh": chinese})

@@ -3,10 +3,11 @@
 import sqlite3
 from collections.abc import Sequence
 
-from historian.events import Event, Kind
+from historian.events import Event, gap
 from historian.schema import row_table
 
 ENDED, DIED = "the program before had ended in order", "the program before had died"
+_CHINESE = {ENDED: "此前的程序已正常结束", DIED: "此前的程序意外中断"}
 
 
 class GapWatch:
@@ -68,12 +69,15 @@ class GapWatch:
         away = reactor not in self._met and reactor not in self._new
         if time < last:
             text = f"the clock stepped back by {last - time:.1f} s: rows overlap with earlier ones"
+            chinese = f"时钟回拨 {last - time:.1f} s：与此前的数据重叠"
             why = "clock"
         elif away:
             text = f"no rows for {time - last:.1f} s: nothing ran; {self._before}"
+            chinese = f"{time - last:.1f} s 无数据：程序未运行；{_CHINESE[self._before]}"
             why = "died" if self._before is DIED else "ended"
         else:
             text = f"no rows for {time - last:.1f} s: nothing was scanned, or the clock stepped"
+            chinese = f"{time - last:.1f} s 无数据：未扫描，或时钟跳变"
             why = "silent"
         data = {"start": min(last, time), "end": max(last, time), "why": why}
-        return Event(time, "system", Kind.GAP, reactor, text, data)
+        return gap(time, reactor, text, chinese, data)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from drivers.clock import wall
 from historian.audit import heads_path, read_heads, verify
-from historian.events import Event, Kind
+from historian.events import Event, Kind, gap
 from historian.files import sync_folder
 from historian.rollups import minute_of, roll
 from historian.schema import (
@@ -44,11 +44,16 @@ class Lost(NamedTuple):
     end: float
 
     def __str__(self) -> str:
-        when = " to ".join(
+        return f"{self.table}: {self.first} to {self.last} are lost ({self._when(' to ')} UTC)"
+
+    def in_chinese(self) -> str:
+        return f"{self.table}：第 {self.first} 至 {self.last} 行丢失（{self._when(' 至 ')} UTC）"
+
+    def _when(self, between: str) -> str:
+        return between.join(
             f"{datetime.fromtimestamp(t, UTC):%Y-%m-%d %H:%M:%S}" if t else "?"
             for t in (self.start, self.end)
         )
-        return f"{self.table}: {self.first} to {self.last} are lost ({when} UTC)"
 
 
 @dataclass(slots=True)
@@ -125,7 +130,7 @@ def salvage(store: Path, who: str) -> tuple[Findings, Path]:
         for lost in found.lost:
             reactor = lost.table.removeprefix("row ")
             data = {**lost._asdict(), "why": "damaged"}
-            opened.record(Event(wall(), "system", Kind.GAP, reactor, str(lost), data))
+            opened.record(gap(wall(), reactor, str(lost), lost.in_chinese(), data))
         text = f"the store was damaged and made anew of what could be read; {len(found.lost)} gaps"
         told = {"what": "salvage", "old": str(old), "new": str(store), "why": ""}
         opened.record(Event(wall(), f"operator:{who}", Kind.AUDIT, "store", text, told))

@@ -9,7 +9,7 @@ from typing import Any, cast
 from drivers.clock import wall
 from drivers.point import Quality, Sample, Tag
 from historian.commits import WRITER, Commits, as_json
-from historian.events import Event, Kind
+from historian.events import Event, Kind, gap
 from historian.footprint import Footprint
 from historian.inbox import Inbox
 from historian.reader import SqliteReader
@@ -194,22 +194,24 @@ class SqliteStore:
         if self._gap is None:
             self._gap = time, self._dropped
             text = f"store queue full ({self._limit} rows): samples are lost"
-            self.record(Event(time, "system", Kind.GAP, reactor, text, {"start": time}))
+            chinese = f"存储队列已满（{self._limit} 行）：数据丢失"
+            self.record(gap(time, reactor, text, chinese, {"start": time}))
             self._troubles.begin("queue", text)
         self._dropped += samples
 
     def _drop_unstamped(self, reactor: str, samples: int) -> None:
         self._dropped += samples
         text = f"{samples} samples without a finite time are lost"
-        self.record(Event(0.0, "system", Kind.GAP, reactor, text))
+        self.record(gap(0.0, reactor, text, f"{samples} 个数据没有有效时间，已丢失"))
 
-    def _end_gap(self, gap: tuple[float, int], reactor: str, time: float) -> None:
-        start, before = gap
+    def _end_gap(self, begun: tuple[float, int], reactor: str, time: float) -> None:
+        start, before = begun
         self._gap = None
         lost = self._dropped - before
         text = f"store takes samples again: {lost} were lost in {time - start:.1f} s"
+        chinese = f"存储恢复：{time - start:.1f} s 内丢失 {lost} 个数据"
         data = {"start": start, "end": time, "lost": lost}
-        self.record(Event(time, "system", Kind.GAP, reactor, text, data))
+        self.record(gap(time, reactor, text, chinese, data))
         self._troubles.end("queue", text)
 
     def _own_reader(self) -> SqliteReader:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from drivers.clock import monotonic
-from historian.events import Event, Kind
+from historian.events import Event, Kind, gap
 from historian.footprint import used
 from historian.schema import row_table
 from historian.sealed import ROWS, Manifest, first_left, manifests
@@ -21,6 +22,17 @@ _PASS_S = 60.0  # wall s between two looks
 _ROWS = 500  # deleted in one transaction: some ms
 _DAY_S = 86_400.0
 _SHARE = 0.05  # of a vessel's rows that leave when there are too many bytes
+
+
+class Why(NamedTuple):
+    """Why rows are dropped."""
+
+    english: str
+    chinese: str
+
+
+def _too_old(days: float) -> Why:
+    return Why(f"they are older than {days:g} days", f"早于 {days:g} 天")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +87,11 @@ class Upkeep:
         """Whether rows are leaving, and more will."""
         return bool(self._drops)
 
-    def step(self, full: str = "") -> list[Event]:
+    def step(self, full: Why | None = None) -> list[Event]:
         """Do a little, in the open transaction; return what is to be told.
 
         Args:
-            full: why the oldest must go, whatever is to be kept; empty: only what may go.
+            full: why the oldest must go, whatever is to be kept; ``None``: only what may go.
 
         Raises:
             sqlite3.Error: it could not be done; roll back, and it is tried again.
@@ -134,8 +146,7 @@ class Upkeep:
                 last = self._db.execute(
                     f"SELECT max(seq) FROM {row_table(reactor)} WHERE time < ?", (before,)
                 ).fetchone()[0]
-                why = f"they are older than {self._keep.days:g} days"
-                yield self._loss(reactor, first, last, start, why)
+                yield self._loss(reactor, first, last, start, _too_old(self._keep.days))
 
     def _old_sealed(self) -> Iterator[Event]:
         """Remove the sealed batches that are too old, and yield what is to be told."""
@@ -143,7 +154,7 @@ class Upkeep:
         for folder, m in manifests(self._store):
             age = newest.get(m.reactor, 0.0) - m.end
             if self._keep.days is not None and age > self._keep.days * _DAY_S:
-                yield _gone(folder, m, f"it is older than {self._keep.days:g} days")
+                yield _gone(folder, m, _too_old(self._keep.days))
 
     def _too_large(self) -> list[Event]:
         """Drop the oldest where there are too many bytes."""
@@ -153,9 +164,10 @@ class Upkeep:
         size = used(self._db) + sum(m.size for _, m in sealed)
         if size <= self._keep.gigabytes * 1e9:
             return []
-        return self._oldest(f"there are more than {self._keep.gigabytes:g} GB", sealed)
+        most = f"{self._keep.gigabytes:g} GB"
+        return self._oldest(Why(f"there are more than {most}", f"超过 {most}"), sealed)
 
-    def _oldest(self, why: str, sealed: list[tuple[Path, Manifest]] | None = None) -> list[Event]:
+    def _oldest(self, why: Why, sealed: list[tuple[Path, Manifest]] | None = None) -> list[Event]:
         """Choose the oldest rows to leave, or remove the oldest sealed batch and tell of it."""
         sealed = manifests(self._store) if sealed is None else sealed
         spans = [*self._spans()]
@@ -169,15 +181,16 @@ class Upkeep:
             self._drops.append(self._loss(reactor, first, min(upto, last), start, why))
         return []
 
-    def _loss(self, reactor: str, first: int, last: int, start: float, why: str) -> _Drop:
+    def _loss(self, reactor: str, first: int, last: int, start: float, why: Why) -> _Drop:
         table = row_table(reactor)
         end = self._db.execute(
             f"SELECT time FROM {table} WHERE seq <= ? ORDER BY seq DESC", (last,)
         )
         data = {"start": start, "end": end.fetchone()[0], "first": first, "last": last}
-        text = f"rows {first} to {last} were dropped: {why}; their minutes are kept"
-        event = Event(float(data["end"]), "system", Kind.GAP, reactor, text, {**data, "why": why})
-        return _Drop(reactor, first, last, event)
+        text = f"rows {first} to {last} were dropped: {why.english}; their minutes are kept"
+        chinese = f"第 {first} 至 {last} 行已删除：{why.chinese}；保留分钟均值"
+        told = gap(float(data["end"]), reactor, text, chinese, {**data, "why": why.english})
+        return _Drop(reactor, first, last, told)
 
     def _spans(self) -> Iterator[tuple[str, int, int, float, float]]:
         """Yield each vessel, its first row, the last that may go, and the times of both ends.
@@ -205,9 +218,10 @@ def _whole(folder: Path, manifest: Manifest) -> bool:
         return False
 
 
-def _gone(folder: Path, m: Manifest, why: str) -> Event:
+def _gone(folder: Path, m: Manifest, why: Why) -> Event:
     shutil.rmtree(folder)
     when = datetime.fromtimestamp(m.start, UTC)
-    text = f"the rows of {m.batch}, sealed, of {when:%Y-%m-%d} on were dropped: {why}"
-    data = {"start": m.start, "end": m.end, "batch": m.batch, "why": why}
-    return Event(m.end, "system", Kind.GAP, m.reactor, text, data)
+    text = f"the rows of {m.batch}, sealed, of {when:%Y-%m-%d} on were dropped: {why.english}"
+    chinese = f"{m.batch} 自 {when:%Y-%m-%d} 起的封存数据已删除：{why.chinese}"
+    data = {"start": m.start, "end": m.end, "batch": m.batch, "why": why.english}
+    return gap(m.end, m.reactor, text, chinese, data)

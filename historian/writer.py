@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from historian.commits import Commits
-from historian.events import Event, Kind
+from historian.events import gap
 from historian.inbox import Group, Inbox
 from historian.schema import CORRUPT, SALVAGE
 from historian.troubles import Troubles
@@ -181,7 +181,7 @@ class Writer:
             self.refused += len(scan.tags)
             reactor = scan.tags[0].reactor
             text = f"row refused by the store: {error}"
-            group.events.append(Event(scan.time, "system", Kind.GAP, reactor, text))
+            group.events.append(gap(scan.time, reactor, text, f"存储拒绝该行：{error}"))
             self._troubles.begin("commit", f"{self._path}: {text}")
         group.scans = []
         return self._commit(group)

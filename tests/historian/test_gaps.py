@@ -41,7 +41,8 @@ def test_a_program_that_ended_in_order_leaves_a_gap_that_says_so(path: Path) -> 
     (gap,) = gaps(path)
     assert gap["subject"] == "R1"
     assert gap["text"].startswith("no rows for 3600.0 s: nothing ran; the program before had ended")
-    assert gap["data"] == {"start": T0 + 10, "end": T0 + 3610, "why": "ended"}
+    chinese = "3600.0 s 无数据：程序未运行；此前的程序已正常结束"
+    assert gap["data"] == {"start": T0 + 10, "end": T0 + 3610, "why": "ended", "text_zh": chinese}
 
 
 def test_a_program_that_died_leaves_a_gap_that_says_so(path: Path) -> None:
@@ -63,7 +64,8 @@ def test_a_program_that_died_leaves_a_gap_that_says_so(path: Path) -> None:
         child.send_signal(signal.SIGKILL)
     write(path, 60, 61)
     (gap,) = gaps(path)
-    assert gap["data"] == {"start": T0, "end": T0 + 60, "why": "died"}
+    chinese = "60.0 s 无数据：程序未运行；此前的程序意外中断"
+    assert gap["data"] == {"start": T0, "end": T0 + 60, "why": "died", "text_zh": chinese}
     assert "the program before had died" in gap["text"]
 
 
@@ -77,7 +79,8 @@ def test_a_reactor_that_falls_silent_is_told_and_the_others_are_not(path: Path) 
                 store.flush()
     (gap,) = gaps(path)
     assert (gap["subject"], gap["data"]["why"]) == ("R1", "silent")
-    assert gap["data"] == {"start": T0 + 20, "end": T0 + 50, "why": "silent"}
+    chinese = "30.0 s 无数据：未扫描，或时钟跳变"
+    assert gap["data"] == {"start": T0 + 20, "end": T0 + 50, "why": "silent", "text_zh": chinese}
 
 
 # gcc -shared: the machine's clock as somebody sets it; what is monotonic goes on

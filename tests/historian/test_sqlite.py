@@ -239,7 +239,8 @@ def test_a_full_queue_loses_the_newest_and_says_so(path: Path) -> None:
     events = SqliteReader(path).events()
     begin, end = (e for e in events if e["kind"] == Kind.GAP)
     assert (begin["time"], begin["subject"]) == (time - 2, "R1")
-    assert end["data"] == {"start": time - 2, "end": time + 1, "lost": 6}
+    chinese = "存储恢复：3.0 s 内丢失 6 个数据"
+    assert end["data"] == {"start": time - 2, "end": time + 1, "lost": 6, "text_zh": chinese}
     assert [e["text"] for e in events if e["kind"] == Kind.AUDIT] == ["an event is never dropped"]
 
 
