@@ -2,7 +2,7 @@
 
 Run with ``python tests/bench/search_recipe.py PAIR RESULTS.jsonl``; it goes on where it was
 interrupted. Successive halving on seeds 201-236, which no test and no figure uses: 64 candidates on
-the first seed, the best 24 on three, the best 12 on twelve, the best 6 on all 36, with a coarser
+the first seed, the best 24 on three, the best 12 on twelve, the best 4 on all 36, with a coarser
 scan than the plant's. Where it is known which of the 36 break most candidates, these come first. A
 candidate is allowed if in none of its batches true DO is below 20 % for more than 1 % of the time,
 the by-product above its limit for more than 5 %, the volume ever above what the vessel may hold, or
@@ -32,7 +32,7 @@ from fermloop.campaign.results import Results, Row
 from tests.bench.long_run import rows as completed
 
 SEEDS = range(201, 237)
-ROUNDS = ((64, 1), (24, 3), (12, 12), (6, 36))  # candidates, seeds
+ROUNDS = ((64, 1), (24, 3), (12, 12), (4, 36))  # candidates, seeds
 Candidate = tuple[float, ...]
 Range = tuple[float, float]
 
