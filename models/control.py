@@ -28,6 +28,7 @@ class Inputs(NamedTuple):
     pressure: Any
     stirrer: Any
     air: Any
+    oxygen: Any
 
 
 class ControlModel:
@@ -43,6 +44,7 @@ class ControlModel:
     pressure     bar          of the head space, absolute
     stirrer      {r}/min      with what oxygen is held
     air          L/min        normal litres, likewise
+    oxygen       L/min        normal litres, pure, likewise
     ============ ============ ========================================================
 
     Base follows the ammonia that is eaten, ``alkali`` of it. The last state is the product that
@@ -86,6 +88,7 @@ class ControlModel:
             Variable("pressure", "bar", vessel.pressure_bar, 1.0, 5.0, doc="head space, absolute"),
             Variable("stirrer", "{r}/min", top["stirrer"].high, 1.0, top["stirrer"].high),
             Variable("air", "L/min", 1.0, 1e-3, doc="air, normal volume"),
+            Variable("oxygen", "L/min", 0.0, 0.0, doc="pure oxygen beside it, normal volume"),
         )
         own = {v.name: v for v in vessel.parameters}
         self.parameters = (
@@ -111,7 +114,7 @@ class ControlModel:
         inner = [v[name.name] for name in self._culture.parameters]
         e = self._exchange(broth, i, p, fn)
         base = v["alkali"] * e.ammonia * broth[-1] / v["c_base"]
-        carried = heat.evaporation(i.air, i.temperature, i.pressure, fn)
+        carried = heat.evaporation(i.air + i.oxygen, i.temperature, i.pressure, fn)
         lost = (1.0 - self.vessel.condenser_share) * carried
         held = (base, -lost, i.harvest, self._dissolved(i, v, fn), i.temperature)
         slopes = self._culture.rhs(t, broth, (*feeds, *held, self.organism.acidity), inner, fn)
@@ -128,15 +131,15 @@ class ControlModel:
         own = [v[name.name] for name in self._culture.parameters]
         e, w = self._exchange(broth, i, p, fn), self.vessel
         law = v["broth"] * self.organism.kla_factor(species, own, fn)
-        T, head = i.temperature, i.pressure
+        T, head, gas = i.temperature, i.pressure, i.air + i.oxygen
         kla, shaft, flooded = self._plant.transfer(
-            i.stirrer, i.air, V, T, 0.0 * V, law, fn, head=head
+            i.stirrer, gas, V, T, 0.0 * V, law, fn, head=head
         )
-        pressure = head + w.static_bar(V)
-        full = v["salting"] * oxygen.saturation(T, oxygen.AIR_O2, pressure, fn)
-        flow = i.air * offgas.MOL_PER_H * M_O2 / V  # g/(L.h) of gas, were it oxygen
-        transferred = kla * (full - self._dissolved(i, v, fn))
-        transferred = transferred / (1.0 + kla * full / oxygen.AIR_O2 / flow) / M_O2 * 1e3
+        share = (oxygen.AIR_O2 * i.air + i.oxygen) / gas  # of oxygen in what goes in
+        pure = v["salting"] * oxygen.saturation(T, 1.0, head + w.static_bar(V), fn)
+        flow = gas * offgas.MOL_PER_H * M_O2 / V  # g/(L.h) of gas, were it oxygen
+        transferred = kla * (share * pure - self._dissolved(i, v, fn))
+        transferred = transferred / (1.0 + kla * pure / flow) / M_O2 * 1e3
         warm = e.heat * V / 3600.0 + shaft
         across = 1.0 / (1.0 / v["UA"] + 1.0 / v["cooler"])
         electric = shaft / w.motor_efficiency + heat.compression(i.air, w.supply_bar)

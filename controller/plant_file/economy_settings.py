@@ -24,6 +24,7 @@ class PriceSettings(Settings):
     product_per_kg: float = 0.0
     biomass_per_kg: float = Field(0.0, description="of what is in the vessel at the end")
     energy_per_kwh: float = Field(0.0, ge=0)
+    oxygen_per_m3: float = Field(0.0, ge=0, description="pure, normal m3")
     per_h: float = Field(0.0, ge=0, description="of vessel and people")
     feed_per_l: dict[str, float] = Field(default_factory=dict, description="by loop")
 

@@ -85,8 +85,13 @@ def test_doubt_keeps_away_from_the_limits(economic: Economic, yeast: Case, plan:
     assert doubtful.predicted["product_g"][-1] < 0.97 * plan.predicted["product_g"][-1]
 
 
+def with_air_alone(settings: EconomicSettings) -> EconomicSettings:
+    reach = {n: most for n, most in settings.aeration.items() if n != "oxygen"}
+    return dataclasses.replace(settings, aeration=reach, stages=8, scenarios=3)
+
+
 def test_what_has_not_been_tried_of_aeration_is_doubted(yeast: Case) -> None:
-    economic = Economic(dataclasses.replace(yeast.settings, stages=8, scenarios=3))
+    economic = Economic(with_air_alone(yeast.settings))
     made: list[float] = []
     for stirrer, air in ((200.0, 100.0), (450.0, 270.0)):  # far from full aeration, and there
         applied = {**yeast.situation.applied, "stirrer": stirrer, "air": air}
@@ -94,6 +99,41 @@ def test_what_has_not_been_tried_of_aeration_is_doubted(yeast: Case) -> None:
         assert plan.good
         made.append(plan.predicted["product_g"][-1])
     assert made[0] < 0.99 * made[1]
+
+
+def test_a_plan_counts_on_the_oxygen_that_the_oxygen_loop_leads(yeast: Case) -> None:
+    assert list(yeast.settings.aeration) == ["stirrer", "air", "oxygen"]
+    assert list(case("penicillin_100m3").settings.aeration) == [
+        "stirrer",
+        "air",
+    ]  # no loop leads it
+    alone = with_air_alone(yeast.settings)
+    rich = dataclasses.replace(alone, aeration=yeast.settings.aeration)
+    dense = case("yeast_300l", X=25.0)
+    made: list[float] = []
+    for settings in (alone, rich):
+        plan = Economic(settings).plan(dense.belief, dense.situation)
+        assert plan.good
+        made.append(plan.predicted["product_g"][-1])
+    assert made[1] > 1.05 * made[0]
+
+
+def test_oxygen_is_counted_where_stirrer_and_air_are_at_their_end(
+    economic: Economic, yeast: Case
+) -> None:
+    p = economic.problem
+    start, factors = Belief(NOW, {"drawn": 0.0, **yeast.belief.states}, {}).vessel(
+        p.states, economic.settings.learned
+    )
+    hours = np.full(12, 1.0)
+    moved = np.column_stack([np.linspace(1.3, 9.0, 13), np.full(13, 27.0)])
+    given = np.tile([yeast.situation.applied.get(n, 0.0) for n in p.given], (12, 1))
+    run = economic.rollout.run(start, factors, hours, moved, given)
+    low, full = p.reach[:, 0], p.full
+    stirred, enriched = run.inner[:, 0] < full[0] - 1e-9, run.inner[:, 2] > low[2]
+    assert stirred[0]
+    assert enriched[-1]
+    assert not (stirred & enriched).any()
 
 
 def test_a_plan_counts_on_a_share_only_of_what_the_cells_respire(yeast: Case) -> None:

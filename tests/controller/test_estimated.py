@@ -70,7 +70,7 @@ def test_a_plan_speaks_of_the_pump_as_the_pump_speaks_of_itself(plan: Plan) -> N
 def outlook(solver: Estimated, plan: Plan) -> Outlook:
     slow = Course(((NOW, 1300.0),), ((NOW, 27.0),), 30.0)
     led = Course(plan.line("feed_ml_per_h"), plan.line("do_percent"), 30.0)
-    fast = Course(((NOW, 9000.0),), ((NOW, 27.0),), 30.0)
+    fast = Course(((NOW, 12000.0),), ((NOW, 27.0),), 30.0)
     asked = Question(NOW, plan.times[-1], (slow, led, fast))
     return solver.foresee(estimate(feed_factor=1.1), Question.from_json(asked.as_json()))
 

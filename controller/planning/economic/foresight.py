@@ -8,7 +8,7 @@ import numpy as np
 
 from controller.planning.economic.belief import Belief
 from controller.planning.economic.rollout import Rollout
-from controller.planning.economic.transcription import INNER, Floats
+from controller.planning.economic.transcription import Floats
 from controller.planning.outlook import (
     QUANTITIES,
     Band,
@@ -118,8 +118,8 @@ class Foresight:
         lines["do"] = course.do_percent
         if course.temperature is not None:
             lines["temperature"] = ((0.0, course.temperature),)
-        full = self._rollout.full
-        return lines | {n: ((0.0, float(full[i])),) for i, n in enumerate(INNER)}
+        full = zip(p.inner, p.full.tolist(), strict=True)
+        return lines | {n: ((0.0, most),) for n, most in full}
 
     def _follow(
         self, start: Floats, factors: Floats, lines: Mapping[str, Line], zero: float, hours: float

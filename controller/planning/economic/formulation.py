@@ -8,7 +8,8 @@ from models.organisms import ORGANISMS
 from models.vessels import GAS_L_PER_MIN, LIQUID_L_PER_H, VESSELS
 
 GRAM = 1e-3  # kg
-LED = {"stirrer": "agitation", "air": "air"}  # inputs that the oxygen loop sets, by their loops
+# inputs that the oxygen loop sets, by their loops; the last where it enriches
+LED = {"stirrer": "agitation", "air": "air", "oxygen": "oxygen"}
 
 
 def economic_settings(name: str, plant: Plant) -> EconomicSettings:
@@ -32,7 +33,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         if value not in known:
             raise ValueError(f"{where}.{key}: {value} is not allowed; {', '.join(known)} are")
     model = ControlModel(ORGANISMS[table.organism](), VESSELS[table.vessel])
-    inputs = {v.name for v in model.inputs} - {"stirrer", "air"}
+    inputs = {v.name for v in model.inputs} - set(LED)
     for loop in (*table.move, *table.price.feed_per_l):
         if loop not in inputs or loop not in reactor.loop:
             known = ", ".join(sorted(inputs & set(reactor.loop)))
@@ -49,11 +50,16 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         if parameter not in {v.name for v in model.parameters}:
             raise ValueError(f"{where}.learned: {parameter} is no parameter of {model.name}")
     price, own = table.price, reactor.model
+    led = {output.loop for s in reactor.loop.values() for output in s.outputs}
     return EconomicSettings(
         organism=table.organism,
         vessel=table.vessel,
         moves=moves,
-        aeration={n: _reach(n, loop, reactor, plant) for n, loop in LED.items()},
+        aeration={
+            n: _reach(n, loop, reactor, plant)
+            for n, loop in LED.items()
+            if n != "oxygen" or loop in led
+        },
         volume_max_l=reactor.volume_max_l,
         calibration_bar=reactor.do_calibration_bar,
         by_product_max_g_per_l=table.by_product_max_g_per_l,
@@ -65,6 +71,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         biomass_price=price.biomass_per_kg * GRAM,
         feed_prices=dict(price.feed_per_l),
         energy_price=price.energy_per_kwh,
+        oxygen_price=price.oxygen_per_m3,
         time_price=price.per_h,
         track=table.track,
         horizon_h=table.horizon_h,
@@ -88,6 +95,6 @@ def unit_of(name: str, reactor: ReactorSettings, plant: Plant) -> float:
     tag = plant.tags.get(outputs[0].actuator or "")
     if tag is None:
         return 1.0  # a loop that leads others: %, Cel
-    if name == "air":
+    if name in ("air", "oxygen"):
         return GAS_L_PER_MIN[tag.unit]
     return LIQUID_L_PER_H.get(tag.unit, 1.0)

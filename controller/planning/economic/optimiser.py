@@ -16,7 +16,6 @@ from controller.planning.economic.rollout import Rollout, Run
 from controller.planning.economic.sensed import BROTH
 from controller.planning.economic.settings import EconomicSettings
 from controller.planning.economic.transcription import (
-    INNER,
     Floats,
     Found,
     Guess,
@@ -33,6 +32,7 @@ OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
 STARTS = 2  # of a first plan: solvers report success at local optima
+MIXED = ("stirrer", "air")  # what kLa comes of
 LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
 NINETY = 1.645  # standard deviations to either side
 ML = 1e3  # of a L
@@ -174,7 +174,7 @@ class Economic:
         filled = Belief(
             belief.time, {"drawn": 0.0, **belief.states}, factors, belief.names, belief.parts
         )
-        if all(n in situation.applied for n in INNER) and BROTH in s.learned:
+        if all(n in situation.applied for n in MIXED) and BROTH in s.learned:
             filled = self._reaching(filled, applied)
         x, f = filled.vessel(p.states, s.learned)
         q = Question(
@@ -195,8 +195,9 @@ class Economic:
         self.rollout.strain(factors)
         u = [{**applied, "do": 0.0}[n] for n in p.inputs]
         here = self.rollout.outputs_at(x.tolist(), u)[1]
-        for n, most in zip(INNER, self.rollout.full.tolist(), strict=True):
-            u[p.inputs.index(n)] = most
+        for n, most in zip(p.inner, p.full.tolist(), strict=True):
+            if n in MIXED:  # what pure oxygen does is no matter of the broth
+                u[p.inputs.index(n)] = most
         there = self.rollout.outputs_at(x.tolist(), u)[1]
         way = math.log(max(there / max(here, 1e-6), 1.0))
         kla = belief.factors.get(BROTH, 1.0) * math.exp(-LAW * way)

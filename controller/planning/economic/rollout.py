@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from controller.planning.economic.transcription import KWH, POINTS, Floats, Transcription
+from controller.planning.economic.transcription import KWH, M3_PER_H, POINTS, Floats, Transcription
 from models.damped import damped_step
-from models.fn import SCALARS
 
 LONGEST_H, SHORTEST_H = 0.1, 1.0 / 3600.0
 STEPS = 12  # of a stage at least
@@ -23,7 +22,7 @@ class Run(NamedTuple):
         shares: of each limit, the greatest in each stage, shape (N, l); of oxygen, of what full
             aeration can transfer.
         outputs: of the model at the end of each stage, shape (N, y).
-        inner: stirrer and air that hold the oxygen at the end of each stage, shape (N, 2).
+        inner: what holds the oxygen at the end of each stage, stirrer and air first, shape (N, i).
         value: of the objective, in the price's unit.
         product: g made, drawn off included.
     """
@@ -51,25 +50,6 @@ class Rollout:
     def __init__(self, problem: Transcription) -> None:
         self.problem = problem
         self._step = damped_step(problem.model, f"fl_{problem.model.name}_rollout")
-        self.full = self._full_aeration()
-
-    def _full_aeration(self) -> Floats:
-        """Return the most of stirrer and air that does not flood the impeller."""
-        p = self.problem
-        low, high = p.reach.T
-        most = high.copy()
-        x = [v.default for v in p.model.states]
-        u = {v.name: v.default for v in p.model.inputs}
-        parameters = list(p.defaults.values())
-        for _ in range(20):
-            u["stirrer"], u["air"] = most
-            flooded = float(
-                p.model.output(0.0, x, [u[n] for n in p.inputs], parameters, SCALARS)[2]
-            )
-            if flooded <= p.settings.flooding_share or most[1] <= low[1]:
-                break
-            most[1] = max(0.9 * most[1], low[1])
-        return most
 
     def run(
         self, start: Floats, factors: Floats, hours: Floats, moved: Floats, given: Floats
@@ -94,7 +74,7 @@ class Rollout:
         prices = [(p.inputs.index(n), price) for n, price in s.feed_prices.items()]
         places = [p.inputs.index(n) for n in p.moved]
         for k, length in enumerate(hours):
-            u = p.arrange(moved[k], self.full, given[k])
+            u = p.arrange(moved[k], self.problem.full, given[k])
             before, rise = moved[k].tolist(), (moved[k + 1] - moved[k]).tolist()
             worst = np.zeros(len(p.limits))
             points: list[list[float]] = []
@@ -118,6 +98,7 @@ class Rollout:
             u_held = p.arrange(moved[k + 1], effort, given[k])
             y = self.outputs_at(x, u_held)
             value -= length * s.energy_price * KWH * y[5]
+            value -= length * s.oxygen_price * M3_PER_H * u_held[p.inputs.index("oxygen")]
             middle = p.arrange(0.5 * (moved[k] + moved[k + 1]), effort, given[k])
             value -= length * sum(price * middle[i] for i, price in prices)
             states.append(points)
@@ -157,12 +138,14 @@ class Rollout:
         return list(self._step.results[0])
 
     def _lost(self, hours: Floats) -> Run:
-        n, lim = len(self.problem.states), len(self.problem.limits)
-        shape = (len(hours), 2, n)
-        return Run(
-            np.full(shape, np.nan), np.full((len(hours), lim), np.nan),
-            np.full((len(hours), 7), np.nan), np.full((len(hours), 2), np.nan), -math.inf, math.nan,
-        )  # fmt: skip
+        p = self.problem
+        n, lim = len(p.states), len(p.limits)
+
+        def none(wide: int) -> Floats:
+            return np.full((len(hours), wide), np.nan)
+
+        states = np.full((len(hours), 2, n), np.nan)
+        return Run(states, none(lim), none(7), none(len(p.inner)), -math.inf, math.nan)
 
     def take(self, x: Sequence[float], u: Sequence[float], h: float) -> float:
         """Take the longest step up to ``h`` in which the substrate moves by half at most."""
@@ -195,19 +178,23 @@ class Rollout:
         return np.array([float(v) for v in self.problem.used(x, y).values()])
 
     def _effort(self, x: Sequence[float], u: Sequence[float]) -> Floats:
-        """Return stirrer and air, both as far up their reach, that transfer what is taken up."""
+        """Return what transfers what is taken up.
+
+        As the oxygen loop does it: stirrer and air, both as far up their reach, then pure oxygen.
+        """
         p = self.problem
-        low, span = p.reach[:, 0], self.full - p.reach[:, 0]
-        where = [p.inputs.index(n) for n in ("stirrer", "air")]
+        low, span = p.reach[:, 0], self.problem.full - p.reach[:, 0]
+        where = [p.inputs.index(n) for n in p.inner]
+        turn = np.array([0.0, 0.0, 1.0])[: len(where)]  # when each begins
         u = list(u)
-        least, most = 0.0, 1.0
-        for _ in range(7):
+        least, most = 0.0, 1.0 + float(turn.max())
+        for _ in range(8):
             middle = 0.5 * (least + most)
-            for i, value in zip(where, low + middle * span, strict=True):
+            for i, value in zip(where, low + np.clip(middle - turn, 0.0, 1.0) * span, strict=True):
                 u[i] = float(value)
             y = self.outputs_at(x, u)
             if y[0] > p.settings.oxygen_share * y[1]:
                 least = middle
             else:
                 most = middle
-        return low + most * span
+        return low + np.clip(most - turn, 0.0, 1.0) * span

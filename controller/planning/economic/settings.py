@@ -26,7 +26,8 @@ class EconomicSettings:
         vessel: key of ``VESSELS``.
         calibration_bar: head pressure at which the oxygen probe reads 100 % in air.
         moves: what the optimiser sets.
-        aeration: ``stirrer`` and ``air`` between which the oxygen loop finds its way.
+        aeration: how far what the oxygen loop leads may go: ``stirrer``, ``air`` and, where it
+            enriches, ``oxygen``.
         volume_max_l: of the broth.
         by_product_max_g_per_l: of acetate or ethanol; ``None``: the organism makes none.
         substrate_max_g_per_l: while feeding; more has run away.
@@ -37,6 +38,7 @@ class EconomicSettings:
         biomass_price: of a g at the end.
         feed_prices: of a L of each feed.
         energy_price: of a kWh.
+        oxygen_price: of a normal m3 of pure oxygen.
         time_price: of an hour.
         track: species that are to follow a trajectory, and the weight of an error of its whole
             size all the time, in g of product.
@@ -65,6 +67,7 @@ class EconomicSettings:
     biomass_price: float = 0.0
     feed_prices: Mapping[str, float] = field(default_factory=dict[str, float])
     energy_price: float = 0.0
+    oxygen_price: float = 0.0
     time_price: float = 0.0
     track: Mapping[str, float] = field(default_factory=dict[str, float])
     horizon_h: float | None = None

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from controller.planning.economic.settings import EconomicSettings
 from models.control import ControlModel
+from models.fn import SCALARS
 from models.organisms import ORGANISMS, of_strain
 from models.symbolic import SYMBOLS, ca
 from models.vessels import VESSELS
 
 Floats = NDArray[np.float64]
 
-INNER = ("stirrer", "air")  # what the oxygen loop sets by itself
+INNER = ("stirrer", "air", "oxygen")  # what the oxygen loop sets by itself, the last if it can
 POINTS = (1.0 / 3.0, 1.0)  # of a stage: Radau's two
 # derivatives of the polynomial through 0, 1/3 and 1 at 1/3 and at 1
 SLOPES = ((-2.0, 1.5, 0.5), (2.0, -4.5, 2.5))
@@ -33,6 +34,7 @@ SLACK_LINEAR, SLACK_SQUARE = 1.0, 1.0  # of a limit exceeded by its own size in 
 TURNOVER = 0.05  # g/(g.h) that cells usually eat, for the size of balances alone
 MOVE = 0.2  # of a move over the whole range: less of it, and a feed swings between two limits
 KWH = 1e-3  # kWh of a W h
+M3_PER_H = 60e-3  # of a L/min
 BARRIER = 3e-3  # to begin with: from a tenth, twice the iterations and 2 % less value (yeast)
 FLOOR = -1e-3  # of a scaled state: what is 0 all the time must not lie on its bound
 CEILING = 20.0  # likewise, of what a guess ever reaches
@@ -70,7 +72,7 @@ class Found(NamedTuple):
         iterations: of the solver.
         objective: in the price's unit.
         moved: at the nodes, shape (N + 1, m).
-        inner: stirrer and air, shape (N, 2).
+        inner: what the oxygen loop sets, shape (N, i).
         states: of each scenario at the nodes, shape (N + 1, S, n).
         slack: of each limit, as a share of it, shape (N, l).
     """
@@ -85,7 +87,7 @@ class Found(NamedTuple):
 
 
 class Guess(NamedTuple):
-    """Where a solver begins: moved inputs (N + 1, m), stirrer and air (N, 2), states at the points.
+    """Where a solver begins: moved inputs (N + 1, m), ``inner`` (N, i), states at the points.
 
     ``states`` has shape (N, 2, S, n), at the collocation points of each stage.
     """
@@ -114,14 +116,15 @@ class Transcription:
                 raise ValueError(f"{name}: no input of {self.model.name}; {allowed} are")
         self.inputs = names
         self.moved = tuple(n for n in names if n in s.moves)
-        self.given = tuple(n for n in names if n not in s.moves and n not in INNER)
+        self.given = tuple(n for n in names if n not in s.moves and n not in s.aeration)
         self.states = tuple(v.name for v in self.model.states)
         self.defaults = {v.name: v.default for v in self.model.parameters}
         for name in s.learned:
             if name not in self.defaults:
                 raise ValueError(f"learned.{name}: no parameter of {self.model.name}")
         self.ranges = np.array([s.moves[n] for n in self.moved])
-        self.reach = np.array([s.aeration[n] for n in INNER])
+        self.inner = tuple(n for n in INNER if n in s.aeration)
+        self.reach = np.array([s.aeration[n] for n in self.inner])
         called = self.model.organism.called
         self.product = self.states.index(called["product"])
         self.substrate = self.states.index(called["substrate"])
@@ -130,6 +133,7 @@ class Transcription:
         self._eaten = [words.get(n, "biomass") not in SLOW for n in self.states]
         self.tracked = tuple(self.states.index(called.get(w, w)) for w in s.track)
         self.limits = tuple(self.used(None, None))
+        self.full = self._full_aeration()
         self.point = self._point()
         self._build()
         self._solvers: dict[str, Any] = {}
@@ -164,7 +168,7 @@ class Transcription:
         """Return the model's inputs in their order."""
         by_name = {n: moved[i] for i, n in enumerate(self.moved)}
         by_name |= {n: given[i] for i, n in enumerate(self.given)}
-        by_name |= {n: inner[i] for i, n in enumerate(INNER)}
+        by_name |= {n: inner[i] for i, n in enumerate(self.inner)}
         return [by_name[n] for n in self.inputs]
 
     def parameters(self, factors: Any) -> list[Any]:
@@ -173,18 +177,38 @@ class Transcription:
             by_name[name] = by_name[name] * factors[i]
         return list(by_name.values())
 
+    def _full_aeration(self) -> Floats:
+        """Return the most of what the oxygen loop sets that does not flood the impeller."""
+        low, high = self.reach.T
+        most = high.copy()
+        x = [v.default for v in self.model.states]
+        u = {v.name: v.default for v in self.model.inputs}
+        parameters = list(self.defaults.values())
+        for _ in range(20):
+            u |= dict(zip(self.inner, most, strict=True))
+            flooded = float(
+                self.model.output(0.0, x, [u[n] for n in self.inputs], parameters, SCALARS)[2]
+            )
+            if flooded <= self.settings.flooding_share or most[1] <= low[1]:
+                break
+            most[1] = max(0.9 * most[1], low[1])
+        return most
+
     def _point(self) -> Any:
         """Return ``(x, moved, inner, given, factors, targets) -> slopes, shares, cost rate``."""
         s, m = self.settings, self.model
         x, v = ca.SX.sym("x", len(self.states)), ca.SX.sym("v", len(self.moved))
-        w, g = ca.SX.sym("w", 2), ca.SX.sym("g", len(self.given))
+        w, g = ca.SX.sym("w", len(self.inner)), ca.SX.sym("g", len(self.given))
         f, r = ca.SX.sym("f", len(s.learned)), ca.SX.sym("r", len(self.tracked))
         xs = [x[i] for i in range(len(self.states))]
         u, p = self.arrange(v, w, g), self.parameters(f)
         slopes = ca.vertcat(*m.rhs(0.0, xs, u, p, SYMBOLS))
         y = m.output(0.0, xs, u, p, SYMBOLS)
-        shares = ca.vertcat(*self.used(xs, y).values())
+        # the loop enriches last, so a vessel short of oxygen has all the stirrer's heat
+        stirred = m.output(0.0, xs, self.arrange(v, self.full, g), p, SYMBOLS)[3]
+        shares = ca.vertcat(*self.used(xs, (*y[:3], stirred, *y[4:])).values())
         cost: Any = s.energy_price * KWH * y[5]
+        cost += s.oxygen_price * M3_PER_H * u[self.inputs.index("oxygen")]
         for name, price in s.feed_prices.items():
             cost += price * u[self.inputs.index(name)]
         for i, (place, weight) in enumerate(zip(self.tracked, s.track.values(), strict=True)):
@@ -205,7 +229,8 @@ class Transcription:
         starts, factors, applied, scale, hours, given, targets, size = (
             p[int(a) : int(b)] for a, b in pairwise(cuts)
         )
-        self._nx, self._nu = vessels * n + m, 2 * vessels * n + 2 + m + lim
+        inner = len(self.inner)
+        self._nx, self._nu = vessels * n + m, 2 * vessels * n + inner + m + lim
         low, span = ca.DM(self.ranges[:, 0]), ca.DM(self.ranges[:, 1] - self.ranges[:, 0])
         at, reach = ca.DM(self.reach[:, 0]), ca.DM(self.reach[:, 1] - self.reach[:, 0])
         xs = [ca.MX.sym(f"x{k}", self._nx) for k in range(stages + 1)]
@@ -219,9 +244,9 @@ class Transcription:
             x, u, h = xs[k], us[k], hours[k]
             z = (u[: vessels * n], u[vessels * n : 2 * vessels * n])
             effort, move, slack = (
-                u[2 * vessels * n : 2 * vessels * n + 2],
-                u[2 * vessels * n + 2 : 2 * vessels * n + 2 + m],
-                u[2 * vessels * n + 2 + m :],
+                u[2 * vessels * n : 2 * vessels * n + inner],
+                u[2 * vessels * n + inner : 2 * vessels * n + inner + m],
+                u[2 * vessels * n + inner + m :],
             )
             v = x[vessels * n :]
             constraints.append(xs[k + 1] - ca.vertcat(z[1], v + move))
@@ -289,13 +314,13 @@ class Transcription:
             low += [
                 np.where(loose, -np.inf, x_low),
                 np.full(2 * vessels * n, FLOOR),
-                np.zeros(2),
+                np.zeros(len(self.inner)),
                 -most,
             ]
             high += [
                 np.where(loose, np.inf, x_high),
                 np.full(2 * vessels * n, CEILING),
-                np.ones(2),
+                np.ones(len(self.inner)),
                 most,
             ]
             low.append(np.zeros(len(self.limits)))
@@ -348,7 +373,8 @@ class Transcription:
         u = rows[:, self._nx :]
         span = self.ranges[:, 1] - self.ranges[:, 0]
         v = np.vstack([rows[:, vessels * n : self._nx], found[stages * width :][vessels * n :]])
-        effort = u[:, 2 * vessels * n : 2 * vessels * n + 2]
+        inner = len(self.inner)
+        effort = u[:, 2 * vessels * n : 2 * vessels * n + inner]
         return Found(
             status="solved" if stats["success"] else str(stats.get("unified_return_status")),
             iterations=int(stats.get("iter_count", 0)),
@@ -356,7 +382,7 @@ class Transcription:
             moved=self.ranges[:, 0] + span * v,
             inner=self.reach[:, 0] + (self.reach[:, 1] - self.reach[:, 0]) * effort,
             states=ends.reshape(stages + 1, vessels, n) * numbers.scale,
-            slack=u[:, 2 * vessels * n + 2 + m :],
+            slack=u[:, 2 * vessels * n + inner + m :],
         )
 
     def _begin(self, numbers: Numbers, guess: Guess) -> Floats:
