@@ -56,9 +56,11 @@ def best_product(plant: Plant, recipe: Path, seed: int) -> float:
         ours,
         organism=vessel.about["organism"],
         learned=tuple(factors),
+        derated={},
         scenarios=1,
         stages=STAGES,
         oxygen_share=1.0,
+        flooding_share=1.0,
         volume_share=1.0,
     )
     knowing = Economic(settings)

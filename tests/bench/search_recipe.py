@@ -102,6 +102,7 @@ PAIRS = {
             Knob("cap", 3.0, 12.0, "phase.2.feeds.feed.cap"),
             Knob("do_percent", 25.0, 40.0, "start.setpoints.do"),
         ),
+        hard=(228, 208, 205),  # two that respire little, one that transfers little oxygen
     ),
     "penicillin_100m3": Pair(
         "penicillin_100m3",
