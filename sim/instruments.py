@@ -88,10 +88,9 @@ class Instrument:
             dt: length of the step, s.
             normal: a standard normal number for the noise.
         """
-        y = self._lagged + (self._one if dt == 1.0 else _follow(self.lag_s, dt)) * (
-            truth - self._lagged
-        )
-        self._lagged = y
+        was = self._lagged
+        share = self._one if dt == 1.0 else _follow(self.lag_s, dt)
+        self._lagged = y = was + share * (truth - was)
         if not self._plain:
             if self._delay:
                 line = self._line
@@ -107,7 +106,9 @@ class Instrument:
                 y = -self.full * math.expm1(-y / self.full)
         y = self.gain * y + self.offset + self.drift * age
         y += (self.noise + self.share * abs(y) if self.share else self.noise) * normal
-        self._shown = y = round(y / self.digit) * self.digit if self.digit else y
+        if digit := self.digit:
+            y = round(y / digit) * digit
+        self._shown = y
         return y
 
 

@@ -153,13 +153,10 @@ class Loop(ABC):
         if self.actual in WORKING or self.target is MANUAL:
             self.actual = IMAN if by is UNREACHABLE else LO
 
-    def _aim(self, wanted: float, start: float, dt: float) -> None:
-        """Move the setpoint towards ``wanted``, by its ramp; from ``start`` when it begins."""
-        rate = self._ramp_per_s
-        if rate is not None:
-            last = self._settable(self.setpoint if self.actual in WORKING else start)
-            wanted = min(max(wanted, last - rate * dt), last + rate * dt)
-        self.setpoint = wanted
+    def _ramped(self, wanted: float, start: float, rate: float, dt: float) -> float:
+        """Return the setpoint a step nearer to ``wanted``, by a ramp that begins at ``start``."""
+        last = self._settable(self.setpoint if self.actual in WORKING else start)
+        return min(max(wanted, last - rate * dt), last + rate * dt)
 
     def _settable(self, value: float) -> float:
         """Return the setpoint nearest to ``value``."""

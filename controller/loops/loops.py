@@ -185,14 +185,16 @@ class PidLoop(Loop):
 
     def _regulate(self, pv: float, dt: float) -> None:
         """Let the PID move the output towards the setpoint of whoever leads."""
-        mode, wanted = (AUTO, self.local) if self.target is AUTO else self._led()
-        self._aim(wanted, pv, dt)
+        mode, setpoint = (AUTO, self.local) if self.target is AUTO else self._led()
+        if (rate := self._ramp_per_s) is not None:
+            setpoint = self._ramped(setpoint, pv, rate, dt)
+        self.setpoint = setpoint
         if self.actual is not mode:  # whoever leads now continues from where the output is
             self.actual, self._fallen = mode, False
-            self.pid.track(self.setpoint, pv, self.output - self._feedforward)
+            self.pid.track(setpoint, pv, self.output - self._feedforward)
         late = self.target is not mode
         self.reason = (self.why or said("no_leader", mode=word(self.target.name))) if late else ""
-        wanted = self.pid.update(self.setpoint, pv, dt) + self._feedforward
+        wanted = self.pid.update(setpoint, pv, dt) + self._feedforward
         low, high = self.output_low, self.output_high
         if self.slaves or self._changeover_s:
             low, high = self._reach(dt)

@@ -121,17 +121,18 @@ class Station(Loop):
 
     def _wanted(self, dt: float) -> float:
         """Return where the actuator should go, before its ramp."""
-        actual, self.reason = AUTO, ""
-        if self.target is not AUTO:
+        target, actual, setpoint, reason = self.target, AUTO, self.local, ""
+        if target is not AUTO:
             if self.remote is None:  # the master is gone: stay at the last good setpoint
-                self.reason = said("no_leader", mode=word(self.target.name))
+                reason = said("no_leader", mode=word(target.name))
             else:
-                self.local = self._settable(self.remote)
+                self.local = setpoint = self._settable(self.remote)
                 actual = self.leader
-                self.reason = self.why if self.leader is not self.target else ""
-        self._aim(self.local, self.output, dt)
-        self.actual = actual
-        most, setpoint = self._most, self.setpoint
+                reason = self.why if actual is not target else ""
+        if (rate := self._ramp_per_s) is not None:
+            setpoint = self._ramped(setpoint, self.output, rate, dt)
+        self.actual, self.setpoint, self.reason = actual, setpoint, reason
+        most = self._most
         self.blocked = 1 if setpoint >= most else -(setpoint <= self._setpoint_low)
         if setpoint > most and self._high is not None:
             self.reason = said("at_most", most=most, unit=self.unit, tag=self._high[0])

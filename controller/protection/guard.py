@@ -93,8 +93,8 @@ class _Seat:
     """One actuator: its rule and what it holds."""
 
     __slots__ = (
-        "dose", "excludes", "high", "last", "low", "open", "rate", "rest", "rule", "safe", "texts",
-        "time",
+        "dose", "excludes", "high", "last", "low", "open", "passed", "rate", "rest", "rule", "safe",
+        "texts", "time",
     )  # fmt: skip
 
     def __init__(self, rule: ActuatorRule) -> None:
@@ -107,6 +107,7 @@ class _Seat:
         self.rate = rule.rate_per_s
         self.last = self.safe  # what it holds
         self.time = math.inf  # when that was decided, s since 1970; inf: never
+        self.passed: Checked | None = None  # what a check of ``last`` gives in a quiet scan
         self.dose = None
         if rule.max_ml_per_h is not None:
             self.dose = Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
@@ -188,10 +189,14 @@ class Guard:
             raise ValueError(f"{name}: no actuator of this guard; {', '.join(self._seats)}")
         if type(value) is not float:
             value = _number(value)
+        quiet = now == self._begun and not self.interlocks.demands
+        passed = seat.passed
+        if quiet and passed is not None and value == passed[0]:
+            seat.time = now  # it is asked for what it holds, as nearly always
+            return passed
         limited, reason = NO, ""
-        if value != seat.last or now != self._begun or self.interlocks.demands or seat.excludes:
+        if value != seat.last or not quiet or seat.excludes:
             value, limited, reason = self._limited(seat, name, value, now)
-        # else: in a quiet scan it is asked for what it holds, as nearly always
         dose = seat.dose
         if dose is not None and (value > 0.0 or dose.flow > 0.0):
             dose.count(now)
@@ -207,7 +212,10 @@ class Guard:
         seat.last, seat.time = value, now
         if reason is None:
             reason = seat.texts[limited]
-        return quick(Checked, (value, reason, limited))
+        checked = quick(Checked, (value, reason, limited))
+        stands = dose is None or dose.flow == 0.0  # else there is a dose to count in each scan
+        seat.passed = checked if limited is NO and stands and not seat.excludes else None
+        return checked
 
     def _limited(
         self, seat: _Seat, name: str, value: float, now: float
@@ -270,6 +278,7 @@ class Guard:
         if seat is None or not math.isfinite(value):
             raise ValueError(f"{tag.name}: cannot adopt {value}; a finite value of an actuator")
         seat.last = min(max(value, seat.low), seat.high)
+        seat.passed = None
         dose = seat.dose
         if dose is not None:
             if seat.time < math.inf:
