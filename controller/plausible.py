@@ -92,12 +92,15 @@ class Plausible:
 
     Attributes:
         stuck: names of the tags that are stuck now.
+        disputed: names of those that a second value contradicts, as the alarms of the last scan
+            have it.
         changed: whether that has changed since somebody looked.
     """
 
     def __init__(self, known: Iterable[Known]) -> None:
         self._watches = [_Watch(each) for each in known]
         self.stuck: frozenset[str] = frozenset()
+        self.disputed: frozenset[str] = frozenset()
         self.changed = True
 
     @property

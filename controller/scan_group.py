@@ -164,7 +164,9 @@ class ScanGroup:
         around.system.step(now, self.reactors, samples)
         around.system.missed(self, now, self.counts.missed)
         for reactor in self.reactors:
-            around.rules[reactor.name].step(now, reactor.judged(now, samples))
+            rules = around.rules[reactor.name]
+            rules.step(now, reactor.judged(now, samples))
+            reactor.plausible.disputed = rules.disputed
         around.judged()
 
     async def _read(self, now: float) -> None:

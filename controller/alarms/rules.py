@@ -261,7 +261,7 @@ class Residual:
         deadband: in the tag's unit.
     """
 
-    __slots__ = ("_against", "_alarms", "_limit", "_scale", "_tag")
+    __slots__ = ("_against", "_alarms", "_limit", "_scale", "tag")
 
     def __init__(
         self,
@@ -274,14 +274,19 @@ class Residual:
         deadband: float,
     ) -> None:
         self._alarms = alarms
-        self._tag = tag
+        self.tag = tag
         self._against = against
         self._scale = scale
         self._limit = Limit(alarm, limit, deadband, above=True)
 
+    @property
+    def stands(self) -> bool:
+        """Whether the alarm does."""
+        return self._limit.alarm.active
+
     def see(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan."""
-        one, other = samples.get(self._tag), samples.get(self._against)
+        one, other = samples.get(self.tag), samples.get(self._against)
         if one is None or other is None or not one.quality or not other.quality:
             return
         away = abs(one.value - self._scale * other.value)
@@ -302,6 +307,12 @@ class Rules:
     def __init__(self, watches: Sequence[TagWatch], others: Sequence[Rule]) -> None:
         self._watches = tuple(watches)
         self._others = tuple(others)
+        self._residuals = tuple(rule for rule in others if isinstance(rule, Residual))
+
+    @property
+    def disputed(self) -> frozenset[str]:
+        """Names of the tags that a second value contradicts: a ``residual`` alarm stands."""
+        return frozenset(rule.tag for rule in self._residuals if rule.stands)
 
     def step(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan; a tag that is missing from ``samples`` is BAD."""

@@ -19,7 +19,7 @@ from controller.planning.planning import Planner
 from controller.planning.shedding import HOLD_PERIODS, Shedding
 from controller.plant_file.settings import OptimiserSettings
 from controller.run_to_run import Region
-from controller.texts.said import Said, said, word
+from controller.texts.said import Said, in_chinese, said, word
 
 if TYPE_CHECKING:
     from controller.sensing.estimator import Estimate
@@ -289,6 +289,7 @@ class Advisor:
             "granted": self.granted,
             "state": "off" if self.mode == "off" else s.state,
             "reason": s.reason,
+            **in_chinese(s.reason, "reason"),
             "plans": s.plans,
             "sheds": s.sheds,
             "late": s.late,

@@ -176,7 +176,7 @@ class Seat:
             self._tell(Event(now, "optimiser", Kind.ADVICE, self._name, text, both))
 
     def _inputs(self, samples: Mapping[str, Sample]) -> tuple[str, str]:
-        """Return what is BAD of what is required, and what is UNCERTAIN; empty where nothing is."""
+        """Return what is not to be planned on, and what is UNCERTAIN; empty where nothing is."""
         uncertain = ""
         for tag in self._measured.values():
             sample = samples.get(tag)
@@ -184,6 +184,8 @@ class Seat:
                 return f"{tag} is {'missing' if sample is None else 'BAD'}", tag
             if tag in self._plausible.stuck:
                 return f"{tag} is stuck", tag
+            if tag in self._plausible.disputed:
+                return said("is_disputed", tag=tag), tag
             if sample.quality is UNCERTAIN:
                 uncertain = uncertain or tag
         return "", uncertain

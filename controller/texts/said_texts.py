@@ -176,6 +176,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # why a loop or an actuator is not as asked
     "is_bad": ("{tag} is BAD", "{tag} 坏值"),
+    "is_disputed": (
+        "{tag} disagrees with a second value; its alarm stands",
+        "{tag} 与另一来源的值不符，报警未消除",
+    ),
     "is_open": ("{tag} is open", "{tag} 已打开"),
     "must_open": ("{tag} must open", "{tag} 须打开"),
     "is_in": ("is in {mode}", "处于{mode}"),

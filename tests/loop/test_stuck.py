@@ -48,6 +48,32 @@ def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
     assert rig.loop("do").actual is Mode.AUTO
 
 
+def test_a_measurement_that_a_second_value_contradicts_puts_the_optimiser_off_until_it_agrees(
+    make: Callable[..., Rig], fed: Path
+) -> None:
+    rig = make(QUICK, planner=Oracle)
+    rig.vessel.set_state(X=8.0)
+    rig.begin(fed, "on")
+    rig.run(1000)
+    assert rig.loop("feed").actual is Mode.OPTIMISER
+    rig.vessel.faults.inject("air_flow.offset", size=2.0)  # its alarm waits for 60 s
+    rig.run(50)
+    assert rig.state()["reactors"]["R1"]["optimiser"]["reason"] == ""
+    rig.run(15)
+    assert "R1.air.residual" in rig.alarms()
+    optimiser = rig.state()["reactors"]["R1"]["optimiser"]
+    assert optimiser["state"] == "shed"
+    assert optimiser["reason"].startswith("R1.air_flow disagrees")
+    assert optimiser["reason_zh"].startswith("R1.air_flow 与另一来源")
+    rig.run(600)  # good plans would be there
+    assert rig.loop("feed").actual is Mode.CASCADE
+    assert rig.state()["reactors"]["R1"]["optimiser"]["sheds"] == 1
+    rig.vessel.faults.clear("air_flow.offset")
+    rig.run(300)
+    assert "R1.air.residual" not in rig.alarms()
+    assert rig.loop("feed").actual is Mode.OPTIMISER
+
+
 @pytest.mark.parametrize("name", ["ecoli_5l", "yeast_300l", "penicillin_100m3"])
 def test_a_spike_inside_the_range_moves_no_actuator(name: str, tmp_path: Path) -> None:
     plant = load_plant(ROOT / f"sim/plants/{name}.toml", data_dir=tmp_path)

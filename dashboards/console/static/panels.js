@@ -195,7 +195,7 @@ export function optimiser(o, state, id) {
       { class: wrong ? "why strong" : "why" },
       wrong ? shape("warn") : null,
       el("b", {}, word("optimiser_state", o?.state ?? "off")),
-      o?.reason ? el("span", { lang: "en" }, o.reason) : null,
+      o?.reason ? el("span", inWords(o, "reason") === o.reason ? { lang: "en" } : {}, inWords(o, "reason")) : null,
     ),
     el(
       "div",
