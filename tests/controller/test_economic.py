@@ -18,7 +18,8 @@ from tests.controller.economies import NOW, PLANTS, Case, case
 def value_of(economic: Economic, one: Case, plan: Plan) -> float:
     """What the recipe alone is worth on the control model, in the price's unit."""
     hours, p = np.diff(plan.times) / 3600.0, economic.problem
-    profiles, applied = one.situation.profiles, one.situation.applied
+    usual = {v.name: v.default for v in p.model.inputs}
+    profiles, applied = one.situation.profiles, {**usual, **one.situation.applied}
     rows = {n: pointed(profiles.get(n, ()), applied[n], NOW, hours) for n in p.moved}
     rows |= {n: sampled(profiles.get(n, ()), applied[n], NOW, hours) for n in p.given}
     start, factors = Belief(NOW, {"drawn": 0.0, **one.belief.states}, {}).vessel(
