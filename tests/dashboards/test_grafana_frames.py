@@ -18,8 +18,9 @@ from dashboards.grafana.build import Wanted
 from fermloop.commands.closed_loop import EPOCH
 from historian.golden import LEAST, deviations
 from tests.dashboards.grafana_asks import Reader
+from tests.dashboards.schema.install import VERSIONS
 from tests.dashboards.shots.batches import forward, simulate
-from tests.dashboards.shots.install import VERSIONS, asked, frames
+from tests.dashboards.shots.install import asked, frames
 from tests.dashboards.test_grafana_queries import happenings
 from tests.system.influx_server import InfluxServer
 

@@ -189,6 +189,7 @@ def test_rows_that_are_too_old_leave_with_a_gap_and_keep_their_minutes(store: Pa
         (gap,) = reader.events(kinds=[Kind.GAP])
     assert (gap["data"]["first"], gap["data"]["last"]) == (1, ROWS - 1)
     assert gap["text"].startswith("rows 1 to 2999 were dropped: they are older than 0.069")
+    assert str(gap["data"]["text_zh"]).startswith("第 1 至 2999 行已删除：早于 0.069")
 
 
 def test_a_store_that_is_too_large_drops_the_oldest_sealed_batch_and_rows(store: Path) -> None:

@@ -31,14 +31,20 @@ def test_each_stuck_sensor_is_uncertain_within_5_minutes_and_has_an_alarm(steady
     assert found == len(watched) >= 8
 
 
-def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
-    make: Callable[..., Rig], fed: Path
-) -> None:
+def led(make: Callable[..., Rig], fed: Path) -> Rig:
+    """A reactor whose feed the optimiser leads."""
     rig = make(QUICK, planner=Oracle)
     rig.vessel.set_state(X=8.0)
     rig.begin(fed, "on")
     rig.run(1000)
     assert rig.loop("feed").actual is Mode.OPTIMISER
+    return rig
+
+
+def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
+    make: Callable[..., Rig], fed: Path
+) -> None:
+    rig = led(make, fed)
     rig.vessel.faults.inject("do.stuck")
     rig.run(125)
     optimiser = rig.state()["reactors"]["R1"]["optimiser"]
@@ -51,11 +57,7 @@ def test_a_stuck_probe_puts_the_optimiser_off_and_the_loop_goes_on(
 def test_a_measurement_that_a_second_value_contradicts_puts_the_optimiser_off_until_it_agrees(
     make: Callable[..., Rig], fed: Path
 ) -> None:
-    rig = make(QUICK, planner=Oracle)
-    rig.vessel.set_state(X=8.0)
-    rig.begin(fed, "on")
-    rig.run(1000)
-    assert rig.loop("feed").actual is Mode.OPTIMISER
+    rig = led(make, fed)
     rig.vessel.faults.inject("air_flow.offset", size=2.0)  # its alarm waits for 60 s
     rig.run(50)
     assert rig.state()["reactors"]["R1"]["optimiser"]["reason"] == ""

@@ -12,7 +12,7 @@ from tests.drivers.opcua.node_peer import NODE, NPM
 SCHEMA = Path(__file__).parent
 TSC = SCHEMA / "node_modules/typescript/bin/tsc"
 NEWEST = "13"
-VERSIONS = ("10", "11", "12", NEWEST)  # of Grafana whose types are installed
+VERSIONS = ("10", "11", "12", NEWEST)  # of Grafana whose types and transformations are installed
 _PANELS = {  # what the files of Grafana 10 and 11 are called
     "stat": "Stat",
     "statetimeline": "StateTimeline",

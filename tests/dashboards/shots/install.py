@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.dashboards.grafana_asks import Reader
+from tests.dashboards.schema.install import NEWEST
 from tests.drivers.opcua.node_peer import NODE, NPM
 from tests.system.influx_server import InfluxServer
 
 HERE = Path(__file__).parent
-NEWEST = "13"
-VERSIONS = ("10", "11", "12", NEWEST)  # of Grafana whose transformations are installed
 MADE = HERE / "node_modules" / ".made"
 # the page's clock and modules of CommonJS, as a browser and as Node.js have them
 _NODE_NEEDS = (
