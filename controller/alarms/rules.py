@@ -15,6 +15,7 @@ from drivers.point import BAD, GOOD, UNCERTAIN, Sample
 
 MINUTE_S = 60.0
 SETTLED = 3.0  # spans after which the filter of a rate has forgotten where it began
+USUAL = 0.4  # share of a residual's limit by which two values differ without any doubt
 MOVED = 0.5  # share of a deviation's limit by which a setpoint must move to begin another approach
 
 
@@ -252,44 +253,49 @@ class Residual:
     """Two values that should be the same: a reading and a second one, a command or an estimate.
 
     Args:
-        alarm: what it begins and ends.
         alarms: told of what is so.
+        rule: of how far they are apart, in the tag's unit.
         tag: the measurement's name.
         against: the other's name.
         scale: of the other, to the tag's unit.
-        limit: in the tag's unit.
-        deadband: in the tag's unit.
+        latch: the tag stays disputed until a person has acknowledged the alarm. Two values that
+            agree again prove little: both may be wrong, or the second may have learnt from the
+            first.
     """
 
-    __slots__ = ("_against", "_alarms", "_limit", "_scale", "tag")
+    __slots__ = ("_against", "_alarms", "_away", "_latch", "_limit", "_scale", "tag")
 
     def __init__(
-        self,
-        alarm: Alarm,
-        alarms: Alarms,
-        tag: str,
-        against: str,
-        scale: float,
-        limit: float,
-        deadband: float,
+        self, alarms: Alarms, rule: Limit, tag: str, against: str, scale: float, *, latch: bool
     ) -> None:
         self._alarms = alarms
+        self._limit = rule
         self.tag = tag
         self._against = against
         self._scale = scale
-        self._limit = Limit(alarm, limit, deadband, above=True)
+        self._latch = latch
+        self._away = 0.0
 
     @property
-    def stands(self) -> bool:
-        """Whether the alarm does."""
-        return self._limit.alarm.active
+    def disputes(self) -> bool:
+        """Whether the tag is not to be relied on."""
+        alarm = self._limit.alarm
+        return alarm.active or (self._latch and not alarm.acknowledged)
+
+    @property
+    def doubt(self) -> float:
+        """How far the tag is not to be relied on, 0 to 1: 1 from the limit on, without a delay."""
+        if self.disputes:
+            return 1.0
+        share = self._away / self._limit.limit
+        return min(max((share - USUAL) / (1.0 - USUAL), 0.0), 1.0)
 
     def see(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan."""
         one, other = samples.get(self.tag), samples.get(self._against)
         if one is None or other is None or not one.quality or not other.quality:
             return
-        away = abs(one.value - self._scale * other.value)
+        away = self._away = abs(one.value - self._scale * other.value)
         rule = self._limit
         outside = rule.outside(away)
         if outside != rule.alarm.active or rule.alarm.differs is not None:
@@ -311,8 +317,8 @@ class Rules:
 
     @property
     def disputed(self) -> frozenset[str]:
-        """Names of the tags that a second value contradicts: a ``residual`` alarm stands."""
-        return frozenset(rule.tag for rule in self._residuals if rule.stands)
+        """Names of the tags that a second value contradicts, by their ``residual`` alarms."""
+        return frozenset([rule.tag for rule in self._residuals if rule.disputes])
 
     def step(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan; a tag that is missing from ``samples`` is BAD."""

@@ -24,6 +24,7 @@ from controller.consistency.alarms import (
     measured_by,
 )
 from controller.loops.loop import Loop
+from controller.loops.loops import PidLoop
 from controller.plant import Plant
 from controller.plant_file.alarm_settings import LIMITS, AlarmSettings, LimitSettings
 from controller.plant_file.settings import PlantSettings, ReactorSettings
@@ -239,7 +240,12 @@ def _others(
     if (limit := asked.get("residual")) is not None:
         alarm, deadband = alarms[f"{full}.residual"], deadband_of(s, "residual", span)
         against = s.against or ""
-        yield Residual(alarm, alarms, measured, against, s.scale, limit.limit, deadband)
+        rule = Limit(alarm, limit.limit, deadband, above=True)
+        residual = Residual(alarms, rule, measured, against, s.scale, latch=s.latch)
+        for loop in loops.values():
+            if isinstance(loop, PidLoop) and loop.measured.name == measured:
+                loop.second = residual
+        yield residual
     if (limit := asked.get("delivery")) is not None and s.pumped is not None:
         alarm, deadband = alarms[f"{full}.delivery"], deadband_of(s, "delivery", span)
         rule = Limit(alarm, limit.limit, deadband, above=True)

@@ -7,7 +7,7 @@ from controller.plant_file.loop_settings import LoopSettings, OutputSettings
 from controller.plant_file.settings import ReactorSettings
 
 Unknown = Callable[..., Iterator[str]]  # (where, tag, among): a line if it is none of ``among``
-ONLY_PID = ("gain", "feedforward", "changeover_s", "setpoint_tracks")
+ONLY_PID = ("gain", "feedforward", "changeover_s", "setpoint_tracks", "disputed_margin")
 ONLY_STATION = ("high", "cut")
 
 
@@ -43,6 +43,9 @@ def wrong_loop(
         yield from unknown(f"{key}.feedforward.{i}.tag", term.tag)
     for i, factor in enumerate(loop.gain):
         yield from unknown(f"{key}.gain.{i}.tag", factor.tag)
+    second = any(s.residual and s.measured == loop.measured for s in reactor.alarm.values())
+    if loop.disputed_margin is not None and _has_pid(loop) and not second:
+        yield f"{key}.disputed_margin: needs an alarm with residual on {loop.measured}"
     if loop.high is not None:
         yield from unknown(f"{key}.high.tag", loop.high.tag)
     if loop.cut is not None and not _has_pid(reactor.loop.get(loop.cut.loop)):

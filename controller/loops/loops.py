@@ -56,6 +56,17 @@ class Trial(Protocol):
         ...
 
 
+class Doubt(Protocol):
+    """A second value beside a measurement."""
+
+    @property
+    def doubt(self) -> float:
+        """How far the measurement is not to be relied on, 0 to 1."""
+        ...
+
+
+MARGIN_S = 300.0  # in which the whole margin of a disputed measurement is put on or taken off
+TOLD = 0.05  # share of a margin from which on people are told
 AT_REST = 0.01  # % of a loop's output: nearer to the beginning of a stretch is at it
 
 
@@ -119,6 +130,9 @@ class PidLoop(Loop):
         self._changeover_s = settings.changeover_s
         self._pv = math.nan  # the last usable measurement
         self._dt = 0.0
+        self.second: Doubt | None = None  # what a second value says of its measurement
+        self._most_margin = settings.disputed_margin or 0.0
+        self._margin = 0.0  # by which the setpoint is higher for that, in the measured unit
         self._bad_since = math.nan
         self._fallen = False  # the actuators are asked for their safe values
         self._resting = max(low, min(0.0, high))  # % of output at rest
@@ -186,6 +200,8 @@ class PidLoop(Loop):
     def _regulate(self, pv: float, dt: float) -> None:
         """Let the PID move the output towards the setpoint of whoever leads."""
         mode, setpoint = (AUTO, self.local) if self.target is AUTO else self._led()
+        if self._most_margin and self.second is not None:
+            setpoint = self._on_the_safe_side(setpoint, self.second.doubt, dt)
         if (rate := self._ramp_per_s) is not None:
             setpoint = self._ramped(setpoint, pv, rate, dt)
         self.setpoint = setpoint
@@ -194,6 +210,9 @@ class PidLoop(Loop):
             self.pid.track(setpoint, pv, self.output - self._feedforward)
         late = self.target is not mode
         self.reason = (self.why or said("no_leader", mode=word(self.target.name))) if late else ""
+        if self._margin > TOLD * self._most_margin and not late:
+            by, unit = self._most_margin, self.unit
+            self.reason = said("margin", tag=self.measured.name, by=by, unit=unit)
         wanted = self.pid.update(setpoint, pv, dt) + self._feedforward
         low, high = self.output_low, self.output_high
         if self.slaves or self._changeover_s:
@@ -205,6 +224,13 @@ class PidLoop(Loop):
         self.output = output
         if self.slaves and not self._lead():
             self._follow(pv)
+
+    def _on_the_safe_side(self, setpoint: float, doubt: float, dt: float) -> float:
+        """Return the setpoint higher by what its measurement may read too much."""
+        step = self._most_margin * dt / MARGIN_S
+        wanted = doubt * self._most_margin
+        self._margin += min(max(wanted - self._margin, -step), step)
+        return self._settable(setpoint + self._margin)
 
     def _led(self) -> tuple[Mode, float]:
         """Return who sets the setpoint now, and to what."""

@@ -70,6 +70,7 @@ class AlarmSettings(Settings):
     quality: Literal["BAD", "UNCERTAIN"] | None = None
     against: str | None = Field(None, description="a tag or an estimate, for residual")
     scale: float = Field(1.0, description="of against, to the measured unit")
+    latch: bool = Field(False, description="a residual disputes until a person has acknowledged it")
     pumped: str | None = Field(None, description="the pump of the bottle that is weighed")
     kg_per_l: float = Field(1.0, gt=0, description="of what is pumped")
     least_kg: float = Field(0.0, ge=0, description="pumped in delivery_span_s, to be judged")
@@ -100,6 +101,8 @@ class AlarmSettings(Settings):
             raise ValueError("deviation is away from a loop's setpoint: loop is required with it")
         if (self.residual is None) != (self.against is None):
             raise ValueError("residual and against are required together")
+        if self.latch and self.residual is None:
+            raise ValueError("latch goes with residual: what is measured stays disputed")
         if (self.delivery is None) != (self.pumped is None) or (
             self.delivery is not None and not self.least_kg
         ):

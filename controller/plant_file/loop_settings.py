@@ -111,6 +111,9 @@ class LoopSettings(Settings):
     setpoint_tracks: bool = Field(
         False, description="in OFF and MANUAL the setpoint follows the measurement"
     )
+    disputed_margin: float | None = Field(
+        None, gt=0, description="what the setpoint is raised by while its measurement is disputed"
+    )
     gain: tuple[GainSettings, ...] = Field(
         (), max_length=3, description="what kp is multiplied with"
     )

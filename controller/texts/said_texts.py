@@ -180,6 +180,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "{tag} disagrees with a second value; its alarm stands",
         "{tag} 与另一来源的值不符，报警未消除",
     ),
+    "margin": (
+        "{tag} disagrees with a second value: setpoint up to {by} {unit} higher",
+        "{tag} 与另一来源的值不符：设定值最多提高 {by} {unit}",
+    ),
     "is_open": ("{tag} is open", "{tag} 已打开"),
     "must_open": ("{tag} must open", "{tag} 须打开"),
     "is_in": ("is in {mode}", "处于{mode}"),

@@ -14,6 +14,7 @@ from controller.alarms.rules import Rules
 from controller.alarms.table import definitions, rules
 from controller.assemble import build_loops
 from controller.loops.loop import Loop, Mode
+from controller.loops.loops import PidLoop
 from controller.plant import Plant, load_plant
 from drivers.point import Quality, Sample, Tag
 from historian.events import Event
@@ -238,6 +239,42 @@ def test_a_residual_compares_a_reading_with_a_command_or_an_estimate() -> None:
     assert bench.alarms["R1.drive.residual"].text == text
     assert len(bench.scans(30, agitation=None, stirrer=300)) == 3  # and that it is BAD
     assert bench.scans(30, agitation=300, stirrer=340, weight=3.05) == set()
+
+
+LATCHED = """
+[probe]
+measured = "R1.do"
+against = "R1.air"
+residual = 5
+latch = true
+"""
+
+
+def test_what_a_latched_residual_disputes_is_believed_again_when_a_person_has_looked() -> None:
+    bench = Bench(LATCHED)
+    loop = bench.loops["R1.do"]
+    assert isinstance(loop, PidLoop)
+    assert loop.second is not None
+    assert bench.scans(30, do=6.0, air=5.0) == set()
+    assert (loop.second.doubt, bench.rules.disputed) == (0.0, set())
+    bench.scans(30, do=9.5, air=5.0)
+    assert loop.second.doubt == pytest.approx(2.5 / 3.0)  # 4.5, where 2 of 5 are usual
+    bench.scan(do=10.5, air=5.0)
+    assert (loop.second.doubt, bench.rules.disputed) == (1.0, set())  # the alarm waits
+    assert bench.scans(30, do=11.0, air=5.0) == {"R1.probe.residual"}
+    assert (loop.second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
+    assert bench.scans(30, do=5.0, air=5.0) == set()  # over, and nobody has seen it
+    assert (loop.second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
+    bench.alarms.acknowledge("R1.probe.residual", bench.now, "Li", "calibrated")
+    assert (loop.second.doubt, bench.rules.disputed) == (0.0, set())
+
+
+def test_without_a_latch_an_alarm_that_is_over_disputes_nothing() -> None:
+    bench = Bench(LATCHED.replace("latch = true", ""))
+    bench.scans(30, do=11.0, air=5.0)
+    assert bench.rules.disputed == {"R1.do"}
+    bench.scans(30, do=5.0, air=5.0)
+    assert bench.rules.disputed == set()
 
 
 def test_an_alarm_does_not_begin_while_an_interlock_has_said_more() -> None:

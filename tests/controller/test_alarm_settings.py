@@ -65,6 +65,7 @@ def with_alarms(folder: Path, text: str) -> Plant:
             "x: deviation is away from a loop's setpoint",
         ),
         ("measured = 'R1.ph'\nresidual = 1", "x: residual and against are required together"),
+        ("measured = 'R1.ph'\nhigh = 8\nlatch = true", "x: latch goes with residual"),
         (
             "measured = 'R1.ph'\nresidual = 1\nagainst = 'R1.ph'",
             "x.against: R1.ph is not allowed; another value of R1: R1.acid,",

@@ -40,6 +40,49 @@ def test_a_setpoint_that_tracks_is_the_measurement_in_manual(tmp_path: Path) -> 
     assert loop.setpoint == 33.0
 
 
+class Second:
+    doubt = 0.0
+
+
+def test_the_setpoint_of_a_doubted_measurement_is_higher_and_says_why(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    loop, second = bench.pid("do"), Second()
+    loop.second = second
+    for name in ("agitation", "air", "oxygen"):
+        bench.outputs.loops[name].set_mode(Mode.CASCADE)
+    loop.set_mode(Mode.AUTO)
+    bench.run(10)
+    assert (loop.setpoint, loop.reason) == (30.0, "")
+    second.doubt = 0.1
+    bench.run(30)  # 20 points are put on in 300 s
+    assert loop.setpoint == pytest.approx(32.0)
+    assert loop.reason.startswith("R1.do disagrees with a second value: setpoint up to 20 % higher")
+    second.doubt = 1.0
+    bench.run(150)
+    assert loop.setpoint == pytest.approx(42.0)
+    bench.run(300)
+    assert loop.setpoint == pytest.approx(50.0)
+    assert loop.local == 30.0  # what a person asked for is still what it was
+    loop.set_setpoint(75.0)
+    bench.run(1)
+    assert loop.setpoint == 80.0  # its own limit
+    second.doubt = 0.0
+    bench.run(299)
+    assert 75.0 < loop.setpoint < 75.1
+    bench.run(2)
+    assert (loop.setpoint, loop.reason) == (75.0, "")
+
+
+def test_a_restart_begins_without_the_margin_and_a_hand_needs_none(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    loop = bench.pid("do")
+    loop.second = second = Second()
+    second.doubt = 1.0
+    loop.set_mode(Mode.MANUAL)
+    bench.run(400)
+    assert loop.setpoint == 30.0
+
+
 FORWARD = 'feedforward = [{ tag = "R1.our", gain = 0.5, filter_s = 0.001 }]'
 
 
@@ -156,6 +199,17 @@ def test_pulses_have_the_mean_that_was_wanted(wanted: float, on_s: float) -> Non
             "rate_per_s = 20.0",
             'rate_per_s = 20.0\ngain = [{ tag = "R1.do", table = [[1, 1]] }]',
             "reactor.R1.loop.agitation.gain: goes only with a PID",
+        ),
+        (
+            "rate_per_s = 20.0",
+            "rate_per_s = 20.0\ndisputed_margin = 1.0",
+            "reactor.R1.loop.agitation.disputed_margin: goes only with a PID",
+        ),
+        (
+            "ti_s = 400.0",
+            "ti_s = 400.0\ndisputed_margin = 1.0",
+            "reactor.R1.loop.temperature.disputed_margin: needs an alarm with residual on "
+            "R1.temperature",
         ),
         (
             "ti_s = 400.0",
