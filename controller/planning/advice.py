@@ -20,7 +20,7 @@ LEAST_GAIN: Final = 0.01  # share of the product, below which it is not worth a 
 AHEAD_S: Final = 1800.0  # a suggestion says what the feed is then
 BINDINGS: Final = (  # as codes of the stored tag; 0: nothing binds
     *("", "oxygen transfer", "specific uptake", "cooling", "volume", "feed pump"),
-    *("acetate", "harvest", "ethanol"),
+    *("acetate", "harvest", "ethanol", "feed tank"),
 )
 OTHER: Final = 99  # a limit that has no code
 

@@ -170,6 +170,7 @@ class Situation:
         applied: what every input of the control model is set to now, in the model's unit.
         profiles: what the recipe alone would set it to, pairs of (s since 1970 UTC, value),
             increasing; what is missing stays as it is applied.
+        stock_l: of the main feed that can be fed yet; ``None``: as much as is asked for.
     """
 
     now: float
@@ -185,6 +186,7 @@ class Situation:
     profiles: Mapping[str, tuple[tuple[float, float], ...]] = field(
         default_factory=dict[str, tuple[tuple[float, float], ...]]
     )
+    stock_l: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can carry it."""
@@ -219,6 +221,7 @@ class Situation:
                 recipe=_pairs(recipe),
                 applied={str(name): number(value) for name, value in applied.items()},
                 profiles={str(name): _pairs(rows) for name, rows in profiles.items()},
+                stock_l=None if plain.get("stock_l") is None else number(plain["stock_l"]),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a situation: {type(error).__name__} {error}") from error

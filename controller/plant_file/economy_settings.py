@@ -50,6 +50,9 @@ class EconomySettings(Settings):
     oxygen_share: Share = 0.95
     flooding_share: Share = 0.9
     volume_share: Share = 0.97
+    tank_empty_kg: float | None = Field(
+        None, ge=0, description="feed_weight at which the main feed ends; no plan takes more"
+    )
     learned: tuple[str, ...] = Field((), description="parameters whose factor the estimate knows")
     derated: dict[str, Share] = Field(
         default_factory=dict,

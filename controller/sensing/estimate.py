@@ -135,6 +135,7 @@ class Estimate:
         base_ml_per_g: base per gram of biomass formed, as seen so far.
         rejected: readings refused by the gate in this update, with the reason.
         meter: sums that a restart must not lose: the feed meter's state, mass, base, growth.
+        feed_left_kg: what the feed's balance shows; NaN where nothing weighs it.
         organism: key of ``models.organisms.WATCHED``.
         seen: how well what is measured shows each of ``names``, 0 (not at all) to 1.
         frozen: factors that stay where they are, for nothing that is measured shows them.
@@ -155,6 +156,7 @@ class Estimate:
     base_ml_per_g: float = 2.0
     rejected: tuple[str, ...] = ()
     meter: tuple[float, ...] = ()
+    feed_left_kg: float = math.nan
     organism: str = EColi.name
     seen: tuple[float, ...] = ()
     frozen: tuple[str, ...] = ()

@@ -397,6 +397,7 @@ class Estimator:
             base_ml_per_g=(self._base_ml + 40.0) / (self._grown_g + 20.0),  # 2 until seen
             rejected=rejected,
             meter=(*self._meter.as_tuple(), *sums),
+            feed_left_kg=self._meter.left_kg,
             organism=self.settings.organism,
             seen=tuple(max(self._told.shown(i) for i in of.places[n]) for n in of.names),
             frozen=tuple(of.states[i].removeprefix("log_") for i in self._frozen()),

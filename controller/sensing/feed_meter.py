@@ -50,6 +50,11 @@ class FeedMeter:
         self._q: list[float] = [0.0, 0.0, self._coarse]  # off: with mass, with factor, its own
         self._refused = 0
 
+    @property
+    def left_kg(self) -> float:
+        """What is believed to be on the balance; NaN before the first reading."""
+        return self._mass
+
     def update(self, weight: float | None, pump_ml_per_h: float, hours: float) -> float:
         """Return the flow of the last ``hours``, mL/h.
 

@@ -14,6 +14,7 @@ WORDS: Mapping[str, str] = {  # as ``said_texts.WORDS``
     "cooling": "冷却能力",
     "volume": "装液量",
     "feed pump": "补料泵能力",
+    "feed tank": "补料罐余量",
     "acetate": "乙酸",
     "ethanol": "乙醇",
     "substrate": "残糖",

@@ -15,7 +15,7 @@ ALARM_STATES = ("#c9cdd1", OP, DOUBTFUL, ABNORMAL)
 QUALITIES = (ABNORMAL, DOUBTFUL, SP)
 SIMULATED = (SP, DOUBTFUL)
 LEVELS = (GREYS[7], OP, GREYS[4], GREYS[3])
-BINDINGS = (*range(9), 99)  # codes of the stored tag
+BINDINGS = (*range(10), 99)  # codes of the stored tag
 PRIORITIES = {p: f"priority.{p}" for p in ("critical", "high", "medium", "low")}
 SOURCES = {
     **{s: f"source.{s}" for s in ("system", "recipe", "optimiser", "interlock", "estimator")},

@@ -54,6 +54,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "binding.6": ("acetate", "乙酸"),
     "binding.7": ("harvest", "放罐"),
     "binding.8": ("ethanol", "乙醇"),
+    "binding.9": ("feed tank", "补料罐余量"),
     "binding.99": ("another limit", "其他约束"),
     "gain": ("Predicted gain", "预计增产"),
     "gain.about": (

@@ -17,8 +17,8 @@ STAGES = 40
 ASKED_S = 60  # between two looks whether it does
 
 
-def asked(plant: Plant, recipe: Path, seed: int) -> tuple[Vessel, Situation]:
-    """Run the recipe until it feeds, and return the vessel and what an optimiser is asked."""
+def asked(plant: Plant, recipe: Path, seed: int) -> tuple[Vessel, Situation, float]:
+    """Run the recipe until it feeds; return vessel, what an optimiser is asked, and feed, kg."""
     with Rig(plant, seed=seed, planner=Oracle) as rig:
         oracle = rig.planner
         assert isinstance(oracle, Oracle)
@@ -28,7 +28,8 @@ def asked(plant: Plant, recipe: Path, seed: int) -> tuple[Vessel, Situation]:
             if rig.clock.now() > latest:
                 raise ValueError(f"{recipe}: does not feed within {WAIT_H:g} h")
             rig.run(ASKED_S)
-        return rig.vessel, oracle.asked[-1]
+        weighed = plant.settings.reactor["R1"].measured["feed_weight"]
+        return rig.vessel, oracle.asked[-1], rig.samples[weighed].value
 
 
 def best_product(plant: Plant, recipe: Path, seed: int) -> float:
@@ -43,7 +44,7 @@ def best_product(plant: Plant, recipe: Path, seed: int) -> float:
     leading = plant.path.with_name("leading.toml")
     leading.write_text(text, encoding="utf-8")
     plant = load_plant(leading, data_dir=plant.data_dir)
-    vessel, situation = asked(plant, recipe, seed)
+    vessel, situation, left_kg = asked(plant, recipe, seed)
     ours = economic_settings("R1", plant)
     own = Economic(dataclasses.replace(ours, organism=vessel.about["organism"], learned=()))
     defaults = own.problem.defaults
@@ -67,6 +68,8 @@ def best_product(plant: Plant, recipe: Path, seed: int) -> float:
     state = vessel.state()
     states = {name: state[name] for name in knowing.problem.states if name in state}
     belief = Belief(situation.now, states, factors)
+    stock_l = (left_kg - (settings.tank_empty_kg or 0.0)) / knowing.feed_kg_per_l
+    situation = dataclasses.replace(situation, stock_l=stock_l)
     made = [0.0]
     for share in STARTS:
         feed = tuple((t, share * flow) for t, flow in situation.profiles["feed"])

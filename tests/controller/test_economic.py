@@ -102,6 +102,26 @@ def test_what_has_not_been_tried_of_aeration_is_doubted(yeast: Case) -> None:
     assert made[0] < 0.99 * made[1]
 
 
+@pytest.mark.parametrize("stock", [0.0, 5.0, 30.0])
+def test_no_plan_takes_more_than_the_tank_of_the_feed_holds(
+    economic: Economic, yeast: Case, plan: Plan, stock: float
+) -> None:
+    def fed(one: Plan) -> float:
+        flows = np.array([row[one.names.index("feed_ml_per_h")] for row in one.setpoints]) / 1e3
+        return float((0.5 * np.diff(one.times) / 3600.0 * (flows[1:] + flows[:-1])).sum())
+
+    assert fed(plan) > 50.0  # nobody has weighed the tank
+    short = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, stock_l=stock))
+    assert short.good
+    assert "feed tank" in short.active
+    slowest = 1.3**2 / (2.0 * yeast.settings.moves["feed"].per_h)  # from 1.3 L/h to nothing, L
+    assert fed(short) <= max(1.03 * stock, slowest + 0.3)
+    assert fed(short) > 0.9 * stock
+    ample = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, stock_l=1e4))
+    assert ample.predicted["product_g"][-1] == pytest.approx(plan.predicted["product_g"][-1], 1e-3)
+    assert "feed tank" not in ample.active
+
+
 def test_a_plan_counts_on_the_oxygen_that_the_oxygen_loop_leads(yeast: Case) -> None:
     assert list(yeast.settings.aeration) == ["stirrer", "air", "oxygen"]
     assert list(case("penicillin_100m3").settings.aeration) == [

@@ -66,6 +66,16 @@ def test_a_plan_speaks_of_the_pump_as_the_pump_speaks_of_itself(plan: Plan) -> N
     assert plan.at(NOW, "feed_ml_per_h") == pytest.approx(1300.0)  # what is applied, by its figure
 
 
+def test_a_plan_of_a_weighed_tank_ends_where_its_pump_draws_air(solver: Estimated) -> None:
+    left = SETTINGS.tank_empty_kg + 1.13 * 20.0 if SETTINGS.tank_empty_kg else 0.0  # 20 L
+    weighed = dataclasses.replace(estimate(feed_factor=1.1), feed_left_kg=left)
+    short = solver.plan(weighed, YEAST.situation)
+    assert short.good
+    hours = np.diff(short.times) / 3600.0
+    flows = np.array([v for _, v in short.line("feed_ml_per_h")]) / 1e3
+    assert 1.1 * (0.5 * hours * (flows[1:] + flows[:-1])).sum() == pytest.approx(20.0, rel=0.05)
+
+
 @pytest.fixture(scope="module")
 def outlook(solver: Estimated, plan: Plan) -> Outlook:
     slow = Course(((NOW, 1300.0),), ((NOW, 27.0),), 30.0)

@@ -1,5 +1,6 @@
 """The economic optimiser as a reactor asks it: with the soft sensor's estimate."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -36,7 +37,8 @@ class Estimated:
             return Plan("bad_input", situation.now, reason=wrong)
         believed = belief(estimate, self.economic.settings.learned, induced=situation.induced)
         factor = estimate.feed_factor
-        found = self.economic.plan(believed, self._true(situation, factor))
+        asked = replace(self._true(situation, factor), stock_l=self._stock(estimate))
+        found = self.economic.plan(believed, asked)
         return self._scaled(found, 1.0 / factor)
 
     def foresee(self, estimate: Estimate, question: Question) -> Outlook:
@@ -60,6 +62,14 @@ class Estimated:
         if estimate.stale_s > STALE_S:
             return f"the estimate is {estimate.stale_s:.0f} s old"
         return ""
+
+    def _stock(self, estimate: Estimate) -> float | None:
+        """Return what the main feed's tank can give yet, L; ``None`` where nobody knows."""
+        economic = self.economic
+        empty = economic.settings.tank_empty_kg
+        if empty is None or not math.isfinite(estimate.feed_left_kg):
+            return None
+        return max(estimate.feed_left_kg - empty, 0.0) / economic.feed_kg_per_l
 
     def _true(self, situation: Situation, factor: float) -> Situation:
         def scaled(values: Mapping[str, float]) -> dict[str, float]:

@@ -73,6 +73,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         energy_price=price.energy_per_kwh,
         oxygen_price=price.oxygen_per_m3,
         time_price=price.per_h,
+        tank_empty_kg=table.tank_empty_kg,
         track=table.track,
         horizon_h=table.horizon_h,
         stages=table.stages,
@@ -86,7 +87,11 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
 
 def _reach(name: str, loop: str, reactor: ReactorSettings, plant: Plant) -> tuple[float, float]:
     s, per = reactor.loop[loop], unit_of(name, reactor, plant)
-    return s.setpoint_low * per, s.setpoint_high * per
+    leads = (o for other in reactor.loop.values() for o in other.outputs if o.loop == loop)
+    ends = next(((o.low, o.high) for o in leads), (None, None))
+    low = s.setpoint_low if ends[0] is None else ends[0]
+    high = s.setpoint_high if ends[1] is None else ends[1]
+    return low * per, high * per
 
 
 def unit_of(name: str, reactor: ReactorSettings, plant: Plant) -> float:

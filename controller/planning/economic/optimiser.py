@@ -24,6 +24,7 @@ from controller.planning.economic.transcription import (
 )
 from controller.planning.plan import UNITS, Plan, Situation, column
 from drivers.clock import monotonic
+from models.vessels import DENSITY
 
 LEAST_H = 0.05  # before the end, below which there is nothing left to plan
 STALE_S = 1800.0  # a belief older than this is no input
@@ -34,6 +35,7 @@ BINDING = 0.02  # share within a limit that counts as at it
 STARTS = 2  # of a first plan: solvers report success at local optima
 MIXED = ("stirrer", "air")  # what kLa comes of
 LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
+HALVINGS = 12  # of what is not known of a feed that empties its tank
 NINETY = 1.645  # standard deviations to either side
 ML = 1e3  # of a L
 
@@ -51,6 +53,7 @@ class Question(NamedTuple):
         starts: states of each scenario, shape (S, n).
         factors: of each scenario, shape (S, q).
         targets: of what is tracked, shape (N, t).
+        stock: L of the main feed that are left; inf: as much as is asked for.
     """
 
     belief: Belief
@@ -62,6 +65,7 @@ class Question(NamedTuple):
     starts: Floats
     factors: Floats
     targets: Floats
+    stock: float
 
 
 class Answer(NamedTuple):
@@ -86,6 +90,8 @@ class Economic:
         self.problem = Transcription(settings)
         self.rollout = Rollout(self.problem)
         self.names = tuple(map(column, self.problem.moved))
+        feed, known = self.problem.model.organism.feeds[0], self.problem.defaults
+        self.feed_kg_per_l = known[feed.density] if feed.density else DENSITY
         self._per = np.array([1.0 if n in UNITS else ML for n in self.problem.moved])  # of a plan
 
     def warm_up(self) -> None:
@@ -177,9 +183,11 @@ class Economic:
         if all(n in situation.applied for n in MIXED) and BROTH in s.learned:
             filled = self._reaching(filled, applied)
         x, f = filled.vessel(p.states, s.learned)
+        stock = math.inf if situation.stock_l is None else situation.stock_l
         q = Question(
             filled, situation, hours, given, np.clip(recipe, low, high),
             np.clip([applied[n] for n in p.moved], low, high), x[None], f[None], targets,
+            stock,
         )  # fmt: skip
         return self._with_scenarios(q)
 
@@ -295,7 +303,7 @@ class Economic:
         states = np.stack([run.states for run in begin.runs], axis=2)
         numbers = Numbers(
             q.starts, q.factors, q.applied, self._scale(states), q.hours, q.given, q.targets,
-            self._size(begin.runs[0]),
+            q.stock, self._size(begin.runs[0]),
         )  # fmt: skip
         found = self.problem.solve(solver, numbers, Guess(begin.moved, begin.runs[0].inner, states))
         origin = f"{solver} from {begin.origin}"
@@ -316,9 +324,29 @@ class Economic:
     def _answer(self, origin: str, q: Question, moved: Floats, found: Found | None) -> Answer:
         """Run a candidate on the control model, in every scenario, and judge it."""
         low, high = self.problem.ranges[:, 0], self.problem.ranges[:, 1]
-        moved = np.clip(moved, low, high)
+        moved = self._in_stock(q, np.clip(moved, low, high))
         runs = tuple(self._run(q, moved, x, f) for x, f in zip(q.starts, q.factors, strict=True))
         return Answer(origin, moved, runs, self._broken(q, runs, found), found)
+
+    def _in_stock(self, q: Question, moved: Floats) -> Floats:
+        """Return inputs with the main feed cut at the height at which its tank lasts to the end."""
+        p = self.problem
+
+        def cut(most: float) -> Floats:
+            found = moved.copy()
+            found[1:, p.tank] = np.minimum(found[1:, p.tank], most)
+            return found
+
+        if p.drawn(q.hours, moved)[-1] <= (1.0 + OVER) * q.stock:
+            return moved
+        least, most = float(p.ranges[p.tank, 0].min()), float(moved[:, p.tank].max())
+        for _ in range(HALVINGS):
+            middle = 0.5 * (least + most)
+            if p.drawn(q.hours, cut(middle))[-1] <= q.stock:
+                least = middle
+            else:
+                most = middle
+        return cut(least)
 
     def _broken(self, q: Question, runs: tuple[Run, ...], found: Found | None) -> str:
         """Return which limit the likely vessel breaks under a candidate, or an empty string."""
@@ -409,4 +437,6 @@ class Economic:
             at = shares[:, k] > 1.0 - BINDING
             if at.any():
                 hours[name] = float(q.hours[at].sum())
+        if self.problem.drawn(q.hours, answer.moved)[-1] > (1.0 - BINDING) * q.stock:
+            hours["feed tank"] = float(q.hours[-1])  # that is when it would be missed
         return hours

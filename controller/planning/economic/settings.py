@@ -40,6 +40,7 @@ class EconomicSettings:
         energy_price: of a kWh.
         oxygen_price: of a normal m3 of pure oxygen.
         time_price: of an hour.
+        tank_empty_kg: weight at which the main feed's tank gives no more; ``None``: it is endless.
         track: species that are to follow a trajectory, and the weight of an error of its whole
             size all the time, in g of product.
         horizon_h: receding; ``None``: to the end of the batch.
@@ -69,6 +70,7 @@ class EconomicSettings:
     energy_price: float = 0.0
     oxygen_price: float = 0.0
     time_price: float = 0.0
+    tank_empty_kg: float | None = None
     track: Mapping[str, float] = field(default_factory=dict[str, float])
     horizon_h: float | None = None
     stages: int = 24

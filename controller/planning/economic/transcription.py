@@ -37,6 +37,7 @@ KWH = 1e-3  # kWh of a W h
 M3_PER_H = 60e-3  # of a L/min
 BARRIER = 3e-3  # to begin with: from a tenth, twice the iterations and 2 % less value (yeast)
 FLOOR = -1e-3  # of a scaled state: what is 0 all the time must not lie on its bound
+PLENTY = 10.0  # times the greatest volume: more in a tank is as good as endless
 CEILING = 20.0  # likewise, of what a guess ever reaches
 
 
@@ -51,6 +52,7 @@ class Numbers(NamedTuple):
         hours: length of each stage, shape (N,).
         given: inputs that are not moved, shape (N, g).
         targets: of what is tracked, shape (N, t).
+        stock: L of the main feed that are left; inf: as much as is asked for.
         size: what the objective is divided by.
     """
 
@@ -61,6 +63,7 @@ class Numbers(NamedTuple):
     hours: Floats
     given: Floats
     targets: Floats
+    stock: float
     size: float
 
 
@@ -132,6 +135,10 @@ class Transcription:
         words = {name: word for word, name in called.items()}
         self._eaten = [words.get(n, "biomass") not in SLOW for n in self.states]
         self.tracked = tuple(self.states.index(called.get(w, w)) for w in s.track)
+        main = self.model.organism.feeds[0].name
+        # where the main feed stands among what is moved, if its tank is weighed
+        self.weighed = () if s.tank_empty_kg is None or main not in s.moves else (main,)
+        self.tank = [self.moved.index(n) for n in self.weighed]
         self.limits = tuple(self.used(None, None))
         self.full = self._full_aeration()
         self.point = self._point()
@@ -223,14 +230,25 @@ class Transcription:
         n, m, g = len(self.states), len(self.moved), len(self.given)
         vessels, stages, q, t = s.scenarios, s.stages, len(s.learned), len(self.tracked)
         lim = len(self.limits)
-        self._sizes = (vessels * n, vessels * q, m, n, stages, stages * g, stages * t, 1)
+        self._sizes = (
+            vessels * n,
+            vessels * q,
+            m,
+            n,
+            stages,
+            stages * g,
+            stages * t,
+            len(self.tank),
+            1,
+        )
         p = ca.MX.sym("p", sum(self._sizes))
         cuts = np.cumsum((0, *self._sizes))
-        starts, factors, applied, scale, hours, given, targets, size = (
+        starts, factors, applied, scale, hours, given, targets, left, size = (
             p[int(a) : int(b)] for a, b in pairwise(cuts)
         )
         inner = len(self.inner)
-        self._nx, self._nu = vessels * n + m, 2 * vessels * n + inner + m + lim
+        tank = self.tank
+        self._nx, self._nu = vessels * n + m + len(tank), 2 * vessels * n + inner + m + lim
         low, span = ca.DM(self.ranges[:, 0]), ca.DM(self.ranges[:, 1] - self.ranges[:, 0])
         at, reach = ca.DM(self.reach[:, 0]), ca.DM(self.reach[:, 1] - self.reach[:, 0])
         xs = [ca.MX.sym(f"x{k}", self._nx) for k in range(stages + 1)]
@@ -248,11 +266,14 @@ class Transcription:
                 u[2 * vessels * n + inner : 2 * vessels * n + inner + m],
                 u[2 * vessels * n + inner + m :],
             )
-            v = x[vessels * n :]
-            constraints.append(xs[k + 1] - ca.vertcat(z[1], v + move))
+            v, stock = x[vessels * n : vessels * n + m], x[vessels * n + m :]
+            fed = h * (low + span * (v + 0.5 * move))[tank] / s.volume_max_l
+            constraints.append(xs[k + 1] - ca.vertcat(z[1], v + move, stock - fed))
             equality += [True] * self._nx
             if k == 0:
-                constraints.append(x - ca.vertcat(starts / everywhere, (applied - low) / span))
+                constraints.append(
+                    x - ca.vertcat(starts / everywhere, (applied - low) / span, left)
+                )
                 equality += [True] * self._nx
             outside = given[k * g : (k + 1) * g]
             target = targets[k * t : (k + 1) * t]
@@ -300,12 +321,14 @@ class Transcription:
         a, b, c = (ca.DM(list(column)) for column in zip(*rows, strict=True))
         return a, b, c
 
-    def _bounds(self, hours: Floats) -> dict[str, Floats]:
+    def _bounds(self, numbers: Numbers) -> dict[str, Floats]:
+        hours = numbers.hours
         s, n = self.settings, len(self.states)
         vessels, m = s.scenarios, len(self.moved)
         span = self.ranges[:, 1] - self.ranges[:, 0]
-        x_low = np.concatenate([np.full(vessels * n, FLOOR), np.zeros(m)])
-        x_high = np.concatenate([np.full(vessels * n, CEILING), np.ones(m)])
+        left = self._least_left(numbers)
+        x_low = np.concatenate([np.full(vessels * n, FLOOR), np.zeros(m), left])
+        x_high = np.concatenate([np.full(vessels * n, CEILING), np.ones(m), left + np.inf])
         low: list[Floats] = []
         high: list[Floats] = []
         for k, h in enumerate(hours):
@@ -332,6 +355,29 @@ class Transcription:
             "lbg": np.zeros(len(equality)),
             "ubg": np.where(equality, 0.0, np.inf),
         }
+
+    def _stock(self, numbers: Numbers) -> Floats:
+        """Return what is left in the tank, as a share of the greatest volume."""
+        share = min(numbers.stock / self.settings.volume_max_l, PLENTY)
+        return np.full(len(self.tank), share)
+
+    def _least_left(self, numbers: Numbers) -> Floats:
+        """Return how little may be left in the tank: nothing, or what a feed cannot but take."""
+        left = self._stock(numbers)
+        for place in self.tank:
+            low, _, per_h = self.ranges[place]
+            flow, taken = float(numbers.applied[place]), 0.0
+            for h in numbers.hours:
+                less = max(low, flow - per_h * h)
+                taken += 0.5 * h * (flow + less)
+                flow = less
+            left -= taken / self.settings.volume_max_l
+        return np.minimum(left, 0.0) + FLOOR
+
+    def drawn(self, hours: Floats, moved: Floats) -> Floats:
+        """Return what the main feed has taken from its tank at the nodes, L; nothing if endless."""
+        flows = moved[:, self.tank].sum(axis=1)
+        return np.concatenate([[0.0], np.cumsum(0.5 * hours * (flows[:-1] + flows[1:]))])
 
     def solver(self, name: str) -> Any:
         """Return the solver ``fatrop`` or ``ipopt``, made when first asked for."""
@@ -360,8 +406,9 @@ class Transcription:
         """Solve from ``guess``; the status is the solver's word, to be checked by rollout."""
         s, n = self.settings, len(self.states)
         vessels, stages, m = s.scenarios, s.stages, len(self.moved)
-        flat = np.concatenate([np.ravel(part) for part in numbers])
-        bounds = self._bounds(numbers.hours)
+        given = numbers._replace(stock=self._stock(numbers))
+        flat = np.concatenate([np.ravel(part) for part in given])
+        bounds = self._bounds(numbers)
         begin = np.clip(self._begin(numbers, guess), bounds["lbx"], bounds["ubx"])
         solver = self.solver(name)
         result = solver(x0=begin, p=flat, **bounds)
@@ -372,7 +419,8 @@ class Transcription:
         ends = np.vstack([rows[:, : vessels * n], found[stages * width :][: vessels * n]])
         u = rows[:, self._nx :]
         span = self.ranges[:, 1] - self.ranges[:, 0]
-        v = np.vstack([rows[:, vessels * n : self._nx], found[stages * width :][vessels * n :]])
+        nodes = np.vstack([rows[:, : self._nx], found[stages * width :]])
+        v = nodes[:, vessels * n : vessels * n + m]
         inner = len(self.inner)
         effort = u[:, 2 * vessels * n : 2 * vessels * n + inner]
         return Found(
@@ -394,6 +442,8 @@ class Transcription:
         moved[0] = (numbers.applied - self.ranges[:, 0]) / span
         effort = (guess.inner - self.reach[:, 0]) / (self.reach[:, 1] - self.reach[:, 0])
         x = numbers.starts / numbers.scale
+        taken = self.drawn(numbers.hours, guess.moved) / s.volume_max_l
+        stock = self._stock(numbers) - taken[:, None]
         parts: list[Floats] = []
         for k in range(stages):
             z = guess.states[k] / numbers.scale
@@ -405,8 +455,8 @@ class Transcription:
                 )[1]).ravel() - 1.0
                 for i in range(vessels) for j in range(2)
             ], axis=0)  # fmt: skip
-            parts += [x.ravel(), moved[k], z.ravel(), effort[k], moved[k + 1] - moved[k]]
+            parts += [x.ravel(), moved[k], stock[k], z.ravel(), effort[k], moved[k + 1] - moved[k]]
             parts.append(np.maximum(over, 0.0) + 0.01)
             x = z[1]
-        parts += [x.ravel(), moved[-1]]
+        parts += [x.ravel(), moved[-1], stock[-1]]
         return np.concatenate(parts)
