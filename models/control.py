@@ -6,7 +6,7 @@ are at rest at the pace of a plan; the loops hold them.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from models import heat, offgas, oxygen
 from models.bioreactor import COOLING_COP, M_O2, Bioreactor
@@ -15,8 +15,6 @@ from models.fn import SCALARS
 from models.model import Functions, Variable
 from models.organism import Organism, Surroundings
 from models.vessels import Stirred
-
-CARRIED: Final = 0.8  # of the heat that jacket and coolant could carry away: the rest is control's
 
 
 class Inputs(NamedTuple):
@@ -148,7 +146,7 @@ class ControlModel:
             transferred,
             flooded,
             warm,
-            CARRIED * across * (T - v["T_coolant"]),
+            across * (T - v["T_coolant"]),
             electric + warm / COOLING_COP,
             e.mu,
         )

@@ -245,10 +245,8 @@ class Seat:
         found: dict[str, float] = {}
         for name, loop in self._loops.items():
             if isinstance(loop, Station):
-                led = loop.target is CASCADE and name in UNITS  # by a loop that takes what it needs
-                value = loop.settings.setpoint if led else loop.output
                 per = LIQUID_L_PER_H.get(loop.unit) or GAS_L_PER_MIN.get(loop.unit, 1.0)
-                found[STIRRER if name == AGITATION else name] = value * per
+                found[STIRRER if name == AGITATION else name] = loop.output * per
             elif name in UNITS:
                 found[name] = loop.setpoint
         return found

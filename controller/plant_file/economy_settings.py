@@ -48,6 +48,7 @@ class EconomySettings(Settings):
     by_product_max_g_per_l: Positive | None = None
     substrate_max_g_per_l: Positive | None = None
     oxygen_share: Share = 0.95
+    cooling_share: Share = 0.8
     flooding_share: Share = 0.9
     volume_share: Share = 0.97
     tank_empty_kg: float | None = Field(

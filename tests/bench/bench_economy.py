@@ -38,8 +38,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("recipe", "feedback", "optimiser", "clairvoyant")
 DO_LOW = 25.0  # % of dissolved oxygen below which minutes count
 RUNAWAY = 5.0  # g/L of sugar while feeding: more was overfed
+WARM_K = 0.7  # over the setpoint, from which on minutes count: cooling could do no more
 SETTLE_H = 1.0  # after the feed began, from which on that counts
-LIMITS = ("do_below_limit_min", "by_product_above_limit_min", "volume_above_limit_min")
+WARM = "warm_min"
+LIMITS = ("do_below_limit_min", "by_product_above_limit_min", "volume_above_limit_min", WARM)
 
 
 class Process(NamedTuple):
@@ -154,11 +156,14 @@ def batch(job: Job) -> Row:
     ages, fed, sugar = (
         outcome.trajectory["R1"][key] for key in ("age_h", "feed_l_per_h", "substrate_g_per_l")
     )
+    warm = outcome.trajectory["R1"]["temperature_cel"]
+    setpoint = recipe.start.setpoints["temperature"]
     start = next((age for age, flow in zip(ages, fed, strict=True) if flow > 0.0), process.hours)
     most = max((s for a, s in zip(ages, sugar, strict=True) if a > start + SETTLE_H), default=0.0)
     known = {k: v for k, v in truth.items() if isinstance(v, int | float)}
     return row | {
         **known,
+        WARM: 60.0 * (ages[1] - ages[0]) * sum(t > setpoint + WARM_K for t in warm),
         "interlock_trips": control["interlock_trips"],
         "most_sugar_g_per_l": most,
         "runaway": float(most > RUNAWAY),
@@ -177,7 +182,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         yield f"\n{plant}"
         yield (
             f"{'arm':<12}{'n':>4}{'mean g':>12}{'P5 g':>12}{'CV':>8}{'kWh/kg':>8}"
-            f"{'DO min':>8}{'by-pr.':>8}{'volume':>8}{'trips':>7}{'run away':>9}"
+            f"{'DO min':>8}{'by-pr.':>8}{'volume':>8}{'warm':>8}{'trips':>8}{'run away':>9}"
         )
         for arm, own in by_arm.items():
             if own:

@@ -6,6 +6,7 @@ from pathlib import Path
 from controller.planning.economic.belief import Belief
 from controller.planning.economic.formulation import economic_settings
 from controller.planning.economic.optimiser import Economic
+from controller.planning.economic.transcription import TOGETHER
 from controller.planning.plan import Plan, Situation
 from controller.plant import Plant, load_plant
 from sim.vessel import Vessel
@@ -61,6 +62,7 @@ def best_product(plant: Plant, recipe: Path, seed: int) -> float:
         scenarios=1,
         stages=STAGES,
         oxygen_share=1.0,
+        cooling_share=1.0,
         flooding_share=1.0,
         volume_share=1.0,
     )
@@ -69,7 +71,9 @@ def best_product(plant: Plant, recipe: Path, seed: int) -> float:
     states = {name: state[name] for name in knowing.problem.states if name in state}
     belief = Belief(situation.now, states, factors)
     stock_l = (left_kg - (settings.tank_empty_kg or 0.0)) / knowing.feed_kg_per_l
-    situation = dataclasses.replace(situation, stock_l=stock_l)
+    # with stirrer and air as they are now a plan would doubt what kLa they reach: he knows it
+    applied = {n: v for n, v in situation.applied.items() if n not in TOGETHER}
+    situation = dataclasses.replace(situation, stock_l=stock_l, applied=applied)
     made = [0.0]
     for share in STARTS:
         feed = tuple((t, share * flow) for t, flow in situation.profiles["feed"])

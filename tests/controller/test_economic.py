@@ -11,6 +11,7 @@ from controller.planning.economic.belief import Belief
 from controller.planning.economic.guesses import held, pointed, sampled
 from controller.planning.economic.optimiser import Economic
 from controller.planning.economic.settings import EconomicSettings
+from controller.planning.economic.transcription import TOGETHER
 from controller.planning.plan import Plan, Situation
 from tests.controller.economies import NOW, PLANTS, Case, case
 
@@ -87,7 +88,7 @@ def test_doubt_keeps_away_from_the_limits(economic: Economic, yeast: Case, plan:
 
 
 def with_air_alone(settings: EconomicSettings) -> EconomicSettings:
-    reach = {n: most for n, most in settings.aeration.items() if n != "oxygen"}
+    reach = {n: most for n, most in settings.aeration.items() if n in TOGETHER}
     return dataclasses.replace(settings, aeration=reach, stages=8, scenarios=3)
 
 
@@ -123,7 +124,9 @@ def test_no_plan_takes_more_than_the_tank_of_the_feed_holds(
 
 
 def test_a_plan_counts_on_the_oxygen_that_the_oxygen_loop_leads(yeast: Case) -> None:
-    assert list(yeast.settings.aeration) == ["stirrer", "air", "oxygen"]
+    assert list(yeast.settings.aeration) == ["stirrer", "air", "pressure", "oxygen"]
+    assert yeast.settings.aeration["oxygen"] == (0.0, 60.0)  # what the DO loop's stretch gives
+    assert yeast.settings.aeration["pressure"] == (1.8, 2.2)
     assert list(case("penicillin_100m3").settings.aeration) == [
         "stirrer",
         "air",
@@ -147,14 +150,16 @@ def test_oxygen_is_counted_where_stirrer_and_air_are_at_their_end(
         p.states, economic.settings.learned
     )
     hours = np.full(12, 1.0)
-    moved = np.column_stack([np.linspace(1.3, 9.0, 13), np.full(13, 27.0)])
+    moved = np.column_stack([np.linspace(1.3, 12.0, 13), np.full(13, 27.0)])
     given = np.tile([yeast.situation.applied.get(n, 0.0) for n in p.given], (12, 1))
     run = economic.rollout.run(start, factors, hours, moved, given)
     low, full = p.reach[:, 0], p.full
-    stirred, enriched = run.inner[:, 0] < full[0] - 1e-9, run.inner[:, 2] > low[2]
+    stirred = run.inner[:, 0] < full[0] - 1e-9
+    pressed, enriched = run.inner[:, 2] > low[2], run.inner[:, 3] > low[3]
     assert stirred[0]
     assert enriched[-1]
-    assert not (stirred & enriched).any()
+    assert not (stirred & (pressed | enriched)).any()
+    assert (run.inner[enriched, 2] == full[2]).all()  # head pressure before oxygen
 
 
 def test_a_plan_counts_on_a_share_only_of_what_the_cells_respire(yeast: Case) -> None:

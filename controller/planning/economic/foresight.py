@@ -209,7 +209,7 @@ class Foresight:
         judge("substrate", high, middle, SUBSTRATE_MAX + float(middle[0]))
         do = bands["do_percent"]
         judge("oxygen transfer", wanted - np.array(do.low), wanted - np.array(do.middle), DO_SHORT)
-        judge("cooling", heat[0] + heat[1], heat[0], 1.0)
+        judge("cooling", heat[0] + heat[1], heat[0], s.cooling_share)
         judge("volume", *ends("volume_l"), s.volume_max_l)
         if s.by_product_max_g_per_l is not None:
             high, middle = ends(f"{by_product}_g_per_l")

@@ -8,8 +8,9 @@ from models.organisms import ORGANISMS
 from models.vessels import GAS_L_PER_MIN, LIQUID_L_PER_H, VESSELS
 
 GRAM = 1e-3  # kg
-# inputs that the oxygen loop sets, by their loops; the last where it enriches
-LED = {"stirrer": "agitation", "air": "air", "oxygen": "oxygen"}
+# inputs that the oxygen loop sets, by their loops; the others than these two where it leads them
+LED = {"stirrer": "agitation", "air": "air", "pressure": "pressure", "oxygen": "oxygen"}
+ALWAYS = ("stirrer", "air")
 
 
 def economic_settings(name: str, plant: Plant) -> EconomicSettings:
@@ -33,7 +34,9 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         if value not in known:
             raise ValueError(f"{where}.{key}: {value} is not allowed; {', '.join(known)} are")
     model = ControlModel(ORGANISMS[table.organism](), VESSELS[table.vessel])
-    inputs = {v.name for v in model.inputs} - set(LED)
+    led = {o.loop for s in reactor.loop.values() for o in s.outputs}
+    own = {n: loop for n, loop in LED.items() if n in ALWAYS or loop in led}
+    inputs = {v.name for v in model.inputs} - set(own)
     for loop in (*table.move, *table.price.feed_per_l):
         if loop not in inputs or loop not in reactor.loop:
             known = ", ".join(sorted(inputs & set(reactor.loop)))
@@ -49,22 +52,18 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
     for parameter in table.learned:
         if parameter not in {v.name for v in model.parameters}:
             raise ValueError(f"{where}.learned: {parameter} is no parameter of {model.name}")
-    price, own = table.price, reactor.model
-    led = {output.loop for s in reactor.loop.values() for output in s.outputs}
+    price, sensor = table.price, reactor.model
     return EconomicSettings(
         organism=table.organism,
         vessel=table.vessel,
         moves=moves,
-        aeration={
-            n: _reach(n, loop, reactor, plant)
-            for n, loop in LED.items()
-            if n != "oxygen" or loop in led
-        },
+        aeration={n: _reach(n, loop, reactor, plant) for n, loop in own.items()},
         volume_max_l=reactor.volume_max_l,
         calibration_bar=reactor.do_calibration_bar,
         by_product_max_g_per_l=table.by_product_max_g_per_l,
         substrate_max_g_per_l=table.substrate_max_g_per_l,
         oxygen_share=table.oxygen_share,
+        cooling_share=table.cooling_share,
         flooding_share=table.flooding_share,
         volume_share=table.volume_share,
         product_price=price.product_per_kg * GRAM,
@@ -81,7 +80,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         derated=dict(table.derated),
         scenarios=table.scenarios,
         caution=table.caution,
-        strain=own.strain if own is not None and own.organism == table.organism else {},
+        strain=sensor.strain if sensor and sensor.organism == table.organism else {},
     )
 
 

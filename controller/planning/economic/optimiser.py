@@ -16,6 +16,7 @@ from controller.planning.economic.rollout import Rollout, Run
 from controller.planning.economic.sensed import BROTH
 from controller.planning.economic.settings import EconomicSettings
 from controller.planning.economic.transcription import (
+    TOGETHER,
     Floats,
     Found,
     Guess,
@@ -33,7 +34,6 @@ OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
 STARTS = 2  # of a first plan: solvers report success at local optima
-MIXED = ("stirrer", "air")  # what kLa comes of
 LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
 HALVINGS = 12  # of what is not known of a feed that empties its tank
 NINETY = 1.645  # standard deviations to either side
@@ -180,7 +180,7 @@ class Economic:
         filled = Belief(
             belief.time, {"drawn": 0.0, **belief.states}, factors, belief.names, belief.parts
         )
-        if all(n in situation.applied for n in MIXED) and BROTH in s.learned:
+        if all(n in situation.applied for n in TOGETHER) and BROTH in s.learned:
             filled = self._reaching(filled, applied)
         x, f = filled.vessel(p.states, s.learned)
         stock = math.inf if situation.stock_l is None else situation.stock_l
@@ -204,7 +204,7 @@ class Economic:
         u = [{**applied, "do": 0.0}[n] for n in p.inputs]
         here = self.rollout.outputs_at(x.tolist(), u)[1]
         for n, most in zip(p.inner, p.full.tolist(), strict=True):
-            if n in MIXED:  # what pure oxygen does is no matter of the broth
+            if n in TOGETHER:  # what pressure and pure oxygen do is no matter of the broth
                 u[p.inputs.index(n)] = most
         there = self.rollout.outputs_at(x.tolist(), u)[1]
         way = math.log(max(there / max(here, 1e-6), 1.0))

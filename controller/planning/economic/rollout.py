@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from controller.planning.economic.transcription import KWH, M3_PER_H, POINTS, Floats, Transcription
+from controller.planning.economic.transcription import (
+    KWH,
+    M3_PER_H,
+    POINTS,
+    TOGETHER,
+    Floats,
+    Transcription,
+)
 from models.damped import damped_step
 
 LONGEST_H, SHORTEST_H = 0.1, 1.0 / 3600.0
@@ -180,12 +187,14 @@ class Rollout:
     def _effort(self, x: Sequence[float], u: Sequence[float]) -> Floats:
         """Return what transfers what is taken up.
 
-        As the oxygen loop does it: stirrer and air, both as far up their reach, then pure oxygen.
+        As the oxygen loop does it: stirrer and air, both as far up their reach, then what else it
+        leads, head pressure before pure oxygen.
         """
         p = self.problem
         low, span = p.reach[:, 0], self.problem.full - p.reach[:, 0]
         where = [p.inputs.index(n) for n in p.inner]
-        turn = np.array([0.0, 0.0, 1.0])[: len(where)]  # when each begins
+        later = [n for n in p.inner if n not in TOGETHER]
+        turn = np.array([0.0 if n in TOGETHER else 1.0 + later.index(n) for n in p.inner])
         u = list(u)
         least, most = 0.0, 1.0 + float(turn.max())
         for _ in range(8):

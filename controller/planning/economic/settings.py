@@ -27,11 +27,12 @@ class EconomicSettings:
         calibration_bar: head pressure at which the oxygen probe reads 100 % in air.
         moves: what the optimiser sets.
         aeration: how far what the oxygen loop leads may go: ``stirrer``, ``air`` and, where it
-            enriches, ``oxygen``.
+            leads them, ``pressure`` and ``oxygen``.
         volume_max_l: of the broth.
         by_product_max_g_per_l: of acetate or ethanol; ``None``: the organism makes none.
         substrate_max_g_per_l: while feeding; more has run away.
         oxygen_share: of what can be transferred that a plan may use.
+        cooling_share: of the heat that jacket and coolant could carry away; the rest is control's.
         flooding_share: of the gas flow that floods the impeller, likewise.
         volume_share: of ``volume_max_l``, likewise.
         product_price: of a g, drawn off or in the vessel at the end.
@@ -62,6 +63,7 @@ class EconomicSettings:
     by_product_max_g_per_l: float | None = None
     substrate_max_g_per_l: float | None = None
     oxygen_share: float = 0.95
+    cooling_share: float = 0.8
     flooding_share: float = 0.9
     volume_share: float = 0.97
     product_price: float = 1.0

@@ -23,7 +23,8 @@ from models.vessels import VESSELS
 
 Floats = NDArray[np.float64]
 
-INNER = ("stirrer", "air", "oxygen")  # what the oxygen loop sets by itself, the last if it can
+INNER = ("stirrer", "air", "pressure", "oxygen")  # what the oxygen loop sets, in that order
+TOGETHER = ("stirrer", "air")  # of these
 POINTS = (1.0 / 3.0, 1.0)  # of a stage: Radau's two
 # derivatives of the polynomial through 0, 1/3 and 1 at 1/3 and at 1
 SLOPES = ((-2.0, 1.5, 0.5), (2.0, -4.5, 2.5))
@@ -114,8 +115,8 @@ class Transcription:
         )
         names = [v.name for v in self.model.inputs]
         for name in (*s.moves, *s.feed_prices):
-            if name not in names or name in INNER:
-                allowed = ", ".join(n for n in names if n not in INNER)
+            if name not in names or name in s.aeration:
+                allowed = ", ".join(n for n in names if n not in s.aeration)
                 raise ValueError(f"{name}: no input of {self.model.name}; {allowed} are")
         self.inputs = names
         self.moved = tuple(n for n in names if n in s.moves)
@@ -162,7 +163,7 @@ class Transcription:
         shares = [
             y[0] / (s.oxygen_share * y[1]),
             y[2] / s.flooding_share,
-            y[3] / y[4],
+            y[3] / (s.cooling_share * y[4]),
             volume / (s.volume_share * s.volume_max_l),
         ]
         if s.by_product_max_g_per_l is not None:
@@ -298,6 +299,11 @@ class Transcription:
                     held.append(1.0 + slack - shares)
             constraints += held
             equality += [False] * (lim * len(held))
+            # oxygen in less air would be richer, but the loop gives all air before any oxygen
+            ahead = [k for k, n in enumerate(self.inner) if n in TOGETHER]
+            late = [k for k, n in enumerate(self.inner) if n == "oxygen"]
+            constraints += [effort[ahead] - effort[k] for k in late]
+            equality += [False] * (len(ahead) * len(late))
             cost += MOVE * ca.sumsqr(move)
             cost += SLACK_LINEAR * ca.sum1(slack) + SLACK_SQUARE * ca.sumsqr(slack)
         last = xs[-1][:n] * scale
