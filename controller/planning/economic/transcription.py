@@ -138,8 +138,8 @@ class Transcription:
         self.tracked = tuple(self.states.index(called.get(w, w)) for w in s.track)
         main = self.model.organism.feeds[0].name
         # where the main feed stands among what is moved, if its tank is weighed
-        self.weighed = () if s.tank_empty_kg is None or main not in s.moves else (main,)
-        self.tank = [self.moved.index(n) for n in self.weighed]
+        weighed = s.tank_empty_kg is not None and main in s.moves
+        self.tank = [self.moved.index(main)] if weighed else []
         self.limits = tuple(self.used(None, None))
         self.full = self._full_aeration()
         self.point = self._point()
@@ -231,17 +231,8 @@ class Transcription:
         n, m, g = len(self.states), len(self.moved), len(self.given)
         vessels, stages, q, t = s.scenarios, s.stages, len(s.learned), len(self.tracked)
         lim = len(self.limits)
-        self._sizes = (
-            vessels * n,
-            vessels * q,
-            m,
-            n,
-            stages,
-            stages * g,
-            stages * t,
-            len(self.tank),
-            1,
-        )
+        given_to = (vessels * n, vessels * q, m, n, stages, stages * g, stages * t)
+        self._sizes = (*given_to, len(self.tank), 1)
         p = ca.MX.sym("p", sum(self._sizes))
         cuts = np.cumsum((0, *self._sizes))
         starts, factors, applied, scale, hours, given, targets, left, size = (
