@@ -44,7 +44,8 @@ def wrong_loop(
     for i, factor in enumerate(loop.gain):
         yield from unknown(f"{key}.gain.{i}.tag", factor.tag)
     second = any(s.residual and s.measured == loop.measured for s in reactor.alarm.values())
-    if loop.disputed_margin is not None and _has_pid(loop) and not second:
+    known = _has_pid(loop) and loop.measured in tags  # one that is not is a line already
+    if loop.disputed_margin is not None and known and not second:
         yield f"{key}.disputed_margin: needs an alarm with residual on {loop.measured}"
     if loop.high is not None:
         yield from unknown(f"{key}.high.tag", loop.high.tag)
