@@ -15,6 +15,7 @@ from drivers.point import BAD, GOOD, UNCERTAIN, Sample
 
 MINUTE_S = 60.0
 SETTLED = 3.0  # spans after which the filter of a rate has forgotten where it began
+DOUBT_S = 60.0  # time constant of how far two values are apart, for the doubt alone
 USUAL = 0.4  # share of a residual's limit by which two values differ without any doubt
 MOVED = 0.5  # share of a deviation's limit by which a setpoint must move to begin another approach
 
@@ -263,7 +264,7 @@ class Residual:
             first.
     """
 
-    __slots__ = ("_against", "_alarms", "_away", "_latch", "_limit", "_scale", "tag")
+    __slots__ = ("_against", "_alarms", "_away", "_latch", "_limit", "_scale", "_time", "tag")
 
     def __init__(
         self, alarms: Alarms, rule: Limit, tag: str, against: str, scale: float, *, latch: bool
@@ -274,7 +275,7 @@ class Residual:
         self._against = against
         self._scale = scale
         self._latch = latch
-        self._away = 0.0
+        self._away, self._time = 0.0, -math.inf  # filtered; when that was
 
     @property
     def disputes(self) -> bool:
@@ -295,7 +296,10 @@ class Residual:
         one, other = samples.get(self.tag), samples.get(self._against)
         if one is None or other is None or not one.quality or not other.quality:
             return
-        away = self._away = abs(one.value - self._scale * other.value)
+        away = abs(one.value - self._scale * other.value)
+        # an estimate is some seconds old: what moves fast is away from it for a while
+        self._away += (away - self._away) * min((now - self._time) / DOUBT_S, 1.0)
+        self._time = now
         rule = self._limit
         outside = rule.outside(away)
         if outside != rule.alarm.active or rule.alarm.differs is not None:

@@ -257,16 +257,25 @@ def test_what_a_latched_residual_disputes_is_believed_again_when_a_person_has_lo
     assert loop.second is not None
     assert bench.scans(30, do=6.0, air=5.0) == set()
     assert (loop.second.doubt, bench.rules.disputed) == (0.0, set())
-    bench.scans(30, do=9.5, air=5.0)
-    assert loop.second.doubt == pytest.approx(2.5 / 3.0)  # 4.5, where 2 of 5 are usual
-    bench.scan(do=10.5, air=5.0)
-    assert (loop.second.doubt, bench.rules.disputed) == (1.0, set())  # the alarm waits
-    assert bench.scans(30, do=11.0, air=5.0) == {"R1.probe.residual"}
+    bench.scans(600, do=9.5, air=5.0)
+    assert loop.second.doubt == pytest.approx(2.5 / 3.0, abs=1e-3)  # 4.5, where 2 of 5 are usual
+    bench.scans(9, do=12.0, air=5.0)  # for a moment
+    assert loop.second.doubt < 1.0
+    assert bench.scans(600, do=11.0, air=5.0) == {"R1.probe.residual"}
     assert (loop.second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
-    assert bench.scans(30, do=5.0, air=5.0) == set()  # over, and nobody has seen it
+    assert bench.scans(600, do=5.0, air=5.0) == set()  # over, and nobody has seen it
     assert (loop.second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
     bench.alarms.acknowledge("R1.probe.residual", bench.now, "Li", "calibrated")
     assert (loop.second.doubt, bench.rules.disputed) == (0.0, set())
+
+
+def test_past_the_limit_nothing_is_believed_while_the_alarm_waits() -> None:
+    bench = Bench(LATCHED + "on_delay_s = 900\n")
+    loop = bench.loops["R1.do"]
+    assert isinstance(loop, PidLoop)
+    assert loop.second is not None
+    assert bench.scans(600, do=10.5, air=5.0) == set()
+    assert (loop.second.doubt, bench.rules.disputed) == (1.0, set())
 
 
 def test_without_a_latch_an_alarm_that_is_over_disputes_nothing() -> None:
