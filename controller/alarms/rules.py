@@ -15,7 +15,6 @@ from drivers.point import BAD, GOOD, UNCERTAIN, Sample
 
 MINUTE_S = 60.0
 SETTLED = 3.0  # spans after which the filter of a rate has forgotten where it began
-DOUBT_S = 60.0  # time constant of how far two values are apart, for the doubt alone
 USUAL = 0.4  # share of a residual's limit by which two values differ without any doubt
 MOVED = 0.5  # share of a deviation's limit by which a setpoint must move to begin another approach
 
@@ -275,7 +274,8 @@ class Residual:
         self._against = against
         self._scale = scale
         self._latch = latch
-        self._away, self._time = 0.0, -math.inf  # filtered; when that was
+        self._away = 0.0
+        self._time: float = -math.inf  # of the second value that this is of
 
     @property
     def disputes(self) -> bool:
@@ -297,9 +297,8 @@ class Residual:
         if one is None or other is None or not one.quality or not other.quality:
             return
         away = abs(one.value - self._scale * other.value)
-        # an estimate is some seconds old: what moves fast is away from it for a while
-        self._away += (away - self._away) * min((now - self._time) / DOUBT_S, 1.0)
-        self._time = now
+        if other.time != self._time:  # of an older estimate a value that moves is away anyway
+            self._away, self._time = away, other.time
         rule = self._limit
         outside = rule.outside(away)
         if outside != rule.alarm.active or rule.alarm.differs is not None:
