@@ -244,7 +244,7 @@ def _others(
         residual = Residual(alarms, rule, measured, against, s.scale, latch=s.latch)
         for loop in loops.values():
             if isinstance(loop, PidLoop) and loop.measured.name == measured:
-                loop.second = residual
+                loop.seconds.append(residual)
         yield residual
     if (limit := asked.get("delivery")) is not None and s.pumped is not None:
         alarm, deadband = alarms[f"{full}.delivery"], deadband_of(s, "delivery", span)

@@ -130,7 +130,7 @@ class PidLoop(Loop):
         self._changeover_s = settings.changeover_s
         self._pv = math.nan  # the last usable measurement
         self._dt = 0.0
-        self.second: Doubt | None = None  # what a second value says of its measurement
+        self.seconds: list[Doubt] = []  # what second values say of its measurement
         self._most_margin = settings.disputed_margin or 0.0
         self._margin = 0.0  # by which the setpoint is higher for that, in the measured unit
         self._bad_since = math.nan
@@ -200,8 +200,9 @@ class PidLoop(Loop):
     def _regulate(self, pv: float, dt: float) -> None:
         """Let the PID move the output towards the setpoint of whoever leads."""
         mode, setpoint = (AUTO, self.local) if self.target is AUTO else self._led()
-        if self._most_margin and self.second is not None:
-            setpoint = self._on_the_safe_side(setpoint, self.second.doubt, dt)
+        if self._most_margin and self.seconds:
+            worst = max(second.doubt for second in self.seconds)
+            setpoint = self._on_the_safe_side(setpoint, worst, dt)
         if (rate := self._ramp_per_s) is not None:
             setpoint = self._ramped(setpoint, pv, rate, dt)
         self.setpoint = setpoint

@@ -254,26 +254,26 @@ def test_what_a_latched_residual_disputes_is_believed_again_when_a_person_has_lo
     bench = Bench(LATCHED)
     loop = bench.loops["R1.do"]
     assert isinstance(loop, PidLoop)
-    assert loop.second is not None
+    (second,) = loop.seconds
     assert bench.scans(30, do=6.0, air=5.0) == set()
-    assert (loop.second.doubt, bench.rules.disputed) == (0.0, set())
+    assert (second.doubt, bench.rules.disputed) == (0.0, set())
     bench.scans(600, do=9.5, air=5.0)
-    assert loop.second.doubt == pytest.approx(2.5 / 3.0, abs=1e-3)  # 4.5, where 2 of 5 are usual
+    assert second.doubt == pytest.approx(2.5 / 3.0, abs=1e-3)  # 4.5, where 2 of 5 are usual
     assert bench.scans(600, do=11.0, air=5.0) == {"R1.probe.residual"}
-    assert (loop.second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
+    assert (second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
     assert bench.scans(600, do=5.0, air=5.0) == set()  # over, and nobody has seen it
-    assert (loop.second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
+    assert (second.doubt, bench.rules.disputed) == (1.0, {"R1.do"})
     bench.alarms.acknowledge("R1.probe.residual", bench.now, "Li", "calibrated")
-    assert (loop.second.doubt, bench.rules.disputed) == (0.0, set())
+    assert (second.doubt, bench.rules.disputed) == (0.0, set())
 
 
 def test_past_the_limit_nothing_is_believed_while_the_alarm_waits() -> None:
     bench = Bench(LATCHED + "on_delay_s = 900\n")
     loop = bench.loops["R1.do"]
     assert isinstance(loop, PidLoop)
-    assert loop.second is not None
+    (second,) = loop.seconds
     assert bench.scans(600, do=10.5, air=5.0) == set()
-    assert (loop.second.doubt, bench.rules.disputed) == (1.0, set())
+    assert (second.doubt, bench.rules.disputed) == (1.0, set())
 
 
 def test_a_value_is_compared_with_an_estimate_when_the_estimate_is_new() -> None:
@@ -282,13 +282,13 @@ def test_a_value_is_compared_with_an_estimate_when_the_estimate_is_new() -> None
     )
     loop = bench.loops["R1.do"]
     assert isinstance(loop, PidLoop)
-    assert loop.second is not None
+    (second,) = loop.seconds
     bench.scan(do=6.0, air=5.0)
     old = bench.samples["R1.air"]
     for do in (7.0, 8.0, 9.0):  # it moves, and the estimate is as it was
         moved = bench.samples["R1.do"]._replace(value=do, time=bench.now + 1.0)
         bench.rules.step(bench.now + 1.0, {**bench.samples, "R1.do": moved, "R1.air": old})
-    assert loop.second.doubt == 0.0
+    assert second.doubt == 0.0
 
 
 def test_without_a_latch_an_alarm_that_is_over_disputes_nothing() -> None:

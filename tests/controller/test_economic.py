@@ -162,6 +162,26 @@ def test_oxygen_is_counted_where_stirrer_and_air_are_at_their_end(
     assert (run.inner[enriched, 2] == full[2]).all()  # head pressure before oxygen
 
 
+def test_a_plan_counts_on_all_air_before_any_oxygen() -> None:
+    one = case("ecoli_5l")
+    economic = Economic(dataclasses.replace(one.settings, scenarios=1))
+    plan = economic.plan(one.belief, one.situation)
+    assert (plan.status, plan.reason) == ("good", "")  # left free: 119 % of the oxygen there is
+    assert "oxygen transfer" in plan.active
+
+
+def test_a_plan_keeps_to_its_share_of_the_cooling(yeast: Case) -> None:
+    dense = case("yeast_300l", X=30.0)
+    made: list[float] = []
+    for share in (1.0, 0.5):
+        settings = dataclasses.replace(yeast.settings, scenarios=1, cooling_share=share)
+        plan = Economic(settings).plan(dense.belief, dense.situation)
+        assert plan.good
+        made.append(plan.predicted["product_g"][-1])
+    assert "cooling" in plan.active
+    assert made[1] < 0.95 * made[0]
+
+
 def test_a_plan_counts_on_a_share_only_of_what_the_cells_respire(yeast: Case) -> None:
     one = dataclasses.replace(yeast.settings, stages=8, scenarios=1)
     begun = dataclasses.replace(yeast.situation, end_h=11.0)  # as long as cells are few, they limit

@@ -47,7 +47,7 @@ class Second:
 def test_the_setpoint_of_a_doubted_measurement_is_higher_and_says_why(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     loop, second = bench.pid("do"), Second()
-    loop.second = second
+    loop.seconds = [Second(), second]
     for name in ("agitation", "air", "oxygen"):
         bench.outputs.loops[name].set_mode(Mode.CASCADE)
     loop.set_mode(Mode.AUTO)
@@ -76,8 +76,9 @@ def test_the_setpoint_of_a_doubted_measurement_is_higher_and_says_why(tmp_path: 
 def test_a_restart_begins_without_the_margin_and_a_hand_needs_none(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     loop = bench.pid("do")
-    loop.second = second = Second()
+    second = Second()
     second.doubt = 1.0
+    loop.seconds = [second]
     loop.set_mode(Mode.MANUAL)
     bench.run(400)
     assert loop.setpoint == 30.0

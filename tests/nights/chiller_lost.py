@@ -9,10 +9,9 @@ from typing import Final
 
 from controller.plant import load_plant
 from historian.events import Event, Kind
-from historian.store import NullHistorian
 from sim.vessel import Vessel
 from tests.loop.rig import ROOT, Rig
-from tests.nights.night import Figures, Night, Promise, Text
+from tests.nights.night import Figures, Night, Promise, Record, Text
 from tests.nights.twin import undisturbed
 
 WARM: Final = 32.0  # Cel of coolant while the chiller is lost
@@ -47,16 +46,6 @@ CASES: Final = {
         ROOT / "sim/plants/ecoli_100m3.toml", ROOT / "sim/recipes/ecoli_100m3.toml", 16.0, 28.0
     ),
 }
-
-
-class Record(NullHistorian):
-    """Keeps all events."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def record(self, event: Event) -> None:
-        self.events.append(event)
 
 
 class Observer:

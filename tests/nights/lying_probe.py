@@ -11,12 +11,11 @@ from controller.assemble import optimiser_settings
 from controller.loops.loop import OPTIMISER
 from controller.planning.planning import InProcessPlanner
 from controller.plant import load_plant
-from historian.events import Event, Kind
-from historian.store import NullHistorian
+from historian.events import Kind
 from sim.clock import SimClock
 from sim.vessel import Vessel
 from tests.loop.rig import ROOT, Rig
-from tests.nights.night import Figures, Night, Promise, Text
+from tests.nights.night import Figures, Night, Promise, Record, Text
 from tests.nights.people import Operator
 
 HOUR_S: Final = 3600.0
@@ -54,19 +53,10 @@ CASES: Final = {
 }
 
 
-class Record(NullHistorian):
-    """Keeps all events."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def record(self, event: Event) -> None:
-        self.events.append(event)
-
-    def named(self) -> list[float]:
-        """Return when the probe was named, s since 1970 UTC."""
-        told = [e for e in self.events if e.kind is Kind.ALARM and e.data["id"] == ALARM]
-        return [e.time for e in told if e.data["active"] and not e.data["seen"]]
+def named(record: Record) -> list[float]:
+    """Return when the probe was named, s since 1970 UTC."""
+    told = [e for e in record.events if e.kind is Kind.ALARM and e.data["id"] == ALARM]
+    return [e.time for e in told if e.data["active"] and not e.data["seen"]]
 
 
 class Observer:
@@ -126,16 +116,17 @@ def play(name: str, seed: int) -> Figures:
                 if minute == GROWS_H * 60.0:
                     faults.inject("do.offset", math.inf, BIAS)
                 rig.run(60)
-    named = [t for t in record.named() if t >= began]
+    told = named(record)
+    late = [t for t in told if t >= began]
     return {
-        "named_min": (named[0] - began) / 60.0 - 60.0 * TOLD_H if named else math.nan,
-        "shed_periods": _shed(named, seen.led, period_s),
+        "named_min": (late[0] - began) / 60.0 - 60.0 * TOLD_H if late else math.nan,
+        "shed_periods": _shed(late, seen.led, period_s),
         "do_low_min": seen.low_s / 60.0,
         "do_least": seen.least,
         "acetate": seen.acetate,
         "believed": float(not refused),
-        "accused": float(len(record.named()) - len(named)),
-        "led_before_min": float(sum(t < (named or [math.inf])[0] for t in seen.led)),
+        "accused": float(len(told) - len(late)),
+        "led_before_min": float(sum(t < (late or [math.inf])[0] for t in seen.led)),
     }
 
 

@@ -5,6 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from historian.events import Event
+from historian.store import NullHistorian
+
+
+class Record(NullHistorian):
+    """Keeps all events of a night."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def record(self, event: Event) -> None:
+        self.events.append(event)
+
 
 class Text(NamedTuple):
     """A text in both languages."""
