@@ -6,7 +6,7 @@ from pathlib import Path
 from controller.planning.economic.belief import Belief
 from controller.planning.economic.formulation import economic_settings
 from controller.planning.economic.optimiser import Economic
-from controller.planning.economic.transcription import TOGETHER
+from controller.planning.economic.problem import TOGETHER
 from controller.planning.plan import Plan, Situation
 from controller.plant import Plant, load_plant
 from sim.vessel import Vessel

@@ -10,8 +10,8 @@ import pytest
 from controller.planning.economic.belief import Belief
 from controller.planning.economic.guesses import held, pointed, sampled
 from controller.planning.economic.optimiser import Economic
+from controller.planning.economic.problem import TOGETHER
 from controller.planning.economic.settings import EconomicSettings
-from controller.planning.economic.transcription import TOGETHER
 from controller.planning.plan import Plan, Situation
 from tests.controller.economies import NOW, PLANTS, Case, case
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.planning.economic.belief import Belief
+from controller.planning.economic.problem import Floats
 from controller.planning.economic.rollout import Rollout
-from controller.planning.economic.transcription import Floats
 from controller.planning.outlook import (
     QUANTITIES,
     Band,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from controller.planning.economic.problem import Floats
 from controller.planning.economic.rollout import Rollout
-from controller.planning.economic.transcription import Floats
 from controller.planning.plan import Plan
 
 FIRST = (0.25, 0.25, 0.5, 0.75)  # of an even stage: fine where the plan will be followed

@@ -12,17 +12,11 @@ import numpy as np
 
 from controller.planning.economic.belief import Belief
 from controller.planning.economic.guesses import grid, held, nodes, pointed, ridden, sampled
+from controller.planning.economic.problem import TOGETHER, Floats
 from controller.planning.economic.rollout import Rollout, Run
 from controller.planning.economic.sensed import BROTH
 from controller.planning.economic.settings import EconomicSettings
-from controller.planning.economic.transcription import (
-    TOGETHER,
-    Floats,
-    Found,
-    Guess,
-    Numbers,
-    Transcription,
-)
+from controller.planning.economic.transcription import Found, Guess, Numbers, Transcription
 from controller.planning.plan import UNITS, Plan, Situation, column
 from drivers.clock import monotonic
 from models.vessels import DENSITY
@@ -279,16 +273,16 @@ class Economic:
             if solved:
                 break
         yield from ready
-        yield from self._less(q)
+        for origin, moved in self._less(q):
+            yield self._answer(origin, q, moved, None)
 
-    def _less(self, q: Question) -> Iterator[Answer]:
+    def _less(self, q: Question) -> Iterator[tuple[str, Floats]]:
         """Yield the recipe with less and less of its feeds."""
         feeds = [i for i, n in enumerate(self.problem.moved) if n not in UNITS]
         for share in LESS:
             moved = q.recipe.copy()
             moved[:, feeds] *= share
-            low, high = self.problem.ranges[:, 0], self.problem.ranges[:, 1]
-            yield self._answer(f"{share:g} of the recipe", q, np.clip(moved, low, high), None)
+            yield f"{share:g} of the recipe", moved
 
     def _least(self, q: Question) -> float:
         """Return what the recipe, or less of it, is worth: a solver's answer must not be less.
@@ -296,8 +290,12 @@ class Economic:
         Feeding nothing is a local optimum where product comes late: all slopes vanish there, and a
         plan that begins from it stays.
         """
-        plain = (self._answer("recipe", q, q.recipe, None), *self._less(q))
-        return max((a.runs[0].value for a in plain if not a.broken), default=-math.inf)
+        found = [-math.inf]
+        for moved in (q.recipe, *(moved for _, moved in self._less(q))):
+            run = self._run(q, self._possible(q, moved), q.starts[0], q.factors[0])
+            if not self._broken(q, run, None):
+                found.append(run.value)
+        return max(found)
 
     def _solved(self, solver: str, q: Question, begin: Answer) -> Answer:
         states = np.stack([run.states for run in begin.runs], axis=2)
@@ -323,14 +321,14 @@ class Economic:
 
     def _answer(self, origin: str, q: Question, moved: Floats, found: Found | None) -> Answer:
         """Run a candidate on the control model, in every scenario, and judge it."""
-        low, high = self.problem.ranges[:, 0], self.problem.ranges[:, 1]
-        moved = self._in_stock(q, np.clip(moved, low, high))
+        moved = self._possible(q, moved)
         runs = tuple(self._run(q, moved, x, f) for x, f in zip(q.starts, q.factors, strict=True))
-        return Answer(origin, moved, runs, self._broken(q, runs, found), found)
+        return Answer(origin, moved, runs, self._broken(q, runs[0], found), found)
 
-    def _in_stock(self, q: Question, moved: Floats) -> Floats:
-        """Return inputs with the main feed cut at the height at which its tank lasts to the end."""
+    def _possible(self, q: Question, moved: Floats) -> Floats:
+        """Return inputs in their ranges, the main feed no higher than its tank lasts for."""
         p = self.problem
+        moved = np.clip(moved, p.ranges[:, 0], p.ranges[:, 1])
 
         def cut(most: float) -> Floats:
             found = moved.copy()
@@ -348,9 +346,8 @@ class Economic:
                 most = middle
         return cut(least)
 
-    def _broken(self, q: Question, runs: tuple[Run, ...], found: Found | None) -> str:
+    def _broken(self, q: Question, run: Run, found: Found | None) -> str:
         """Return which limit the likely vessel breaks under a candidate, or an empty string."""
-        run = runs[0]
         if not run.finite:
             return "the model leaves the numbers under this plan"
         ends = np.cumsum(q.hours)

@@ -1,19 +1,14 @@
 """A plan run on the control model in small steps, apart from the solver."""
 
 import math
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from controller.planning.economic.transcription import (
-    KWH,
-    M3_PER_H,
-    POINTS,
-    TOGETHER,
-    Floats,
-    Transcription,
-)
+from controller.planning.economic.problem import KWH, M3_PER_H, TOGETHER, Floats, Problem
+from controller.planning.economic.stage import POINTS
 from models.damped import damped_step
 
 LONGEST_H, SHORTEST_H = 0.1, 1.0 / 3600.0
@@ -54,7 +49,7 @@ class Rollout:
         problem: whose model, limits and prices.
     """
 
-    def __init__(self, problem: Transcription) -> None:
+    def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._step = damped_step(problem.model, f"fl_{problem.model.name}_rollout")
 
@@ -95,11 +90,11 @@ class Rollout:
                     for place, begun, more in zip(places, before, rise, strict=True):
                         u[place] = begun + passed * more
                     at += self.take(x, u, step)
-                    x = list(self._step.results[0])
+                    x = self._step.results[0].tolist()
                     if not math.isfinite(sum(x)):
                         return self._lost(hours)
                 points.append(x)
-                y = list(self._step.results[1])
+                y = self._step.results[1].tolist()
                 worst = np.maximum(worst, self._shares(x, y))
             effort = self._effort(x, u)
             u_held = p.arrange(moved[k + 1], effort, given[k])
@@ -137,12 +132,11 @@ class Rollout:
 
     def strain(self, factors: Floats) -> None:
         """Take the factors of what is learned, for the steps to come."""
-        for i, value in enumerate(self.problem.parameters(factors)):
-            self._step.arguments[2][i] = float(value)
+        self._step.arguments[2][:] = array("d", self.problem.parameters(factors))
 
     def taken(self) -> list[float]:
         """Return the states after the last step."""
-        return list(self._step.results[0])
+        return self._step.results[0].tolist()
 
     def _lost(self, hours: Floats) -> Run:
         p = self.problem
@@ -157,10 +151,7 @@ class Rollout:
     def take(self, x: Sequence[float], u: Sequence[float], h: float) -> float:
         """Take the longest step up to ``h`` in which the substrate moves by half at most."""
         a = self._step.arguments
-        for i, v in enumerate(x):
-            a[0][i] = v
-        for i, v in enumerate(u):
-            a[1][i] = v
+        a[0][:], a[1][:] = array("d", x), array("d", u)
         place = self.problem.substrate
         while True:
             a[3][0] = h
@@ -173,13 +164,9 @@ class Rollout:
     def outputs_at(self, x: Sequence[float], u: Sequence[float]) -> list[float]:
         """Return the model's outputs."""
         a = self._step.arguments
-        for i, v in enumerate(x):
-            a[0][i] = v
-        for i, v in enumerate(u):
-            a[1][i] = v
-        a[3][0] = 0.0
+        a[0][:], a[1][:], a[3][0] = array("d", x), array("d", u), 0.0
         self._step()
-        return list(self._step.results[1])
+        return self._step.results[1].tolist()
 
     def _shares(self, x: Sequence[float], y: Sequence[float]) -> Floats:
         return np.array([float(v) for v in self.problem.used(x, y).values()])
@@ -196,11 +183,12 @@ class Rollout:
         later = [n for n in p.inner if n not in TOGETHER]
         turn = np.array([0.0 if n in TOGETHER else 1.0 + later.index(n) for n in p.inner])
         u = list(u)
+        parts = list(zip(where, turn.tolist(), low.tolist(), span.tolist(), strict=True))
         least, most = 0.0, 1.0 + float(turn.max())
         for _ in range(8):
             middle = 0.5 * (least + most)
-            for i, value in zip(where, low + np.clip(middle - turn, 0.0, 1.0) * span, strict=True):
-                u[i] = float(value)
+            for i, after, lowest, wide in parts:
+                u[i] = lowest + min(max(middle - after, 0.0), 1.0) * wide
             y = self.outputs_at(x, u)
             if y[0] > p.settings.oxygen_share * y[1]:
                 least = middle

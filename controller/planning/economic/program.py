@@ -1,0 +1,306 @@
+"""The whole problem as a solver takes it, put together of what one stage of one vessel gives.
+
+Only what ties stages and vessels together, or costs what it costs, is written here: it is linear
+but for squares, and its derivatives are CasADi's own. The rest are ``Stage``'s numbers, each in
+the place where its row and its column meet.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.planning.economic.problem import TOGETHER, Floats, Problem
+from controller.planning.economic.stage import Stage
+from models.symbolic import ca
+
+SLACK_LINEAR, SLACK_SQUARE = 3.0, 1.0  # of a limit exceeded by its own size in a stage
+MOVE = 0.2  # of a move over the whole range: less of it, and a feed swings between two limits
+
+Places = NDArray[np.int64]
+
+
+class Program:
+    """Variables, constraints and costs of all stages and vessels.
+
+    Variables go stage by stage: states of each vessel, what is moved and what is left in a tank;
+    then states at both points, effort, moves and slack. Constraints likewise, dynamics first.
+
+    Attributes:
+        equality: of each constraint, whether it is one; the others are at least 0.
+        nlp: the problem as CasADi takes it.
+        nx: states of a stage, of all vessels, with what is moved and what is left.
+        nu: of a stage, the other variables.
+
+    Args:
+        problem: of which reactor.
+        sizes: of what a solve is given, by name, in its order.
+    """
+
+    def __init__(self, problem: Problem, sizes: Mapping[str, int]) -> None:
+        self._problem, self._sizes = problem, sizes
+        self._stage = Stage(problem)
+        self._of_variables = self._variables()
+        self._of_numbers = self._numbers()
+        self.equality: list[bool] = []
+        self._of_rows, self._of_linear = self._rows()
+        x, p = ca.SX.sym("x", self._size), ca.SX.sym("p", sum(sizes.values()))
+        linear, plain = self._tied(x, p)
+        self._linear = ca.Function("linear", [x, p], [linear, ca.jacobian(linear, x)])
+        slope = ca.gradient(plain, x)
+        curved = ca.triu(ca.jacobian(slope, x))
+        self._plain = ca.Function("plain", [x, p], [plain, slope, curved])
+        x, p = ca.MX.sym("x", self._size), ca.MX.sym("p", sum(sizes.values()))
+        self._values = self._mapped(self._stage.values)
+        rows, costs = self._values(*self._stages(x, p))
+        f = self._plain(x, p)[0] + self._of_likely(costs, p)
+        g = self._gathered(rows, self._linear(x, p)[0])
+        self.nlp = {"x": x, "p": p, "f": f, "g": g}
+
+    def over(self, x: Floats, given: Floats) -> Floats:
+        """Return how far each limit is passed in each stage without slack, as a share of it.
+
+        Args:
+            x: variables, with no slack.
+            given: what a solve is given.
+
+        Returns:
+            Shape (stages, limits); of the vessel and the point that pass it most.
+        """
+        s, limits = self._problem.settings, len(self._problem.limits)
+        rows = self._values(*(of[places].T for of, places in (
+            (x, self._of_variables), (given, self._of_numbers),
+        )))[0].full()  # fmt: skip
+        room = rows[-2 * limits :].T.reshape(s.stages, 2 * s.scenarios, limits)
+        return -room.min(axis=1)
+
+    @property
+    def slack(self) -> Places:
+        """Where the slack of each limit is among the variables, shape (stages, limits)."""
+        wide, limits = self.nx + self.nu, len(self._problem.limits)
+        ends = wide * np.arange(1, self._problem.settings.stages + 1)
+        return ends[:, None] - limits + np.arange(limits)
+
+    @property
+    def room(self) -> Places:
+        """Where room below the limits is among the constraints."""
+        return self._of_rows[:, 2 * len(self._problem.states) :]
+
+    # -- places --------------------------------------------------------------------------------
+
+    @property
+    def _cells(self) -> list[tuple[int, int]]:
+        """Stage and vessel of each part, in the order in which they are computed."""
+        s = self._problem.settings
+        return [(k, i) for k in range(s.stages) for i in range(s.scenarios)]
+
+    def _variables(self) -> Places:
+        """Return where the variables of each part are among all, shape (parts, variables)."""
+        p, vessels = self._problem, self._problem.settings.scenarios
+        n, m, inner, limits = len(p.states), len(p.moved), len(p.inner), len(p.limits)
+        self.nx = nx = vessels * n + m + len(p.tank)
+        self.nu = 2 * vessels * n + inner + m + limits
+        self._size = p.settings.stages * (nx + self.nu) + nx
+        rest = nx + 2 * vessels * n
+        found: list[Places] = []
+        for k, i in self._cells:
+            own = i * n + np.arange(n)
+            tied = (vessels * n + np.arange(m), rest + np.arange(inner + m + limits))
+            inside = (own, nx + own, nx + vessels * n + own, *tied)
+            found.append(k * (nx + self.nu) + np.concatenate(inside))
+        return np.array(found)
+
+    def _numbers(self) -> Places:
+        """Return where the numbers of each part are in what a solve is given."""
+        p, wide = self._problem, self._stage.numbers
+        ends = np.cumsum((0, *self._sizes.values()))
+        at = dict(zip(self._sizes, ends.tolist(), strict=False))
+        found: list[Places] = []
+        for k, i in self._cells:
+            which = {"scale": 0, "factors": i, "hours": k, "given": k, "targets": k}
+            parts = [at[n] + which[n] * size + np.arange(size) for n, size in wide.items()]
+            found.append(np.concatenate(parts))
+        assert len(p.states) == wide["scale"]
+        return np.array(found)
+
+    def _rows(self) -> tuple[Places, Places]:
+        """Return where the rows of each part are among the constraints, and those that tie."""
+        p, s = self._problem, self._problem.settings
+        n, limits = len(p.states), len(p.limits)
+        places: list[Places] = []
+        linear: list[Places] = []
+
+        def take(count: int, *, equal: bool) -> Places:
+            start = len(self.equality)
+            self.equality += [equal] * count
+            return np.arange(start, start + count)
+
+        for k in range(s.stages):
+            linear.append(take(self.nx * (2 if k == 0 else 1), equal=True))
+            balances = [take(2 * n, equal=True) for _ in range(s.scenarios)]
+            room = [take(2 * limits, equal=False) for _ in range(s.scenarios)]
+            places += [np.concatenate(pair) for pair in zip(balances, room, strict=True)]
+            linear.append(take(len(self._ahead), equal=False))
+        return np.array(places), np.concatenate(linear)
+
+    @cached_property
+    def _ahead(self) -> list[tuple[int, int]]:
+        """Which effort may not be less than which: the loop gives all air before any oxygen.
+
+        Oxygen in less air would be richer, but that is not what comes of it.
+        """
+        inner = self._problem.inner
+        first = [k for k, name in enumerate(inner) if name in TOGETHER]
+        return [(a, b) for b, name in enumerate(inner) if name == "oxygen" for a in first]
+
+    # -- expressions ---------------------------------------------------------------------------
+
+    def _tied(self, x: Any, given: Any) -> tuple[Any, Any]:
+        """Return the rows that tie stages together, and the cost that is of no stage alone."""
+        p, s = self._problem, self._problem.settings
+        n, m, inner, vessels = len(p.states), len(p.moved), len(p.inner), s.scenarios
+        ends = np.cumsum((0, *self._sizes.values())).tolist()
+        of = {
+            name: given[a:b]
+            for name, a, b in zip(self._sizes, ends[:-1], ends[1:], strict=True)
+        }  # fmt: skip
+        low, span = ca.DM(p.ranges[:, 0]), ca.DM(p.ranges[:, 1] - p.ranges[:, 0])
+        everywhere = ca.vertcat(*(of["scale"] for _ in range(vessels)))
+        rows: list[Any] = []
+        cost: Any = 0.0
+        wide = self.nx + self.nu
+        for k in range(s.stages):
+            here, u = x[k * wide :][: self.nx], x[k * wide + self.nx :][: self.nu]
+            after = x[(k + 1) * wide :][: self.nx]
+            second, rest = u[vessels * n : 2 * vessels * n], u[2 * vessels * n :]
+            effort, move, slack = rest[:inner], rest[inner : inner + m], rest[inner + m :]
+            moved, stock = here[vessels * n : vessels * n + m], here[vessels * n + m :]
+            flow = low + span * (moved + 0.5 * move)
+            fed = of["hours"][k] * flow[p.tank] / s.volume_max_l
+            rows.append(after - ca.vertcat(second, moved + move, stock - fed))
+            if k == 0:
+                applied = (of["applied"] - low) / span
+                rows.append(here - ca.vertcat(of["starts"] / everywhere, applied, of["stock"]))
+            rows += [effort[a] - effort[b] for a, b in self._ahead]
+            cost += MOVE * ca.sumsqr(move)
+            cost += SLACK_LINEAR * ca.sum1(slack) + SLACK_SQUARE * ca.sumsqr(slack)
+        last = x[s.stages * wide :][:n] * of["scale"]
+        volume, drawn = last[p.states.index("V")], last[p.states.index("drawn")]
+        made = last[p.product] * volume + drawn
+        cost -= (s.product_price * made + s.biomass_price * last[p.biomass] * volume) / of["size"]
+        return ca.vertcat(*rows), cost
+
+    def _mapped(self, function: Any) -> Any:
+        return function.map(len(self._of_variables))
+
+    def _stages(self, x: Any, p: Any) -> tuple[Any, Any]:
+        """Return variables and numbers of every part, a column each."""
+        return tuple(
+            ca.reshape(of[places.ravel().tolist()], places.shape[1], places.shape[0])
+            for of, places in ((x, self._of_variables), (p, self._of_numbers))
+        )
+
+    def _of_likely(self, costs: Any, p: Any) -> Any:
+        """Return the cost of the likely vessel, as the objective counts it."""
+        return ca.sum2(costs * ca.DM(self._likely).T) / p[-1]
+
+    @property
+    def _likely(self) -> list[float]:
+        return [float(i == 0) for _, i in self._cells]
+
+    def _gathered(self, rows: Any, linear: Any) -> Any:
+        """Return all constraints in their order."""
+        places = np.concatenate([self._of_rows.ravel(), self._of_linear])
+        return ca.vertcat(ca.vec(rows), linear)[np.argsort(places).tolist()]
+
+    # -- derivatives ---------------------------------------------------------------------------
+
+    def functions(self, solver: str) -> dict[str, Any]:
+        """Return values and derivatives by the names under which a solver asks CasADi for them.
+
+        Args:
+            solver: ``fatrop`` or ``ipopt``; they ask for the same in different words.
+        """
+        first, second = self._stage.compiled()
+        x, p = (ca.MX.sym(n, self.nlp[n].shape[0]) for n in ("x", "p"))
+        lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", len(self.equality))
+        rows, costs, d_rows, d_costs = self._mapped(first)(*self._stages(x, p))
+        linear, d_linear = self._linear(x, p)
+        plain, d_plain, dd_plain = self._plain(x, p)
+        f, g = plain + self._of_likely(costs, p), self._gathered(rows, linear)
+        weighted = ca.mtimes(d_costs, ca.diag(ca.DM(self._likely)) / p[-1])
+        f_x = self._gradient(weighted, first.sparsity_out(3), d_plain)
+        g_x = self._jacobian(d_rows, first.sparsity_out(2), d_linear)
+        weights = ca.reshape(lam_g[self._of_rows.ravel().tolist()], *self._of_rows.shape[::-1])
+        weight = lam_f / p[-1] * ca.DM(self._likely).T
+        slope, curved = self._mapped(second)(*self._stages(x, p), weights, weight)
+        l_xx = self._hessian(curved, second.sparsity_out(1), lam_f * dd_plain)
+        tied = ca.mtimes(d_linear.T, lam_g[self._of_linear.tolist()]) + lam_f * d_plain
+        l_x = self._gradient(slope, second.sparsity_out(0), tied)
+        of: dict[str, dict[str, Any]] = {
+            "nlp_f": {"f": f},
+            "nlp_g": {"g": g},
+            "nlp_grad_f": {"grad_f_x": f_x},
+            "nlp_jac_g": {"g": g, "jac_g_x": g_x},
+            "nlp_hess_l": {"grad_gamma_x": l_x, "hess_gamma_x_x": ca.triu2symm(l_xx)},
+        }
+        if solver == "ipopt":
+            of["nlp_grad_f"] = {"f": f, **of["nlp_grad_f"]}
+            of["nlp_hess_l"] = {"triu_hess_gamma_x_x": l_xx}
+        given = {"x": x, "p": p, "lam_f": lam_f, "lam_g": lam_g}
+        found: dict[str, Any] = {}
+        for name, out in of.items():
+            names = list(given) if name == "nlp_hess_l" else ["x", "p"]
+            args = [given[n] for n in names]
+            found[name] = ca.Function(name, args, list(out.values()), names, list(out))
+        return found
+
+    def _jacobian(self, d_rows: Any, one: Any, d_linear: Any) -> Any:
+        rows, columns = _spread(self._of_rows, self._of_variables, one)
+        own_rows, own_columns = _triplet(d_linear.sparsity())
+        shape = (len(self.equality), self._size)
+        places = [rows, self._of_linear[own_rows]], [columns, own_columns]
+        return _placed(shape, *places, [d_rows, d_linear])
+
+    def _gradient(self, slopes: Any, one: Any, plain: Any) -> Any:
+        zeros = np.zeros((len(self._of_variables), 1), dtype=np.int64)
+        rows, columns = _spread(self._of_variables, zeros, one)
+        own_rows, own_columns = _triplet(plain.sparsity())
+        places = [rows, own_rows], [columns, own_columns]
+        return ca.densify(_placed((self._size, 1), *places, [slopes, plain]))
+
+    def _hessian(self, curved: Any, one: Any, plain: Any) -> Any:
+        rows, columns = _spread(self._of_variables, self._of_variables, one)
+        own_rows, own_columns = _triplet(plain.sparsity())
+        # a part's own order of variables is not that of all: each place to the upper triangle
+        upper = [np.minimum(rows, columns), own_rows], [np.maximum(rows, columns), own_columns]
+        return _placed((self._size, self._size), *upper, [curved, plain])
+
+
+def _triplet(sparsity: Any) -> tuple[Places, Places]:
+    rows, columns = sparsity.get_triplet()
+    return np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+
+
+def _spread(rows: Places, columns: Places, one: Any) -> tuple[Places, Places]:
+    """Return where the numbers of all parts belong, of which each has the sparsity of ``one``."""
+    row, column = _triplet(one)
+    return rows[:, row].ravel(), columns[:, column].ravel()
+
+
+def _placed(
+    shape: tuple[int, int], rows: Sequence[Places], columns: Sequence[Places], parts: Sequence[Any]
+) -> Any:
+    """Return a sparse matrix of the numbers of ``parts``, those of one place added up."""
+    high, wide = shape
+    keys = np.concatenate(columns) * high + np.concatenate(rows)
+    places, which = np.unique(keys, return_inverse=True)
+    starts = np.searchsorted(places, np.arange(wide + 1) * high)
+    sparsity = ca.Sparsity(high, wide, starts.tolist(), (places % high).tolist())
+    into = ca.DM.triplet(
+        which.tolist(), list(range(len(keys))), ca.DM.ones(len(keys)), len(places), len(keys)
+    )
+    numbers = ca.vertcat(*(part.nz[:] for part in parts))
+    return ca.MX(sparsity, ca.mtimes(into, numbers))
