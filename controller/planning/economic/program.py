@@ -41,6 +41,8 @@ class Program:
 
     def __init__(self, problem: Problem, sizes: Mapping[str, int]) -> None:
         self._problem, self._sizes = problem, sizes
+        ends = np.cumsum(list(sizes.values())).tolist()
+        self._starts = dict(zip(sizes, [0, *ends[:-1]], strict=True))  # of what a solve is given
         self._stage = Stage(problem)
         self._of_variables = self._variables()
         self._of_numbers = self._numbers()
@@ -114,15 +116,12 @@ class Program:
 
     def _numbers(self) -> Places:
         """Return where the numbers of each part are in what a solve is given."""
-        p, wide = self._problem, self._stage.numbers
-        ends = np.cumsum((0, *self._sizes.values()))
-        at = dict(zip(self._sizes, ends.tolist(), strict=False))
+        wide, at = self._stage.numbers, self._starts
         found: list[Places] = []
         for k, i in self._cells:
             which = {"scale": 0, "factors": i, "hours": k, "given": k, "targets": k}
             parts = [at[n] + which[n] * size + np.arange(size) for n, size in wide.items()]
             found.append(np.concatenate(parts))
-        assert len(p.states) == wide["scale"]
         return np.array(found)
 
     def _rows(self) -> tuple[Places, Places]:
@@ -161,11 +160,7 @@ class Program:
         """Return the rows that tie stages together, and the cost that is of no stage alone."""
         p, s = self._problem, self._problem.settings
         n, m, inner, vessels = len(p.states), len(p.moved), len(p.inner), s.scenarios
-        ends = np.cumsum((0, *self._sizes.values())).tolist()
-        of = {
-            name: given[a:b]
-            for name, a, b in zip(self._sizes, ends[:-1], ends[1:], strict=True)
-        }  # fmt: skip
+        of = {name: given[a:][: self._sizes[name]] for name, a in self._starts.items()}
         low, span = ca.DM(p.ranges[:, 0]), ca.DM(p.ranges[:, 1] - p.ranges[:, 0])
         everywhere = ca.vertcat(*(of["scale"] for _ in range(vessels)))
         rows: list[Any] = []
