@@ -9,7 +9,7 @@ import io
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from models.organism import Organism
 from sim.fittings import CELLS, Range
 from sim.vessel import Vessel
 
+Rows = Sequence[Mapping[str, Any]]
+Enter = Callable[[str, Rows], None]  # what a bench found in a sample, by the name of both
 Mistake = Literal["", "dilution", "timestamp", "swapped"]
 COLUMNS: Final = (
     *("reactor", "sample", "bench", "analyte", "value", "unit", "below_limit"),
@@ -120,14 +122,14 @@ class Laboratory:
     Args:
         vessel: sampled as its time passes.
         settings: of its laboratory.
-        folder: gets a CSV file for each bench of each sample when it is entered, if given.
+        enter: gets what each bench found in each sample when it is entered.
 
     Raises:
         ValueError: an assay is unknown.
     """
 
     def __init__(
-        self, vessel: Vessel, settings: LaboratorySettings, folder: Path | None = None
+        self, vessel: Vessel, settings: LaboratorySettings, enter: Enter = lambda _, rows: None
     ) -> None:
         if unknown := unknown_assays(vessel.model.organism, settings):
             raise ValueError("\n".join(unknown))
@@ -142,7 +144,7 @@ class Laboratory:
         self._litres = 1e-3 * volume
         self._share = settings.mistakes
         self._vessel = vessel
-        self._folder = folder
+        self._enter = enter
         self._due = vessel.time + 3600.0 * settings.first_h
         self._entries: list[tuple[float, str, list[dict[str, Any]]]] = []
         self._last: dict[str, float] = {}
@@ -161,9 +163,7 @@ class Laboratory:
             self._due += self._every_s
             self._sample(now)
         while self._entries and self._entries[0][0] <= now:
-            _, name, rows = self._entries.pop(0)
-            if self._folder is not None:
-                _write(self._folder / f"{name}.csv", rows)
+            self._enter(*self._entries.pop(0)[1:])
 
     def _sample(self, now: float) -> None:
         vessel = self._vessel
@@ -239,14 +239,19 @@ def _contents(vessel: Vessel) -> dict[str, float]:
     }
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def files(folder: Path) -> Enter:
+    """Return what enters results as CSV files in a folder, as a laboratory's system does."""
+    return lambda name, rows: _write(folder / f"{name}.csv", rows)
+
+
+def _write(path: Path, rows: Rows) -> None:
     """Write a file that is either not there or whole."""
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     for row in rows:
         stamps = {t: _stamp(row[t]) for t in ("t_sampled", "t_available", "t_entered")}
-        table.writerow(row | stamps | {"below_limit": int(row["below_limit"])})
+        table.writerow({**row, **stamps, "below_limit": int(row["below_limit"])})
     part = path.with_suffix(".part")
     part.write_text(text.getvalue(), encoding="utf-8")
     os.replace(part, path)

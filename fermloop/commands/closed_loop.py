@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from controller.planning.advisor import AdvisorMode
 from controller.planning.planning import InProcessPlanner
 from controller.plant import Plant
 from controller.recipes.recipe import Recipe
+from controller.sensing.laboratory import Entry
 from drivers.driver import DeviceError
 from fermloop.commands.simulated import laboratories, truths, vessels, wires
 from historian.store import Historian, NullHistorian
@@ -27,6 +28,7 @@ from sim.vessel import Vessel
 PROGRESS_H = 1.0 / 6.0
 PATIENCE_S = 60.0  # plant s that a third-party driver may take for its first answer
 ANSWERS_S = 300.0  # plant s after which an unattended run answers what its recipe asks
+LABORATORY = "laboratory"  # who enters its results
 EPOCH = 1_767_225_600.0  # 2026-01-01 00:00 UTC: every virtual batch begins here
 
 
@@ -39,7 +41,8 @@ class Outcome:
         control: what the controller knows, as ``Controller.report``.
         trajectory: true values by name every 10 plant minutes, by reactor, see ``sim.truth``.
         samples: the laboratory's results, by when they are entered, see ``sim.laboratory``: of
-            every sample of the batch, some after its end. Empty without a laboratory.
+            every sample of the batch, some after its end; the controller gets each when it is
+            entered. Empty without a laboratory.
     """
 
     truth: dict[str, dict[str, Any]]
@@ -119,14 +122,18 @@ def run_batch(
             ),
         )
 
-    records, sampled = truths(plant, plants), laboratories(plant, plants)
+    records = truths(plant, plants)
+    due: list[Mapping[str, Any]] = []  # results of the laboratory, to be entered now
+    sampled = laboratories(plant, plants, lambda _, rows: due.extend(rows))
     led: list[tuple[dict[str, float], str, Loop]] = []  # the true record's setpoints, and whose
 
     def follow(controller: Controller) -> None:
-        """Tell the true record which setpoints hold, and answer the recipe, once a scan."""
+        """Tell the true record which setpoints hold, and do what people do, once a scan."""
         for setpoints, which, loop in led:
             setpoints[which] = loop.setpoint
         attendant.look(controller)
+        while due:
+            enter(controller, due.pop(0))
 
     return run_virtual(batch())
 
@@ -162,6 +169,15 @@ class Attendant:
         if self._lines is not None and by_hand and runner.phase_index == runner.recipe.inoculates:
             self._lines.inoculate()
         controller.recipe(self._reactor, "confirm", "", "nobody attends this run", "attendant")
+
+
+def enter(controller: Controller, row: Mapping[str, Any]) -> None:
+    """Enter a result of the simulated laboratory, as its person does; a plant may refuse it."""
+    entry = Entry(**{f.name: row[f.name] for f in fields(Entry) if f.name in row})
+    try:
+        controller.sample(row["reactor"], entry, "", LABORATORY)
+    except (LookupError, ValueError) as error:
+        controller.refused(row["reactor"], "sample", {"who": LABORATORY, **row}, str(error))
 
 
 def virtual_devices(

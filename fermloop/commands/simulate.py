@@ -20,6 +20,7 @@ from fermloop.commands.run import busy, host_and_port
 from fermloop.commands.simulated import laboratories, require_served, truths, vessels, wires
 from fermloop.failure import USAGE, FailureError
 from sim.control import Control, routes
+from sim.laboratory import files
 from sim.listen import ListenError
 from sim.motion import Simulated
 from sim.server import PlantServer
@@ -65,7 +66,9 @@ def run(
             samples.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FailureError(f"--samples {samples}: {error.strerror}", USAGE) from None
-    laboratories(plant, made, samples)
+        laboratories(plant, made, files(samples), every=True)
+    else:
+        laboratories(plant, made, lambda _, rows: None)
     _require_free(plant)
     # asyncua warns of what insecure = true in the plant file already says
     logging.getLogger("asyncua").setLevel(logging.ERROR)

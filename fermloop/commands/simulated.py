@@ -22,7 +22,7 @@ from sim.bare_settings import BareSettings
 from sim.bare_wiring import wired
 from sim.fault_file import plan
 from sim.fittings import fitted, wrong
-from sim.laboratory import Laboratory, LaboratorySettings, unknown_assays
+from sim.laboratory import Enter, Laboratory, LaboratorySettings, unknown_assays
 from sim.lines import LINES, Lines
 from sim.motion import Simulated
 from sim.reactors import reactor, wrong_organism
@@ -328,16 +328,17 @@ def require_simulation(plant: Plant) -> None:
 
 
 def laboratories(
-    plant: Plant, made: Mapping[str, Simulated], folder: Path | None = None
+    plant: Plant, made: Mapping[str, Simulated], enter: Enter, *, every: bool = False
 ) -> dict[str, Laboratory]:
-    """Return the laboratories of simulated vessels: those that are asked for, with a folder all.
+    """Return the laboratories of simulated vessels.
 
     A model of somebody's own has none: nobody knows what could be assayed.
 
     Args:
         plant: the checked plant file.
         made: its simulated vessels.
-        folder: gets the results as they are entered.
+        enter: gets the results as they are entered.
+        every: of all vessels, not only where the plant file asks for one.
 
     Raises:
         ConfigError: as ``simulation``.
@@ -348,10 +349,10 @@ def laboratories(
         if isinstance(s, BareSettings) or not isinstance(vessel, Vessel):
             continue
         settings = s.laboratory
-        if settings is None and folder is not None:
+        if settings is None and every:
             settings = LaboratorySettings.model_validate({})
         if settings is not None:
-            found[name] = Laboratory(vessel, settings, folder)
+            found[name] = Laboratory(vessel, settings, enter)
     return found
 
 

@@ -10,7 +10,7 @@ Arms: the tuned recipe; a feed by feedback (a DO-stat that probes, ethanol contr
 yet tuned with the recipe's budget; the optimiser; the clairvoyant, who knows the plant's own
 equations and parameters, plans from the recipe's start of the feed on its control model, from five
 starts and without noise or doubt, and never counts for less than another arm of his seed.
-Results of the laboratory do not reach the controller here yet.
+The laboratory takes a sample every four hours, whose results the controller gets as late as usual.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from tests.bench.long_run import rows as completed
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("recipe", "feedback", "optimiser", "clairvoyant")
+SAMPLED_H = 4.0
 DO_LOW = 25.0  # % of dissolved oxygen below which minutes count
 RUNAWAY = 5.0  # g/L of sugar while feeding: more was overfed
 WARM_K = 0.7  # over the setpoint, from which on minutes count: cooling could do no more
@@ -97,6 +98,7 @@ def plant_of(name: str, seed: int, hours: float, folder: Path) -> Plant:
     for ours, twin in TWINS.items():
         simulated = simulated.replace(f'organism = "{ours}"', f'organism = "{twin}"', 1)
     report = f"\n[simulation.R1.report]\ndo_min_percent = {DO_LOW}\n"
+    report += f"\n[simulation.R1.laboratory]\nevery_h = {SAMPLED_H}\n"
     if seed % 5 == 0:
         kind = FAULTS[seed // 5 % len(FAULTS)]
         lines = [f"at_h = {0.6 * hours:g}", f'fault = "{kind}"']

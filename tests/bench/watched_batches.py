@@ -156,7 +156,7 @@ def run(case: Case, seed: int, organism: str, believed: str) -> Batch:
         path.write_text(f"{head}[simulation.R1]{tail}{LABORATORY}")
         plant = load_plant(path)
         plants = vessels(plant, seed, EPOCH)
-        laboratory = laboratories(plant, plants)["R1"]
+        laboratory = laboratories(plant, plants, lambda _, rows: None)["R1"]
     vessel = plants["R1"]
     assert isinstance(vessel, Vessel)
     store = Notebook(plant, case.every_s)

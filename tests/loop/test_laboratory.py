@@ -8,7 +8,7 @@ from controller.loops.loops import RefusedError
 from controller.sensing.laboratory import Entry
 from drivers.point import RangeError
 from historian.events import Kind
-from sim.laboratory import Laboratory, LaboratorySettings
+from sim.laboratory import Laboratory, LaboratorySettings, files
 from tests.loop.rig import GROWN, Rig
 
 Make = Callable[..., Rig]
@@ -21,7 +21,7 @@ def test_what_the_simulated_laboratory_writes_is_in_the_record(make: Make) -> No
     settings = LaboratorySettings(
         every_h=0.1, first_h=0.02, volume_ml=None, assays=None, mistakes=0.0
     )
-    sampled = Laboratory(plant.vessel, settings, folder.folder)
+    sampled = Laboratory(plant.vessel, settings, files(folder.folder))
     plant.hours(0.8)
     for _ in range(2):
         for path, rows, why in folder.look():

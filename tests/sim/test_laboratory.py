@@ -10,9 +10,11 @@ import pytest
 from controller.plant import load_plant
 from controller.plant_file.config import ConfigError
 from controller.recipes.file import load_recipe
-from fermloop.commands.closed_loop import run_batch
+from fermloop.commands.closed_loop import EPOCH, run_batch
 from fermloop.commands.simulated import laboratories, vessels
-from sim.laboratory import BENCHES, Laboratory, LaboratorySettings
+from historian.events import Event
+from historian.store import NullHistorian
+from sim.laboratory import BENCHES, Laboratory, LaboratorySettings, Rows, files
 from sim.vessel import Vessel
 
 SIM = Path(__file__).parents[2] / "sim"
@@ -38,6 +40,20 @@ class Still:
 
     def watch(self, look: object) -> None:
         """Time is moved by the test."""
+
+
+class Journal(NullHistorian):
+    """A store that keeps events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def record(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def nobody(name: str, rows: Rows) -> None:
+    """Enter nothing."""
 
 
 def results(n: int, organism: str = "yeast", **keys: Any) -> Laboratory:
@@ -118,7 +134,7 @@ def test_each_organism_has_the_assays_of_its_broth(organism: str, extra: set[str
 
 def test_results_are_whole_files_when_they_are_entered(tmp_path: Path) -> None:
     vessel = Vessel("ecoli", "5l", 3, start_time=1_767_225_600.0)
-    laboratory = Laboratory(vessel, settings(), tmp_path)
+    laboratory = Laboratory(vessel, settings(), files(tmp_path))
     vessel.advance(vessel.time + 1800.0 + 240.0)
     assert not list(tmp_path.iterdir())
     vessel.advance(vessel.time + 3.0 * 3600.0)
@@ -136,15 +152,25 @@ def test_results_are_whole_files_when_they_are_entered(tmp_path: Path) -> None:
 def test_a_virtual_batch_gives_the_samples_that_its_plant_file_asks_for(tmp_path: Path) -> None:
     text = (SIM / "plants/ecoli_5l.toml").read_text(encoding="utf-8")
     path = tmp_path / "plant.toml"
-    path.write_text(f'{text}\n[simulation.R1.laboratory]\nevery_h = 0.05\nassays = ["od"]\n')
+    asked = 'first_h = 0.02\nevery_h = 0.05\nmistakes = 0.0\nassays = ["od"]\n'
+    path.write_text(f"{text}\n[simulation.R1.laboratory]\n{asked}")
     recipe = SIM / "recipes/ecoli.toml"
     plain, plant = load_plant(SIM / "plants/ecoli_5l.toml"), load_plant(path)
-    assert laboratories(plain, vessels(plain, 1, 0.0)) == {}
-    outcome = run_batch(plant, load_recipe(recipe), recipe, hours=0.7, seed=1)
+    assert laboratories(plain, vessels(plain, 1, 0.0), nobody) == {}
+    store = Journal()
+    outcome = run_batch(plant, load_recipe(recipe), recipe, hours=1.2, seed=1, store=store)
     assert [r["sample"] for r in outcome.samples if r["analyte"] == "od"]
     entered = [r["t_entered"] for r in outcome.samples]
     assert entered == sorted(entered)
+    now = EPOCH + 1.2 * 3600.0
+    got = [e.data["result"] for e in store.events if "result" in e.data]
+    due = [r for r in outcome.samples if r["t_entered"] <= now - 1.0]
+    assert [(r["value"], r["t_sampled"]) for r in got] == [
+        (r["value"], r["t_sampled"]) for r in due
+    ]
+    assert len(due) > 1
+    assert all(r["t_entered"] >= r["t_available"] for r in got)
     path.write_text(f'{text}\n[simulation.R1.laboratory]\nassays = ["paa"]\n')
     plant = load_plant(path)
     with pytest.raises(ConfigError, match=r"simulation\.R1\.laboratory\.assays: paa: no assay"):
-        laboratories(plant, vessels(plant, 1, 0.0))
+        laboratories(plant, vessels(plant, 1, 0.0), nobody)
