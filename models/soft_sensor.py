@@ -45,6 +45,7 @@ SURROUNDINGS: Final = (
     Variable("CO2_sat", "mmol/L", 24.0, 0.0, doc="dissolved CO2 under pure CO2"),
     Variable("bound", "1", 9.0, 1.0, doc="dissolved CO2 with bicarbonate over CO2 alone"),
 )
+OFFSET_MOST: Final = 1.0  # g/L that a probe in the broth may show too much
 GIVEN: Final = tuple(v.name for v in SURROUNDINGS)
 SEEN: Final = (
     Variable("yO2", "%", doc="oxygen in the off-gas"),
@@ -52,6 +53,11 @@ SEEN: Final = (
     Variable("deficit", "mmol/(L.h)", doc="oxygen uptake less transfer, by the DO probe"),
     Variable("V", "L", doc="volume by the balance"),
 )
+
+
+def offset(probe: str) -> str:
+    """Return the name of the state that holds what a probe shows too much."""
+    return f"b_{probe}"
 
 
 class SoftSensor:
@@ -92,6 +98,10 @@ class SoftSensor:
                 for n, m in zip(self.factors, most, strict=True)
             ),
             *GAS,
+            *(
+                Variable(offset(n), "g/L", 0.0, -OFFSET_MOST, OFFSET_MOST, f"{n}: what is too much")
+                for n in watched.offsets
+            ),
         )
         self.inputs = (
             *(Variable(f.name, "L/h", 0.0, 0.0, doc=f.doc) for f in organism.feeds),
@@ -114,6 +124,7 @@ class SoftSensor:
         )
         self.n_tracked = len(self._tracked)
         self._logs = slice(self.n_tracked + 1, self.n_tracked + 1 + len(self.factors))
+        self._gas = slice(self._logs.stop, self._logs.stop + len(GAS))
 
     def rhs(
         self, t: Any, x: Sequence[Any], u: Sequence[Any], p: Sequence[Any], fn: Functions
@@ -121,7 +132,7 @@ class SoftSensor:
         """Return ``dx/dt`` per hour."""
         feeds, given = self._split(u)
         species, V, logs = x[: self.n_tracked], x[self.n_tracked], x[self._logs]
-        y_o2, y_co2, dic, s_o2, s_co2 = x[-7:-2]
+        y_o2, y_co2, dic, s_o2, s_co2 = x[self._gas][:5]
         cells, kla = self._exchange(x, u, p, fn)
         named = dict(zip(self._names, p, strict=False))
         brought: dict[str, Any] = {}
@@ -145,7 +156,8 @@ class SoftSensor:
         return [
             *(*slopes, inflow - given["harvest"], *back),
             *(100.0 * d_o2, 100.0 * d_co2, cells.cer - stripped),
-            *((y_o2 - s_o2) / line, (y_co2 - s_co2) / line, 0.0 * V, 0.0 * V),
+            *((y_o2 - s_o2) / line, (y_co2 - s_co2) / line),
+            *(0.0 * V for _ in x[self._gas.stop - 2 :]),
         ]
 
     def output(
@@ -154,13 +166,14 @@ class SoftSensor:
         """Return what the instruments say if the states are true."""
         _, given = self._split(u)
         cells, kla = self._exchange(x, u, p, fn)
-        y_o2, _, _, s_o2, s_co2, b_o2, b_co2 = x[-7:]
+        y_o2, _, _, s_o2, s_co2, b_o2, b_co2 = x[self._gas]
         force = given["O2_sat"] * y_o2 / 100.0 - self._dissolved(given, fn)
         own = dict(zip(self._tracked, x, strict=False))
+        offsets = dict(zip(self.organism.watched.offsets, x[self._gas.stop :], strict=True))
         return [
             *(s_o2 + b_o2, s_co2 + b_co2, cells.our + given["rise"] - kla * force),
             x[self.n_tracked],
-            *(sum(own[n] for n in names) for names in self.probes.values()),
+            *(sum(own[s] for s in of) + offsets.get(n, 0.0) for n, of in self.probes.items()),
         ]
 
     def report(

@@ -67,6 +67,9 @@ class Watched:
         doubt: of what is reported, what other equations would make of it, as a share: no filter
             knows how wrong its own are. It widens the interval, not the filter.
         probes: likewise what a probe in the broth shows, by its meaning in the plant file.
+        offsets: those of ``probes`` of which the filter learns what they show too much. Where cells
+            eat at once what is there (ethanol below their capacity), a tenth of a g/L that is none
+            is taken for overflow, and that for less capacity than they have.
     """
 
     tracked: Sequence[Tracked]
@@ -76,6 +79,7 @@ class Watched:
     given: Mapping[str, float] = field(default_factory=dict[str, float])
     doubt: Mapping[str, float] = field(default_factory=dict[str, float])
     probes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    offsets: Sequence[str] = ()
 
 
 class WatchedOrganism(Organism, Protocol):

@@ -153,6 +153,7 @@ class Yeast:
         },
         assays={"dry_weight": ("X",), "glucose": ("S",), "ethanol": ("E",)},
         probes={"capacitance": ("X",), "turbidity": ("X",), "ethanol": ("E",)},
+        offsets=("ethanol",),
     )
 
     def rates(

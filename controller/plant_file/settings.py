@@ -103,6 +103,7 @@ class ModelSettings(Settings):
     do_noise_percent: float = Field(1.0, gt=0, description="% of air saturation")
     probe_cv: float = Field(0.12, gt=0, lt=1, description="of biomass and ethanol probes")
     probe_noise: float = Field(0.2, gt=0, description="likewise beside that, g/L")
+    probe_offset: float = Field(0.1, gt=0, description="of the ethanol probe, learned, g/L")
     weight_noise: float = Field(1e-3, gt=0, lt=0.1, description="of what the vessel holds")
     feed_weight_noise: float = Field(4e-4, gt=0, lt=0.1, description="likewise, of the feed's")
 

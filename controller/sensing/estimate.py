@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.ecoli import EColi
 from models.organisms import WATCHED
-from models.soft_sensor import GAS, KLA
+from models.soft_sensor import GAS, KLA, offset
 from models.vessels import VESSELS
 
 ORGANISMS = {"ecoli": EColi}  # that an optimiser knows
@@ -75,7 +75,8 @@ def layout(organism: str) -> Layout:
     watched = WATCHED[organism]().watched
     factors = (*(f.name for f in watched.learned), KLA)
     species = tuple(t.name for t in watched.tracked)
-    states = (*species, "V", *(f"log_{n}" for n in factors), *(v.name for v in GAS))
+    own = (*(v.name for v in GAS), *map(offset, watched.offsets))
+    states = (*species, "V", *(f"log_{n}" for n in factors), *own)
     at = {name: k for k, name in enumerate(states)}
     places = {n: tuple(at[s] for s in of) for n, of in watched.quantities.items()}
     places["volume_l"] = (at["V"],)

@@ -35,6 +35,8 @@ class EstimatorSettings:
         do_noise_percent: of the probe, % of air saturation.
         probe_cv: of a probe in the broth that shows biomass or ethanol, calibration included.
         probe_noise: likewise beside that, g/L.
+        probe_offset: what a probe shows too much of what is eaten at once (ethanol), g/L; it
+            wanders as much a day.
         strain: parameters of the strain, by name, that are not the model's own.
         weight_noise: of the vessel's balance, as a share of what the vessel holds.
         feed_weight_noise: of the feed's balance, likewise.
@@ -59,6 +61,7 @@ class EstimatorSettings:
     do_noise_percent: float = 1.0
     probe_cv: float = 0.12
     probe_noise: float = 0.2
+    probe_offset: float = 0.1
     weight_noise: float = 1e-3
     feed_weight_noise: float = 4e-4
 

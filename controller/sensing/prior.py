@@ -8,7 +8,7 @@ from typing import Final
 from controller.sensing.estimate import Layout
 from controller.sensing.estimator_settings import EstimatorSettings
 from models import oxygen
-from models.soft_sensor import SoftSensor
+from models.soft_sensor import SoftSensor, offset
 
 KLA_HOURS: Final = 30.0  # in which kLa's factor goes back to what is usual
 
@@ -31,6 +31,7 @@ class Prior:
         self._settings, self._organism = settings, model.organism
         self._tracked = model.organism.watched.tracked
         self._at = {name: k for k, name in enumerate(layout.states)}
+        self._offsets = [self._at[offset(n)] for n in model.organism.watched.offsets]
         self._n, self._v = layout.size, layout.tracked
         learned = model.organism.watched.learned
         self.factors = range(self._v + 1, self._v + 2 + len(learned))
@@ -70,6 +71,8 @@ class Prior:
         sd[self.factors.start : self.factors.stop] = self._sds
         sd[at["bO2"]] = s.offgas_offset_percent
         sd[at["bCO2"]] = s.offgas_co2_offset_percent
+        for i in self._offsets:
+            sd[i] = s.probe_offset
         cov = array("d", bytes(8 * n * n))
         for i, value in enumerate(sd):
             cov[i * n + i] = value * value
@@ -96,6 +99,8 @@ class Prior:
         q[at["sO2"]] = q[at["sCO2"]] = 0.02**2
         q[at["bO2"]] = s.offgas_offset_percent**2 / 24.0
         q[at["bCO2"]] = s.offgas_co2_offset_percent**2 / 24.0
+        for i in self._offsets:
+            q[i] = s.probe_offset**2 / 24.0
         for k, sd, hours in zip(self.factors, self._sds, self.hours, strict=True):
             q[k] = 2.0 * sd * sd / hours  # what keeps its spread at ``sd``
         return q

@@ -103,6 +103,25 @@ def test_what_has_not_been_tried_of_aeration_is_doubted(yeast: Case) -> None:
     assert made[0] < 0.99 * made[1]
 
 
+def test_a_last_plan_whose_feed_pauses_is_not_slid_into(economic: Economic) -> None:
+    one = case("yeast_300l", X=16.7, E=0.3, V=133.5)
+    belief = dataclasses.replace(one.belief, factors={"qOmax": 0.96, "Yox": 0.96, "broth": 1.1})
+    profile = ((NOW, 2.0), (NOW + 8 * 3600.0, 6.0))
+    asked = dataclasses.replace(
+        one.situation,
+        **{"batch_h": 11.6, "end_h": 19.5, "profiles": {"feed": profile}},
+        applied={**one.situation.applied, "feed": 3.0},
+    )
+    first = economic.plan(belief, asked)
+    paused = [
+        (flow * (0.3 if 1 <= k < 6 else 1.0), do) for k, (flow, do) in enumerate(first.setpoints)
+    ]
+    previous = dataclasses.replace(first, setpoints=tuple(paused))
+    again = economic.plan(belief, dataclasses.replace(asked, previous=previous))
+    assert again.good
+    assert again.objective > 0.93 * first.objective  # from the pause alone 0.83 is found
+
+
 @pytest.mark.parametrize("stock", [0.0, 5.0, 30.0])
 def test_no_plan_takes_more_than_the_tank_of_the_feed_holds(
     economic: Economic, yeast: Case, plan: Plan, stock: float

@@ -11,6 +11,7 @@ from controller.sensing.hindsight import Hindsight
 from controller.sensing.innovations import LEAST, Innovations
 from drivers.point import Quality, Sample
 from models.organisms import WATCHED
+from models.soft_sensor import offset
 from tests.bench.bench_soft_sensor import TRUTH, replay, scores
 from tests.bench.watched_batches import CASES, run
 from tests.controller.test_estimator import BREATHING, STEP, TAGS, Blind, Twin, good, nobody
@@ -157,3 +158,13 @@ def test_other_organisms_are_watched_by_the_same_code(name: str, hours: float) -
     score = scores(batch, replay(case, batch, {}, 1.0), TRUTH)
     assert score["biomass_g_per_l"].share < 0.35  # the hours of the lag, which no model has
     assert score["volume_l"].share < 0.01
+
+
+def test_an_ethanol_probe_that_shows_too_much_is_not_taken_for_overflow() -> None:
+    batch = run(CASES["yeast_300l"]._replace(hours=8.0), 0, "yeast", "yeast")
+    batch.readings["ethanol"] = [v and v + 0.2 for v in batch.readings["ethanol"]]
+    last = replay(CASES["yeast_300l"], batch, {}, 1.0)[-1]
+    assert last.value("qomax_factor") == pytest.approx(1.0, abs=0.06)
+    assert last.value("biomass_g_per_l") == pytest.approx(batch.truth["dry_weight"][-1], rel=0.06)
+    learned = last.mean[layout("yeast").states.index(offset("ethanol"))]
+    assert learned == pytest.approx(0.2, abs=0.04)

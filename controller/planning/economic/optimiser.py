@@ -27,7 +27,7 @@ LESS = (0.8, 0.5, 0.2)  # shares of the recipe's feeds that are tried when nothi
 OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
-STARTS = 2  # of a first plan: solvers report success at local optima
+STARTS = 2  # of a plan that has nothing to be measured by: solvers report success at local optima
 LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
 HALVINGS = 12  # of what is not known of a feed that empties its tank
 NINETY = 1.645  # standard deviations to either side
@@ -108,16 +108,16 @@ class Economic:
         q = self._prepare(belief, situation)
         best: Answer | None = None
         refused: list[str] = []
-        enough = STARTS if self._followed(q) is q.recipe else 1
-        solved, least = 0, self._least(q)
+        solved, least, promised = 0, self._least(q), self._promised(q)
         for answer in self._candidates(q):
             if answer.broken:
                 refused.append(f"{answer.origin}: {answer.broken}")
             elif best is None or answer.runs[0].value > best.runs[0].value:
                 best = answer
             solved += not answer.broken and answer.found is not None
-            if solved >= enough and best is not None and best.runs[0].value >= least:
-                break  # solved and checked; without a plan to go on from, once more from elsewhere
+            worth = -math.inf if best is None else best.runs[0].value
+            if worth >= least and solved >= (1 if worth >= promised else STARTS):
+                break  # solved and checked; where it may be a poor optimum, twice
         spent = monotonic() - began
         if best is None:
             return Plan("infeasible", situation.now, reason="; ".join(refused[:2]), solve_s=spent)
@@ -283,6 +283,16 @@ class Economic:
             moved = q.recipe.copy()
             moved[:, feeds] *= share
             yield f"{share:g} of the recipe", moved
+
+    def _promised(self, q: Question) -> float:
+        """Return what the last plan was to be worth: one that goes on from it must not be less.
+
+        Where cells overflow there are many local optima, in which a feed pauses for an hour; from
+        plan to plan a solver that begins near the last slides into them, and never out again.
+        """
+        followed = self._followed(q) is not q.recipe
+        previous = q.situation.previous
+        return previous.objective if followed and previous is not None else math.inf
 
     def _least(self, q: Question) -> float:
         """Return what the recipe, or less of it, is worth: a solver's answer must not be less.
