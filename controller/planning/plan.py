@@ -171,6 +171,8 @@ class Situation:
         profiles: what the recipe alone would set it to, pairs of (s since 1970 UTC, value),
             increasing; what is missing stays as it is applied.
         stock_l: of the main feed that can be fed yet; ``None``: as much as is asked for.
+        carried: means of broth and jacket, Cel, and of how far the cooling is open, %, over some
+            minutes; ``None``: nobody sees them.
     """
 
     now: float
@@ -187,6 +189,7 @@ class Situation:
         default_factory=dict[str, tuple[tuple[float, float], ...]]
     )
     stock_l: float | None = None
+    carried: tuple[float, float, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can carry it."""
@@ -209,6 +212,7 @@ class Situation:
             recipe = cast(Sequence[Sequence[Any]], plain.get("recipe") or ())
             applied = cast(Mapping[str, Any], plain.get("applied") or {})
             profiles = cast(Mapping[str, Sequence[Any]], plain.get("profiles") or {})
+            carried = cast(Sequence[Any], plain.get("carried") or ())
             return cls(
                 now=number(plain["now"]),
                 batch_h=number(plain["batch_h"]),
@@ -222,6 +226,9 @@ class Situation:
                 applied={str(name): number(value) for name, value in applied.items()},
                 profiles={str(name): _pairs(rows) for name, rows in profiles.items()},
                 stock_l=None if plain.get("stock_l") is None else number(plain["stock_l"]),
+                carried=(number(carried[0]), number(carried[1]), number(carried[2]))
+                if carried
+                else None,
             )
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not a situation: {type(error).__name__} {error}") from error

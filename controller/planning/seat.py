@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from controller.loops.loop import AUTO, CASCADE, LO, MANUAL, OFF, OPTIMISER
 from controller.loops.loops import Loop, PidLoop, RefusedError, Station
 from controller.planning.advisor import Advisor, AdvisorMode, under
+from controller.planning.carried import Carried
 from controller.planning.evidence import Now
 from controller.planning.outlook import Course, Line
 from controller.planning.plan import FLOWS, SETPOINTS, UNITS, Plan, Situation, column
@@ -80,7 +81,10 @@ class Seat:
         self.feed = feed if isinstance(feed, Station) else None
         self.do = loops[optimiser.do_loop]
         self._per = ML_PER_H.get(feed.unit, 1.0)  # mL/h of one of the feed's unit
-        self._economic = settings.economy is not None and settings.economy.leads
+        economy = settings.economy
+        self._economic = economy is not None and economy.leads
+        cooling = economy.cooling if economy is not None else None
+        self._carried = Carried(settings.measured["temperature"], cooling) if cooling else None
         self.led: list[tuple[Loop, str]] = [
             (loops[name], FEED if name == optimiser.feed_loop else column(name))
             for name in settings.planned
@@ -105,6 +109,8 @@ class Seat:
         """Let an accepted plan lead feed and dissolved oxygen; otherwise the recipe does."""
         self.now, self._runner, self._induced = now, runner, induced
         advisor, plan = self.advisor, None
+        if self._carried is not None:
+            self._carried.step(dt, samples)
         if advisor.mode == "off" and self._followed is None and not advisor.leads:
             self._unseat("")
             return
@@ -238,6 +244,7 @@ class Seat:
             recipe=runner.feed_profile(self.now),
             applied=self._applied() if self._economic else {},
             profiles=self._profiles(runner) if self._economic else {},
+            carried=None if self._carried is None else self._carried.means,
         )
 
     def _applied(self) -> dict[str, float]:

@@ -18,6 +18,13 @@ class MoveSettings(Settings):
     per_h: Positive
 
 
+class CoolingSettings(Settings):
+    """Where it is seen how much heat is carried away."""
+
+    jacket: str = Field(description="tag of its temperature, Cel")
+    valve: str = Field(description="tag of what opens the cooling, %")
+
+
 class PriceSettings(Settings):
     """What things are worth, all in one money."""
 
@@ -37,6 +44,9 @@ class EconomySettings(Settings):
     vessel: str
     move: dict[str, MoveSettings] = Field(min_length=1, description="by loop")
     price: PriceSettings = Field(default_factory=lambda: PriceSettings.model_validate({}))
+    cooling: CoolingSettings | None = Field(
+        None, description="without it the cooling is believed to be as the vessel's numbers say"
+    )
     track: dict[str, Positive] = Field(
         default_factory=dict,
         description="a species that follows a trajectory, and what its whole size off costs an h",

@@ -1,5 +1,6 @@
 """The problem of a reactor, read off its plant file."""
 
+from controller.planning.economic.sensed import CARRYING
 from controller.planning.economic.settings import EconomicSettings, Range
 from controller.plant import Plant
 from controller.plant_file.settings import ReactorSettings
@@ -52,6 +53,15 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
     for parameter in table.learned:
         if parameter not in {v.name for v in model.parameters}:
             raise ValueError(f"{where}.learned: {parameter} is no parameter of {model.name}")
+    if table.cooling is not None:
+        for key, tag, unit in (
+            ("jacket", table.cooling.jacket, "Cel"),
+            ("valve", table.cooling.valve, "%"),
+        ):
+            if tag not in plant.tags or plant.tags[tag].unit != unit:
+                raise ValueError(f"{where}.cooling.{key}: {tag} is not allowed; a tag in {unit} is")
+        if "temperature" not in reactor.measured:
+            raise ValueError(f"{where}.cooling: needs measured.temperature")
     price, sensor = table.price, reactor.model
     return EconomicSettings(
         organism=table.organism,
@@ -76,7 +86,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         track=table.track,
         horizon_h=table.horizon_h,
         stages=table.stages,
-        learned=table.learned,
+        learned=(*table.learned, *(CARRYING if table.cooling is not None else ())),
         derated=dict(table.derated),
         scenarios=table.scenarios,
         caution=table.caution,

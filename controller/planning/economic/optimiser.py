@@ -5,16 +5,15 @@ It never takes a solver's word: every answer is run on the control model in smal
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from controller.planning.economic.belief import Belief
-from controller.planning.economic.guesses import grid, held, nodes, pointed, ridden, sampled
-from controller.planning.economic.problem import TOGETHER, Floats
+from controller.planning.economic.guesses import nodes, ridden
+from controller.planning.economic.problem import Floats
+from controller.planning.economic.questions import Question, Questions
 from controller.planning.economic.rollout import Rollout, Run
-from controller.planning.economic.sensed import BROTH
 from controller.planning.economic.settings import EconomicSettings
 from controller.planning.economic.transcription import Found, Guess, Numbers, Transcription
 from controller.planning.plan import UNITS, Plan, Situation, column
@@ -22,44 +21,14 @@ from drivers.clock import monotonic
 from models.vessels import DENSITY
 
 LEAST_H = 0.05  # before the end, below which there is nothing left to plan
-STALE_S = 1800.0  # a belief older than this is no input
 LESS = (0.8, 0.5, 0.2)  # shares of the recipe's feeds that are tried when nothing else holds
 OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
 STARTS = 2  # of a plan that has nothing to be measured by: solvers report success at local optima
-LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
 HALVINGS = 12  # of what is not known of a feed that empties its tank
 NINETY = 1.645  # standard deviations to either side
 ML = 1e3  # of a L
-
-
-class Question(NamedTuple):
-    """A request made ready.
-
-    Attributes:
-        belief: where it begins.
-        situation: beside that.
-        hours: length of each stage, shape (N,).
-        given: inputs that the plan does not move, shape (N, g).
-        recipe: what the recipe would do of those it moves, at the nodes, shape (N + 1, m).
-        applied: what is set now, shape (m,).
-        starts: states of each scenario, shape (S, n).
-        factors: of each scenario, shape (S, q).
-        targets: of what is tracked, shape (N, t).
-        stock: L of the main feed that are left; inf: as much as is asked for.
-    """
-
-    belief: Belief
-    situation: Situation
-    hours: Floats
-    given: Floats
-    recipe: Floats
-    applied: Floats
-    starts: Floats
-    factors: Floats
-    targets: Floats
-    stock: float
 
 
 class Answer(NamedTuple):
@@ -87,6 +56,7 @@ class Economic:
         feed, known = self.problem.model.organism.feeds[0], self.problem.defaults
         self.feed_kg_per_l = known[feed.density] if feed.density else DENSITY
         self._per = np.array([1.0 if n in UNITS else ML for n in self.problem.moved])  # of a plan
+        self.questions = Questions(self.rollout, self.names, self._per)
 
     def warm_up(self) -> None:
         """Build the solver now, so that the first plan is as fast as any."""
@@ -95,7 +65,7 @@ class Economic:
     def plan(self, belief: Belief, situation: Situation) -> Plan:
         """Return a plan; never raises for numbers: what is wrong is the plan's status."""
         began = monotonic()
-        if wrong := self._wrong(belief, situation):
+        if wrong := self.questions.wrong(belief, situation):
             return Plan("bad_input", situation.now, reason=wrong, solve_s=monotonic() - began)
         left = situation.end_h - situation.batch_h
         if left < LEAST_H:
@@ -105,7 +75,7 @@ class Economic:
                 "good", situation.now, (situation.now,), (row,), active=("harvest",),
                 objective=0.0, solve_s=0.0, names=self.names,
             )  # fmt: skip
-        q = self._prepare(belief, situation)
+        q = self.questions.prepare(belief, situation)
         best: Answer | None = None
         refused: list[str] = []
         solved, least, promised = 0, self._least(q), self._promised(q)
@@ -123,126 +93,6 @@ class Economic:
             return Plan("infeasible", situation.now, reason="; ".join(refused[:2]), solve_s=spent)
         return self._as_plan(q, best, spent)
 
-    # -- the question --------------------------------------------------------------------------
-
-    def _wrong(self, belief: Belief, situation: Situation) -> str:
-        """Return what cannot be planned from, or an empty string."""
-        if not belief.finite:
-            return "the estimate has a number that is not finite"
-        for name in ("now", "batch_h", "end_h"):
-            if not math.isfinite(getattr(situation, name)):
-                return f"{name}: {getattr(situation, name)} is not allowed; a number is required"
-        for name, value in situation.applied.items():
-            if not math.isfinite(value):
-                return f"{name}: {value} is applied; a number is required"
-        if situation.end_h - situation.batch_h > 24.0 * 60:
-            return f"end_h: {situation.end_h:g} is more than 60 days ahead"
-        if situation.now - belief.time > STALE_S:
-            return f"the estimate is {situation.now - belief.time:.0f} s old"
-        if missing := [n for n in self.problem.states[:-1] if n not in belief.states]:
-            return f"the estimate does not know {', '.join(missing)}"
-        volume, most = belief.states["V"], self.settings.volume_max_l
-        if not 0.02 * most <= volume <= 1.5 * most:
-            return f"volume: {volume:.3g} L is not believed; {0.02 * most:g} to {1.5 * most:g} can"
-        return ""
-
-    def _prepare(self, belief: Belief, situation: Situation) -> Question:
-        p, s = self.problem, self.settings
-        left = situation.end_h - situation.batch_h
-        if s.horizon_h is not None:
-            left = min(left, s.horizon_h)
-        hours = grid(left, s.stages)
-        defaults = {v.name: v.default for v in p.model.inputs}
-        applied = {n: situation.applied.get(n, defaults[n]) for n in p.inputs}
-        profiles, now = situation.profiles, situation.now
-        low, high = p.ranges[:, 0], p.ranges[:, 1]
-        recipe = np.column_stack(
-            [pointed(profiles.get(n, ()), applied[n], now, hours) for n in p.moved]
-        )
-        given = np.column_stack(
-            [np.zeros(len(hours))]
-            + [sampled(profiles.get(n, ()), applied[n], now, hours) for n in p.given]
-        )[:, 1:]
-        targets = np.column_stack(
-            [np.zeros(len(hours))]
-            + [sampled(profiles.get(n, ()), 0.0, now, hours) for n in s.track]
-        )[:, 1:]
-        factors = {
-            n: belief.factors.get(n, 1.0) * s.derated.get(n, 1.0)
-            for n in {*belief.factors, *s.derated}
-        }
-        filled = Belief(
-            belief.time, {"drawn": 0.0, **belief.states}, factors, belief.names, belief.parts
-        )
-        if all(n in situation.applied for n in TOGETHER) and BROTH in s.learned:
-            filled = self._reaching(filled, applied)
-        x, f = filled.vessel(p.states, s.learned)
-        stock = math.inf if situation.stock_l is None else situation.stock_l
-        q = Question(
-            filled, situation, hours, given, np.clip(recipe, low, high),
-            np.clip([applied[n] for n in p.moved], low, high), x[None], f[None], targets,
-            stock,
-        )  # fmt: skip
-        return self._with_scenarios(q)
-
-    def _reaching(self, belief: Belief, applied: Mapping[str, float]) -> Belief:
-        """Return the belief with as much of kLa as can be counted on at full aeration.
-
-        The sensor knows kLa where stirrer and air are now; up to their ends the vessel's law is
-        followed, whose exponents differ from broth to broth. What is counted on of it is less, the
-        longer the way there; when it has been gone, all of what is estimated.
-        """
-        p = self.problem
-        x, factors = belief.vessel(p.states, self.settings.learned)
-        self.rollout.strain(factors)
-        u = [{**applied, "do": 0.0}[n] for n in p.inputs]
-        here = self.rollout.outputs_at(x.tolist(), u)[1]
-        for n, most in zip(p.inner, p.full.tolist(), strict=True):
-            if n in TOGETHER:  # what pressure and pure oxygen do is no matter of the broth
-                u[p.inputs.index(n)] = most
-        there = self.rollout.outputs_at(x.tolist(), u)[1]
-        way = math.log(max(there / max(here, 1e-6), 1.0))
-        kla = belief.factors.get(BROTH, 1.0) * math.exp(-LAW * way)
-        return replace(belief, factors={**belief.factors, BROTH: kla})
-
-    def _with_scenarios(self, q: Question) -> Question:
-        """Return the question with the vessels that each limit fears most beside the likely one.
-
-        Along the last plan, or the recipe, each part of what is not known moves each limit by
-        something; together they point to the vessel of a given improbability in which that limit is
-        used most. Those of the limits that come nearest are taken.
-        """
-        p, count = self.problem, self.settings.scenarios
-        starts, factors = q.starts.repeat(count, axis=0), q.factors.repeat(count, axis=0)
-        parts = len(q.belief.parts)
-        if count > 1 and parts:
-            moved = self._followed(q)
-            usual = self._run(q, moved, q.starts[0], q.factors[0]).shares
-            slopes = np.zeros((parts, len(p.limits)))
-            for i in range(parts):
-                x, f = q.belief.vessel(p.states, self.settings.learned, np.eye(parts)[i])
-                run = self._run(q, moved, x, f)
-                moves = run.shares - usual
-                rows = np.argmax(np.abs(moves), axis=0)
-                slopes[i] = moves[rows, np.arange(moves.shape[1])]
-            slopes = np.nan_to_num(slopes)
-            size = np.sqrt((slopes**2).sum(axis=0))
-            feared = np.nan_to_num(usual.max(axis=0)) + self.settings.caution * size
-            order = [k for k in np.argsort(-feared) if size[k] > 1e-3][: count - 1]
-            for i, k in enumerate(order):
-                weights = self.settings.caution * slopes[:, k] / size[k]
-                starts[i + 1], factors[i + 1] = q.belief.vessel(
-                    p.states, self.settings.learned, weights.tolist()
-                )
-        return q._replace(starts=starts, factors=factors)
-
-    def _followed(self, q: Question) -> Floats:
-        """Return what the last plan would do, or the recipe where there is none."""
-        previous, p = q.situation.previous, self.problem
-        if previous is None or not previous.finite or previous.names != self.names:
-            return q.recipe
-        return held(previous, q.situation.now, q.hours, p.ranges, self._per, q.applied)
-
     def _run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
         return self.rollout.run(start, factors, q.hours, moved, q.given)
 
@@ -250,10 +100,9 @@ class Economic:
 
     def _candidates(self, q: Question) -> Iterator[Answer]:
         """Yield candidates, the most promising first; a caller stops at the first solved one."""
-        followed = self._followed(q)
         ready: list[Answer] = []
-        if followed is not q.recipe:
-            shifted = self._answer("shifted plan", q, followed, None)
+        if q.followed is not None:
+            shifted = self._answer("shifted plan", q, q.followed, None)
             if all(run.finite for run in shifted.runs):
                 # a new estimate may put it over a limit; what is over is slack to begin with
                 yield self._solved("fatrop", q, shifted)
@@ -290,9 +139,8 @@ class Economic:
         Where cells overflow there are many local optima, in which a feed pauses for an hour; from
         plan to plan a solver that begins near the last slides into them, and never out again.
         """
-        followed = self._followed(q) is not q.recipe
         previous = q.situation.previous
-        return previous.objective if followed and previous is not None else math.inf
+        return math.inf if previous is None or q.followed is None else previous.objective
 
     def _least(self, q: Question) -> float:
         """Return what the recipe, or less of it, is worth: a solver's answer must not be less.

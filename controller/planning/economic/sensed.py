@@ -11,6 +11,7 @@ from models.organisms import WATCHED
 from models.soft_sensor import KLA
 
 BROTH = "broth"  # parameter of the control model that is learned as the sensor's factor on kLa
+CARRYING = ("UA", "cooler")  # parameters of the control model that the jacket tells
 LEAST = 0.01  # of a state's unit: what is nearly nothing counts as known
 SMALL = 1e-3  # share that a part must have of some state or factor to be kept
 
