@@ -99,31 +99,38 @@ class Economic:
     # -- candidates ----------------------------------------------------------------------------
 
     def _candidates(self, q: Question) -> Iterator[Answer]:
-        """Yield candidates, the most promising first; a caller stops at the first solved one."""
+        """Yield candidates, the most promising first; a caller stops where it has enough."""
         ready: list[Answer] = []
-        if q.followed is not None:
-            shifted = self._answer("shifted plan", q, q.followed, None)
-            if all(run.finite for run in shifted.runs):
-                # a new estimate may put it over a limit; what is over is slack to begin with
-                yield self._solved("fatrop", q, shifted)
-            ready.append(shifted)
-        riding = ridden(self.rollout, q.hours, q.given, q.recipe, q.starts, q.factors, q.applied)
-        guesses = (("ridden limits", riding), ("recipe", q.recipe))
-        ready += [self._answer(origin, q, moved, None) for origin, moved in guesses]
-        ready.sort(key=lambda a: (bool(a.broken), -a.runs[0].value))
         solved = False
-        for solver in ("fatrop", "ipopt"):
-            for begin in ready[:STARTS]:
-                tried = solver == "fatrop" and begin.origin == "shifted plan"
-                if not tried and all(run.finite for run in begin.runs):
-                    answer = self._solved(solver, q, begin)
-                    solved = solved or not answer.broken
-                    yield answer
-            if solved:
-                break
-        yield from ready
+        for begin in self._begins(q):
+            ready.append(begin)
+            answer = self._solved("fatrop", q, begin)
+            solved = solved or not answer.broken
+            yield answer
+        if not solved:
+            yield from (self._solved("ipopt", q, begin) for begin in ready)
+        yield from sorted(ready, key=lambda a: (bool(a.broken), -a.runs[0].value))
         for origin, moved in self._less(q):
             yield self._answer(origin, q, moved, None)
+
+    def _begins(self, q: Question) -> Iterator[Answer]:
+        """Yield what a solver may begin from, each run on the control model.
+
+        The last plan is near: a new estimate may put it over a limit, and what is over is slack to
+        begin with. The recipe is far from the limits and smooth: of yeast no better optimum than
+        from there was found from anywhere. What rides the limits swings between them.
+        """
+        if q.followed is not None:
+            yield from self._run_through("shifted plan", q, q.followed)
+        yield from self._run_through("recipe", q, q.recipe)
+        riding = ridden(self.rollout, q.hours, q.given, q.recipe, q.starts, q.factors, q.applied)
+        yield from self._run_through("ridden limits", q, riding)
+
+    def _run_through(self, origin: str, q: Question, moved: Floats) -> Iterator[Answer]:
+        """Yield the candidate, if the model stays within the numbers under it."""
+        answer = self._answer(origin, q, moved, None)
+        if all(run.finite for run in answer.runs):
+            yield answer
 
     def _less(self, q: Question) -> Iterator[tuple[str, Floats]]:
         """Yield the recipe with less and less of its feeds."""
