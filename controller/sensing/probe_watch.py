@@ -3,7 +3,8 @@
 What is breathed is carried over: ``OUR = kLa (C* - O)``. Of a probe that drifts, a soft sensor says
 that kLa changes, since stirrer and gas explain it no longer. That is the residual: the oxygen that
 there would be if the factor on kLa were what it was in the last hours, against what the probe
-shows; less what the law of kLa may be wrong by, as far as stirrer and gas have gone since then.
+shows; less what the law of kLa may be wrong by, where stirrer and gas have had to follow cells that
+breathe more than in those hours.
 Antifoam and viscosity move the factor too. A gas step tells them apart: what another stirrer
 speed, gas flow or DO setpoint changes does not depend on the factor at all.
 """
@@ -14,9 +15,9 @@ from typing import Final, NamedTuple
 
 REFERENCE_H: Final = 8.0  # over which the factor is remembered: a drift is faster than a broth
 LEARNT_H: Final = 3.0  # of it, before anything is said
-LAW: Final = 0.05  # of the way in kLa from there, in logarithms: exponents differ so by vessel
+LAW: Final = 0.01  # of the way up in OUR, in logarithms, where it has not been: exponents differ
 SURE: Final = 0.12  # spread of the factor's logarithm from which on it is remembered
-LEAST_KLA: Final = 1.0  # 1/h
+LEAST_OUR: Final = 1.0  # mmol/(L.h)
 MINUTE_S: Final = 60.0
 SIDE: Final = 3  # min that are averaged on each side of a step
 GAP: Final = 8  # min between them, in which the probe follows
@@ -57,13 +58,13 @@ class ProbeWatch:
         step: what the last gas step told; ``None`` before the first.
     """
 
-    __slots__ = ("_at", "_kla", "_minutes", "_reference", "_sum", "_weight", "offset", "step")
+    __slots__ = ("_at", "_minutes", "_our", "_reference", "_sum", "_weight", "offset", "step")
 
     def __init__(self) -> None:
         self.offset = 0.0
         self.step: Step | None = None
         self._reference = math.nan  # logarithm of the factor as it was
-        self._kla = math.nan  # logarithm of kLa without it, likewise
+        self._our = math.nan  # logarithm of OUR, likewise
         self._weight = 0.0  # h in them
         self._minutes: deque[Look] = deque(maxlen=2 * SIDE + GAP)
         self._sum: list[Look] = []  # of this minute
@@ -73,7 +74,7 @@ class ProbeWatch:
         """Return another of the same state."""
         other = ProbeWatch()
         other.offset, other.step, other._reference = self.offset, self.step, self._reference
-        other._kla, other._weight, other._at = self._kla, self._weight, self._at
+        other._our, other._weight, other._at = self._our, self._weight, self._at
         other._sum = list(self._sum)
         other._minutes = self._minutes.copy()
         return other
@@ -88,18 +89,18 @@ class ProbeWatch:
             sd: its spread.
             look: at gas and probe.
         """
-        log_kla = math.log(max(look.kla, LEAST_KLA))
+        log_our = math.log(max(look.our, LEAST_OUR))
         if sd < SURE:
             if math.isnan(self._reference):
-                self._reference, self._kla = log_factor, log_kla
+                self._reference, self._our = log_factor, log_our
             self._weight = min(self._weight + hours, REFERENCE_H)
             share = min(hours / max(self._weight, 1e-6), 1.0)
             self._reference += share * (log_factor - self._reference)
-            self._kla += share * (log_kla - self._kla)
+            self._our += share * (log_our - self._our)
         self.offset = 0.0
         if self._weight >= LEARNT_H:
             off = log_factor - self._reference
-            told = max(abs(off) - LAW * abs(log_kla - self._kla), 0.0)
+            told = max(abs(off) - LAW * max(log_our - self._our, 0.0), 0.0)
             self.offset = look.force * math.expm1(math.copysign(told, off))
         self._sum.append(look)
         if now - self._at >= MINUTE_S:

@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
@@ -32,6 +32,7 @@ from fermloop.campaign.statistics import FIGURES, compare, spread
 from fermloop.commands.closed_loop import run_batch
 from models.organisms import TWINS
 from tests.bench.clairvoyant import best_product
+from tests.bench.feedback import PROCESSES, Process, fed_back
 from tests.bench.long_run import rows as completed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,47 +46,6 @@ WARM = "warm_min"
 LIMITS = ("do_below_limit_min", "by_product_above_limit_min", "volume_above_limit_min", WARM)
 
 
-class Process(NamedTuple):
-    """One of the four: its recipe, length in h, and the feedback feed of its main phase."""
-
-    recipe: str
-    hours: float
-    phase: str
-    feedback: Mapping[str, Any]
-
-
-PROCESSES: Mapping[str, Process] = {
-    "ecoli_5l": Process(
-        *("ecoli", 24.0, "feed"),
-        {
-            **{"kind": "probing", "measured": "do", "answer": 1.2, "below": 20.0, "flow": 8.0},
-            **{"cap": 100.0, "on_s": 60.0, "pause_s": 240.0, "size": 0.4},
-        },
-    ),
-    "ecoli_100m3": Process(
-        *("ecoli_100m3", 28.0, "feed"),
-        {
-            **{"kind": "probing", "measured": "do", "answer": 1.2, "below": 20.0, "flow": 130.0},
-            **{"cap": 1400.0, "on_s": 60.0, "pause_s": 240.0, "size": 0.3},
-        },
-    ),
-    "yeast_300l": Process(
-        *("yeast", 20.0, "feed"),
-        {
-            **{"kind": "pi", "mu": 0.3, "cap": 18.0, "biomass_g_per_l": 2.433, "volume_l": 120.0},
-            **{"feed_substrate_g_per_l": 350.0, "yield_g_per_g": 0.49},
-            **{"maintenance_g_per_g_h": 0.0, "measured": "ethanol", "setpoint": 0.5},
-            **{"kp": 0.6, "ti_s": 3600.0},
-        },
-    ),
-    "penicillin_100m3": Process(
-        *("penicillin", 230.0, "production"),
-        {
-            **{"kind": "probing", "measured": "do", "answer": 1.2, "below": 30.0, "flow": 60.0},
-            **{"cap": 160.0, "on_s": 300.0, "pause_s": 1500.0, "size": 0.3},
-        },
-    ),
-}
 FAULTS = ("vessel.kla", "feed.worn", "do.fouling", "R1-gas.cut", "do.drift")  # one batch in five
 LASTS = {"vessel.kla": "1h", "R1-gas.cut": "20min"}
 SIZES = {"vessel.kla": 30.0, "feed.worn": 10.0, "do.fouling": 10.0, "do.drift": 3.0}
@@ -117,12 +77,7 @@ def recipe_of(process: Process, arm: str) -> Recipe:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     table.pop("accept", None)
     if arm == "feedback":
-        phases = table["phase"]
-        first = next(i for i, phase in enumerate(phases) if phase["name"] == process.phase)
-        phases[first]["feeds"]["feed"] = dict(process.feedback)
-        for phase in phases[first + 1 :]:  # it goes on until the recipe ends the feed
-            if phase.get("feeds", {}).get("feed", {}).get("kind") == "hold":
-                del phase["feeds"]["feed"]
+        table = fed_back(process, table)
     return parse_recipe(table, path.name)
 
 

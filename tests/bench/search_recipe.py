@@ -5,9 +5,9 @@ interrupted. Successive halving on seeds 201-236, which no test and no figure us
 the first seed, the best 24 on three, the best 12 on twelve, the best 4 on all 36, with a coarser
 scan than the plant's. Where it is known which of the 36 break most candidates, these come first. A
 candidate is allowed if in none of its batches true DO is below 20 % for more than 1 % of the time,
-the by-product above its limit for more than 5 %, the volume ever above what the vessel may hold, or
-an interlock trips. The winner has the largest mean product; check it with the plant's own scan
-(``--check``) and put it into the recipe by hand.
+the by-product above its limit for more than 5 %, the broth 0.7 K too warm for more than 1 %, the
+volume ever above what the vessel may hold, or an interlock trips. The winner has the largest mean
+product; check it with the plant's own scan (``--check``) and put it into the recipe by hand.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from scipy.stats import qmc
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 from fermloop.campaign.results import Results, Row
+from tests.bench.feedback import PROCESSES, fed_back
 from tests.bench.long_run import rows as completed
 
 SEEDS = range(201, 237)
@@ -61,6 +62,7 @@ class Pair:
     knobs: tuple[Knob, ...]
     step_s: float = 1.0
     hard: tuple[int, ...] = ()
+    feedback: bool = False
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -73,6 +75,16 @@ def _ecoli(feed: str, mu: Range, cap: Range, induce_h: Range) -> tuple[Knob, ...
         Knob("induce_h", *induce_h, f"{feed}.until.batch_h"),
         Knob("cap", *cap, f"{feed}.feeds.feed.cap"),
         Knob("do_percent", 25.0, 40.0, "start.setpoints.do"),
+    )
+
+
+def _probing(feed: str, cap: Range, flow: Range) -> tuple[Knob, ...]:
+    return (
+        Knob("flow", *flow, f"{feed}.feeds.feed.flow"),
+        Knob("cap", *cap, f"{feed}.feeds.feed.cap"),
+        Knob("answer", 0.6, 3.0, f"{feed}.feeds.feed.answer"),
+        Knob("size", 0.15, 0.6, f"{feed}.feeds.feed.size"),
+        Knob("pause_s", 120.0, 900.0, f"{feed}.feeds.feed.pause_s"),
     )
 
 
@@ -119,6 +131,34 @@ PAIRS = {
         ),
         step_s=10.0,
     ),
+    "yeast_300l_feedback": Pair(
+        "yeast_300l",
+        "yeast",
+        20.0,
+        4.0,
+        (
+            Knob("setpoint", 0.2, 0.9, "phase.2.feeds.feed.setpoint"),
+            Knob("mu", 0.15, 0.30, "phase.2.feeds.feed.mu"),
+            Knob("cap", 8.0, 18.0, "phase.2.feeds.feed.cap"),
+            Knob("kp", 0.1, 1.2, "phase.2.feeds.feed.kp"),
+            Knob("ti_s", 900.0, 7200.0, "phase.2.feeds.feed.ti_s"),
+            Knob("do_percent", 25.0, 40.0, "start.setpoints.do"),
+        ),
+        hard=(228, 208, 205),
+        feedback=True,
+    ),
+    "ecoli_5l_feedback": Pair(
+        "ecoli_5l",
+        "ecoli",
+        24.0,
+        4.0,
+        (
+            *_probing("phase.1", (20.0, 110.0), (4.0, 20.0)),
+            Knob("induce_h", 9.0, 18.0, "phase.1.until.batch_h"),
+            Knob("do_percent", 25.0, 40.0, "start.setpoints.do"),
+        ),
+        feedback=True,
+    ),
 }
 
 
@@ -134,6 +174,8 @@ def recipe_table(pair: Pair, candidate: Candidate) -> dict[str, Any]:
     text = Path(f"sim/recipes/{pair.recipe}.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)
     table.pop("accept", None)
+    if pair.feedback:
+        table = fed_back(PROCESSES[pair.plant], table)
     for knob, value in zip(pair.knobs, candidate, strict=True):
         *parents, last = knob.at.split(".")
         at: Any = table
@@ -169,6 +211,7 @@ def score(pair: Pair, candidate: Candidate, seed: int, *, fine: bool = False) ->
             file.write_text(plant_text(pair), encoding="utf-8")
         outcome = run_batch(load_plant(file), recipe, file, hours=pair.hours, seed=seed)
     truth, seen = outcome.truth["R1"], outcome.control["reactors"]["R1"]
+    warm = recipe.start.setpoints["temperature"] + WARM_K
     return {
         "candidate": candidate,
         "seed": seed,
@@ -176,11 +219,19 @@ def score(pair: Pair, candidate: Candidate, seed: int, *, fine: bool = False) ->
         "do_share": truth["do_below_limit_min"] / 60.0 / pair.hours,
         "by_product_share": (truth["by_product_above_limit_min"] or 0.0) / 60.0 / pair.hours,
         "volume_min": truth["volume_above_limit_min"],
+        "warm_share": mean(t > warm for t in outcome.trajectory["R1"]["temperature_cel"]),
         "trips": seen["interlock_trips"],
     }
 
 
-LIMITS = {"do_share": 0.01, "by_product_share": 0.05, "volume_min": 0.0, "trips": 0.0}
+WARM_K = 0.7  # over the setpoint: cooling could do no more
+LIMITS = {
+    "do_share": 0.01,
+    "by_product_share": 0.05,
+    "volume_min": 0.0,
+    "warm_share": 0.01,
+    "trips": 0.0,
+}
 
 
 def allowed(rows: Sequence[Mapping[str, Any]]) -> bool:
