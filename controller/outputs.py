@@ -59,15 +59,17 @@ class Outputs:
             self._tell(Event(samples[name].time, "device", Kind.NOTE, name, text))
         if self.switches.local:
             self.unreachable = {**self.unreachable, **self.switches.local}
+        unsure = self._unsure
+        if not unsure and self.held == {n: samples[n].value for n in self._near if n in samples}:
+            return  # as nearly always
         moved: dict[str, bool] = {}  # whether the device has changed it by itself
-        good, now_held, unsure = GOOD, self.held, self._unsure
         for name, most in self._near.items():
             sample = samples.get(name)
-            if sample is None or sample.quality is not good:
+            if sample is None or sample.quality is not GOOD:
                 continue
-            held = now_held.get(name)
+            held = self.held.get(name)
             if sample.value == held and not unsure:
-                continue  # as nearly always
+                continue
             near = held is not None and abs(sample.value - held) <= most
             if near and (not unsure or name not in unsure or name in self.unreachable):
                 continue

@@ -229,13 +229,12 @@ class ScanGroup:
         self, reactor: Reactor, values: Mapping[str, float]
     ) -> dict[Device, dict[str, float]]:
         """Return what differs from what the devices hold."""
-        held = reactor.held
+        held = reactor.held.get
         due: dict[Device, dict[str, float]] = {}
         for name, value in values.items():
-            known = held.get(name, math.inf)
-            if value == known:
-                continue
-            off = value - known
+            if value == held(name):
+                continue  # as most of them
+            off = value - held(name, math.inf)
             if abs(off) > self._least[name] or (off and value == 0.0):  # nothing is nothing
                 due.setdefault(self._device[name], {})[name] = value
         return due

@@ -68,8 +68,8 @@ class Loop(ABC):
         self.target = OFF
         self.actual = OFF
         self.reason = ""
-        self.local = settings.setpoint  # what a person or the recipe set for AUTO
-        self.setpoint = settings.setpoint  # what it works to now
+        self.local: float = settings.setpoint  # what a person or the recipe set for AUTO
+        self.setpoint: float = settings.setpoint  # what it works to now
         self.remote: float | None = None  # the setpoint of a master, the recipe or the optimiser
         self.leader = CASCADE  # who sets ``remote``
         self.why = ""  # why the optimiser does not lead, where it should

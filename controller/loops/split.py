@@ -19,6 +19,7 @@ class Output:
         self.least, self.most = min(self.start, self.end), max(self.start, self.end)
         self.rising = 1 if self.end > self.start else -1
         self.low, self.high = low, high
+        self._span, self._width = self.end - self.start, high - low
         # Equal percentage: each % of output changes the value by the same share, so that a loop
         # whose process gain falls as 1 / value (kLa against stirrer speed) sees a constant gain.
         self._ratio = (
@@ -27,14 +28,14 @@ class Output:
 
     def value(self, output: float) -> float:
         """Return the value at ``output``, at an end of the range outside the stretch."""
-        share = (output - self.start) / (self.end - self.start)
+        share = (output - self.start) / self._span
         if share <= 0.0:
             return self.low
         if share >= 1.0:
             return self.high
         if self._ratio is not None:
             return self.low * math.exp(self._ratio * share)
-        return self.low + share * (self.high - self.low)
+        return self.low + share * self._width
 
     def inverse(self, value: float) -> float:
         """Return the output that gives ``value``."""
@@ -42,8 +43,8 @@ class Output:
         if self._ratio is not None:
             share = math.log(value / self.low) / self._ratio
         else:
-            share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
+            share = (value - self.low) / self._width
+        return self.start + share * self._span
 
     def inside(self, output: float) -> bool:
         """Whether this stretch is the one that moves at ``output``."""

@@ -51,6 +51,11 @@ class Station(Loop):
         high = settings.high
         self._high = None if high is None else (high.tag, Curve(high.table))
         self._most = settings.setpoint_high  # of its setpoint now
+        # All that its answer follows from, and the answer: while that is so, it is the same. For
+        # one that looks at samples or ramps its setpoint there is no such thing.
+        self._standing: tuple[object, ...] | None = None
+        looks = settings.high or settings.zero_without or settings.fallback is not None
+        self._steady = not looks and settings.setpoint_rate_per_s is None and settings.cut is None
 
     @property
     def listens(self) -> bool:
@@ -66,7 +71,12 @@ class Station(Loop):
 
     def step(self, samples: Mapping[str, Sample], dt: float) -> float:
         """Return the wanted value of the actuator, in its unit; ``dt`` in s."""
-        target = self.target
+        target, output = self.target, self.output
+        if self._steady and self._standing == (
+            target, self.actual, self.local, self.remote, self.leader,
+            output, self.why, self.reason,
+        ):  # fmt: skip
+            return output  # nobody wants anything else, and it is there
         if self._high is not None:
             self._limit_from_above(samples, *self._high)
         if target is OFF:
@@ -82,6 +92,11 @@ class Station(Loop):
         if fallback is not None and fallback <= self.output:
             return fallback  # less at once, more by the ramp
         wanted = self._wanted(dt) if fallback is None else fallback
+        if self._steady:
+            self._standing = (
+                target, self.actual, self.local, self.remote, self.leader,
+                wanted, self.why, self.reason,
+            )  # fmt: skip
         if self.cut is not None:
             wanted = self._after_cut(wanted, self.cut, samples, dt)
         if rate is None:

@@ -187,7 +187,7 @@ class Guard:
         seat = self._seats.get(name)
         if seat is None:
             raise ValueError(f"{name}: no actuator of this guard; {', '.join(self._seats)}")
-        if type(value) is not float:
+        if value.__class__ is not float:
             value = _number(value)
         quiet = now == self._begun and not self.interlocks.demands
         passed = seat.passed
