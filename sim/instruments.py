@@ -8,6 +8,8 @@ plant time.
 import math
 from collections import deque
 
+Line = deque[tuple[float, float]]  # what is on its way: when it arrives, by age in s, and what
+
 
 class Instrument:
     """One measured quantity.
@@ -25,25 +27,31 @@ class Instrument:
         full: where a reading bends and ends, in the unit of the truth; 0 for nowhere.
         every_s: time from one reading to the next, s; 0 for one in every step. Between them the
             last one is shown, as of an analyser that visits one vessel after another.
+
+    Attributes:
+        plain: it only lags, waits, errs and rounds: no bend, no time between readings.
+        lagged: where it is behind its lag.
+        line: what is on its way through the dead time.
+        arrived: what has come out of it last.
     """
 
     __slots__ = (
-        "_arrived",
-        "_delay",
         "_due",
-        "_lagged",
-        "_line",
         "_one",
-        "_plain",
         "_shown",
+        "arrived",
+        "delay_s",
         "digit",
         "drift",
         "every_s",
         "full",
         "gain",
         "lag_s",
+        "lagged",
+        "line",
         "noise",
         "offset",
+        "plain",
         "share",
     )
 
@@ -71,11 +79,11 @@ class Instrument:
         self.share = share
         self.full = full
         self.every_s = every_s
-        self._delay = delay_s
-        self._line: deque[tuple[float, float]] = deque()
-        self._arrived = self._lagged = start
-        self._one = _follow(lag_s, 1.0)
-        self._plain = not (delay_s or full or every_s)
+        self.delay_s = delay_s
+        self.line: Line = deque()
+        self.arrived = self.lagged = start
+        self._one = follow(lag_s, 1.0)
+        self.plain = not (full or every_s)
         self._due = 0.0
         self._shown = 0.0
 
@@ -88,16 +96,16 @@ class Instrument:
             dt: length of the step, s.
             normal: a standard normal number for the noise.
         """
-        was = self._lagged
-        share = self._one if dt == 1.0 else _follow(self.lag_s, dt)
-        self._lagged = y = was + share * (truth - was)
-        if not self._plain:
-            if self._delay:
-                line = self._line
-                line.append((age + self._delay, y))
-                while line[0][0] <= age:
-                    self._arrived = line.popleft()[1]
-                y = self._arrived
+        was = self.lagged
+        share = self._one if dt == 1.0 else follow(self.lag_s, dt)
+        self.lagged = y = was + share * (truth - was)
+        if self.delay_s:
+            line = self.line
+            line.append((age + self.delay_s, y))
+            while line[0][0] <= age:
+                self.arrived = line.popleft()[1]
+            y = self.arrived
+        if not self.plain:
             if self.every_s:
                 if age < self._due:
                     return self._shown
@@ -112,7 +120,7 @@ class Instrument:
         return y
 
 
-def _follow(lag_s: float, dt: float) -> float:
+def follow(lag_s: float, dt: float) -> float:
     """Return the share of the way to its input that a first-order lag goes in ``dt``."""
     return -math.expm1(-dt / lag_s) if lag_s > 0.0 else 1.0
 
@@ -173,7 +181,7 @@ class Drive:
         self.value = 0.0
         self._wanted = math.nan  # what was wanted last
         self._aim = 0.0  # where that has it go, without gain and wear
-        self._one = _follow(lag_s, 1.0)
+        self._one = follow(lag_s, 1.0)
 
     def move(self, wanted: float, age: float, dt: float) -> float:
         """Return the mean of what really happens over ``dt`` s, and keep where it ends."""
@@ -190,7 +198,7 @@ class Drive:
         if self.lag_s <= 0.0:
             self.value = aim
             return aim
-        share = self._one if dt == 1.0 else _follow(self.lag_s, dt)
+        share = self._one if dt == 1.0 else follow(self.lag_s, dt)
         self.value = now = was + share * (aim - was)
         if abs(now - aim) < 1e-9 * self.high:
             self.value = aim

@@ -7,9 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from sim.bench import Bench
 from sim.calibration import PROBES, instrument, pieces
 from sim.faulty import Probe
 from sim.fittings import Sheet, fitted, in_unit, wrong
+from sim.instruments import Instrument
 from sim.sights import Bottle, Sight, View, look
 from sim.variation import Draws
 
@@ -43,6 +45,13 @@ class Panel:
             self.instruments[f"{prefix}.{name}"] = probe(numbers[k])
         self._noise = Noise(seed, tuple(seen))
         self.shown = dict.fromkeys(self.instruments, 0.0)
+        made = list(self.instruments.values())
+        self._plain = {k: i for k, i in enumerate(made) if isinstance(i, Instrument) and i.plain}
+        self._bench = Bench(self._plain, len(made))
+        self._tags = tuple(self.instruments)
+        self._together = tuple(self._tags[k] for k in self._plain)
+        self._fitted: Sequence[Probe] = made  # what stands in the place of each now
+        self._fit(made)
 
     def _look_at(self, sight: Place | Sight) -> Place:
         """Return where the numbers of an instrument are, in each step."""
@@ -57,11 +66,29 @@ class Panel:
         """Read every instrument, ``age`` s after the start and ``dt`` s after the last time."""
         for k, sight in enumerate(self._sights):
             self._seen[k] = sight(dt)
+        fitted = [*self.instruments.values()]
+        if fitted != self._fitted:
+            self._fit(fitted)
+        truth, normal = [numbers[k] for numbers, k in self._looks], self._noise.row()
         shown = self.shown
-        for name, probe, (numbers, k), normal in zip(
-            shown, self.instruments.values(), self._looks, self._noise.row(), strict=True
-        ):
-            shown[name] = probe.show(numbers[k], age, dt, normal)
+        shown.update(zip(self._together, self._bench.show(truth, normal, age, dt), strict=True))
+        for k, name, probe in self._alone:
+            shown[name] = probe.show(truth[k], age, dt, normal[k])
+
+    def _fit(self, fitted: Sequence[Probe]) -> None:
+        """Take what is fitted now: what a fault spoils is read by itself, from where it is."""
+        for j, (k, made) in enumerate(self._plain.items()):
+            before, now = self._fitted[k] is made, fitted[k] is made
+            if before and not now:
+                self._bench.give(j)
+            elif now and not before:
+                self._bench.take(j)
+        self._fitted = fitted
+        self._alone = [
+            (k, self._tags[k], probe)
+            for k, probe in enumerate(fitted)
+            if probe is not self._plain.get(k)
+        ]
 
 
 def panel(
