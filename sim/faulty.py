@@ -20,6 +20,8 @@ class Probe(Protocol):
 class Mover(Protocol):
     """What turns a wanted value into what happens, see ``sim.instruments.Drive``."""
 
+    rests_at: float
+
     def move(self, wanted: float, age: float, dt: float, /) -> float:
         """Return the mean of what really happens over ``dt`` s."""
         ...
@@ -68,11 +70,14 @@ class FaultyDrive:
         wants: Callable[[float], float] = lambda wanted: wanted,
     ) -> None:
         self.inner = inner
+        self.rests_at = math.nan
         self._gives = gives
         self._wants = wants
 
     def move(self, wanted: float, age: float, dt: float, /) -> float:
-        return self._gives(self.inner.move(self._wants(wanted), age, dt), age)
+        flow = self._gives(self.inner.move(self._wants(wanted), age, dt), age)
+        self.inner.rests_at = math.nan  # it gives something else when the fault ends
+        return flow
 
 
 class StuckDrive:
@@ -80,6 +85,7 @@ class StuckDrive:
 
     def __init__(self, inner: Mover, at: float) -> None:
         self.inner = inner
+        self.rests_at = self.inner.rests_at = math.nan
         self._at = at
 
     def move(self, wanted: float, age: float, dt: float, /) -> float:

@@ -4,6 +4,7 @@ The head's own controller opens the exhaust to let out what is too much. Shut, i
 there but for a leak, and what is drawn off below makes room above.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,6 +33,7 @@ class HeadPressure:
         self, inner: Mover, model: Bioreactor, u: Sequence[float], x: Sequence[float]
     ) -> None:
         self.inner = inner
+        self.rests_at = math.nan
         self._u, self._x = u, x
         self._total = model.vessel.total_volume_l
         states = [v.name for v in model.states]

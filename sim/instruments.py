@@ -138,6 +138,9 @@ class Drive:
         least: below this it stands still.
         dead: what is wanted has to change by more to move it (stiction).
         wear: share of the gain that is lost per day: tubing.
+
+    Attributes:
+        rests_at: while just this is wanted nothing changes; NaN while something does.
     """
 
     __slots__ = (
@@ -151,6 +154,7 @@ class Drive:
         "least",
         "low",
         "ramp",
+        "rests_at",
         "step",
         "value",
         "wear",
@@ -179,6 +183,7 @@ class Drive:
         self.dead = dead
         self.wear = wear / 86400.0
         self.value = 0.0
+        self.rests_at = math.nan
         self._wanted = math.nan  # what was wanted last
         self._aim = 0.0  # where that has it go, without gain and wear
         self._one = follow(lag_s, 1.0)
@@ -190,7 +195,9 @@ class Drive:
         aim = self._aim * (self.gain - self.wear * age)
         was = self.value
         if aim == was:
+            self.rests_at = math.nan if aim and self.wear else wanted
             return was
+        self.rests_at = math.nan
         if self.ramp:
             most = self.ramp * dt
             self.value = now = max(was - most, min(was + most, aim))

@@ -251,6 +251,7 @@ class VesselOpcUaLink(opcua.Link):
         self._readers[opcua.SPEED] = lambda: plant.speed
         self._readers[opcua.PLANT_TIME] = lambda: plant.time
         self._readers[opcua.PAUSED] = lambda: float(plant.paused)
+        self._asked: tuple[Sequence[str], list[Callable[[], float] | None]] = ((), [])
 
     async def read(self, nodes: Sequence[str]) -> Sequence[DataValue]:
         if self.wire.faults:
@@ -269,10 +270,11 @@ class VesselOpcUaLink(opcua.Link):
         return found._replace(status=found.status or UNCERTAIN) if wire.uncertain else found
 
     def _read(self, nodes: Sequence[str]) -> list[DataValue]:
-        time, readers = self._plant.time, self._readers
+        time = self._plant.time
+        if nodes is not self._asked[0]:
+            self._asked = nodes, [self._readers.get(node) for node in nodes]
         found: list[DataValue] = []
-        for node in nodes:
-            reader = readers.get(node)
+        for reader in self._asked[1]:
             if reader is None:
                 found.append(DataValue(None, BAD_UNKNOWN))
                 continue

@@ -4,6 +4,7 @@ import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from models.bioreactor import Bioreactor
@@ -184,6 +185,7 @@ class Vessel(Stepped):
             *(at[v.name] for v in organism.species[1:] if v.unit.endswith("/L")),
             *(at[n] for n in ("O", "CO2", "HCO3", "NH3", "foam", "filter")),
         )
+        self._amounts_of = itemgetter(*self._amounts)
         half = next((v.default for v in organism.parameters if v.name == "KO"), 0.0)
         self._scarce = 3.0 * half  # g/L: below it one step of 1 s overshoots without end
         feed = organism.feeds[0]
@@ -200,7 +202,8 @@ class Vessel(Stepped):
         age = self.time - self._start
         u = self._u
         for (at, drive), wanted in zip(self._moves, self._wanted, strict=False):
-            u[at] = drive.move(wanted, age, dt)
+            if wanted != drive.rests_at:
+                u[at] = drive.move(wanted, age, dt)
         if self._bottle.empty:
             u[self._feed] = 0.0
         if self._wandering.on:
@@ -231,9 +234,9 @@ class Vessel(Stepped):
         if not math.isfinite(after[o2] + after[ph] + after[broth]):
             raise FloatingPointError(self._failure())
         x[:] = after
-        for k in self._amounts:
-            if x[k] < 0.0:  # a trace, after a violent step of an input
-                x[k] = 0.0
+        if min(self._amounts_of(after)) < 0.0:  # a trace, after a violent step of an input
+            for k in self._amounts:
+                x[k] = max(x[k], 0.0)
 
     def _failure(self) -> str:
         """Return what to know of a step that has left the numbers."""

@@ -263,25 +263,35 @@ class Residual:
             first.
     """
 
-    __slots__ = ("_against", "_alarms", "_away", "_latch", "_limit", "_scale", "_time", "tag")
+    __slots__ = (
+        "_against",
+        "_alarms",
+        "_away",
+        "_limit",
+        "_scale",
+        "_time",
+        "alarm",
+        "latch",
+        "tag",
+    )
 
     def __init__(
         self, alarms: Alarms, rule: Limit, tag: str, against: str, scale: float, *, latch: bool
     ) -> None:
         self._alarms = alarms
         self._limit = rule
+        self.alarm = rule.alarm
         self.tag = tag
         self._against = against
         self._scale = scale
-        self._latch = latch
+        self.latch = latch
         self._away = 0.0
         self._time: float = -math.inf  # of the second value that this is of
 
     @property
     def disputes(self) -> bool:
         """Whether the tag is not to be relied on."""
-        alarm = self._limit.alarm
-        return alarm.active or (self._latch and not alarm.acknowledged)
+        return self.alarm.active or (self.latch and not self.alarm.acknowledged)
 
     @property
     def doubt(self) -> float:
@@ -299,10 +309,12 @@ class Residual:
         away = abs(one.value - self._scale * other.value)
         if other.time != self._time:  # of an older estimate a value that moves is away anyway
             self._away, self._time = away, other.time
-        rule = self._limit
+        rule, alarm = self._limit, self.alarm
+        if away <= rule.limit and not alarm.active and alarm.differs is None:
+            return  # as nearly always
         outside = rule.outside(away)
-        if outside != rule.alarm.active or rule.alarm.differs is not None:
-            self._alarms.judge(rule.alarm, outside, now, away)
+        if outside != alarm.active or alarm.differs is not None:
+            self._alarms.judge(alarm, outside, now, away)
 
 
 class Rules:
@@ -316,12 +328,20 @@ class Rules:
     def __init__(self, watches: Sequence[TagWatch], others: Sequence[Rule]) -> None:
         self._watches = tuple(watches)
         self._others = tuple(others)
-        self._residuals = tuple(rule for rule in others if isinstance(rule, Residual))
+        self._residuals = tuple(
+            (rule.tag, rule.alarm, rule.latch) for rule in others if isinstance(rule, Residual)
+        )
 
     @property
     def disputed(self) -> frozenset[str]:
         """Names of the tags that a second value contradicts, by their ``residual`` alarms."""
-        return frozenset([rule.tag for rule in self._residuals if rule.disputes])
+        return frozenset(
+            [
+                tag
+                for tag, alarm, latch in self._residuals
+                if alarm.active or (latch and not alarm.acknowledged)
+            ]
+        )
 
     def step(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan; a tag that is missing from ``samples`` is BAD."""

@@ -201,7 +201,7 @@ class PidLoop(Loop):
         """Let the PID move the output towards the setpoint of whoever leads."""
         mode, setpoint = (AUTO, self.local) if self.target is AUTO else self._led()
         if self._most_margin and self.seconds:
-            worst = max(second.doubt for second in self.seconds)
+            worst = max([second.doubt for second in self.seconds])
             setpoint = self._on_the_safe_side(setpoint, worst, dt)
         if (rate := self._ramp_per_s) is not None:
             setpoint = self._ramped(setpoint, pv, rate, dt)

@@ -65,10 +65,11 @@ class Tuning:
 
 
 class _Unlimited(PID):
-    """A simple-pid without limits: the property that says so is half the time of an update."""
+    """A simple-pid that is always on and has no limits, without the properties that say so."""
 
-    # a plain attribute in place of a property is what it is for
+    # a plain attribute in place of a property is what it is for: an update looks at it twice
     output_limits = (None, None)  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+    auto_mode = True  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
 
 class Pid:
@@ -80,6 +81,7 @@ class Pid:
     """
 
     __slots__ = (
+        "_call",
         "_deadband",
         "_dt",
         "_factor",
@@ -104,6 +106,7 @@ class Pid:
     ) -> None:
         # sample_time=None: never a cached output. time_fn=float: no clock, `float()` is 0.0.
         self._pid = _Unlimited(sample_time=None, time_fn=float)
+        self._call = self._pid.__call__  # bound once: to call an object is slower
         self._y = math.nan  # the filtered measurement; NaN until the first
         self._rate = 0.0  # its filtered derivative, y/s
         self._dt = 0.0  # the last step, s
@@ -153,7 +156,7 @@ class Pid:
         self._seen = True
         pid = self._pid
         pid.setpoint = setpoint
-        output = pid(y, dt=dt) or 0.0  # it is None only in manual mode
+        output = self._call(y, dt) or 0.0  # it is None only in manual mode
         if self._kd:  # backward Euler step of a first-order lag behind the difference quotient
             lag = self._rate_filter_s
             self._rate = (self._rate * lag + y - last) / (lag + dt)
