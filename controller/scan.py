@@ -84,7 +84,7 @@ class Scan:
             device.last_good = now
         while not self.around.stopping:
             for device in required:
-                await heartbeat(self.around, device, now, at_once=True)
+                await heartbeat(self.around, now, None, device, at_once=True)
                 await device.read(now, RETRY_S)
                 self.around.system.device(device, self.around.clock.now())
             if all(d.armed for d in required):

@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from controller.alarms.notices import Notices
@@ -147,8 +148,9 @@ class ScanGroup:
             for device, outputs in self._due_writes(reactor, values).items():
                 due.setdefault(device, []).append((reactor, outputs))
         if due:
-            await self._each(due, lambda d: self._write(d, due[d], now))
-        await self._each(self.devices, lambda d: heartbeat(around, d, now, self._budget))
+            await self._each(due, partial(self._write, due, now))
+        hungry = [d for d in self.devices if d.guarded or not d.armed]
+        await self._each(hungry, partial(heartbeat, around, now, self._budget))
         late = 0.0 if math.isnan(self._due) else max(now - self._due, 0.0)
         for reactor in self.reactors:
             reactor.derived.late_s, reactor.derived.missed = late, self.counts.missed
@@ -239,9 +241,9 @@ class ScanGroup:
                 due.setdefault(self._device[name], {})[name] = value
         return due
 
-    async def _write(self, device: Device, moves: Moves, now: float) -> None:
+    async def _write(self, due: Mapping[Device, Moves], now: float, device: Device) -> None:
         """Write to one device what its reactors want, and take what it confirms."""
-        for reactor, outputs in moves:
+        for reactor, outputs in due[device]:
             if not device.writable:
                 return
             try:
@@ -256,9 +258,9 @@ class ScanGroup:
 
 async def heartbeat(
     around: Around,
-    device: Device,
     now: float,
-    budget: float | None = None,
+    budget: float | None,
+    device: Device,
     *,
     at_once: bool = False,
 ) -> None:

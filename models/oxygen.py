@@ -39,7 +39,19 @@ def saturation(T: Any, y_o2: Any, pressure: Any, fn: Functions) -> Any:
         pressure: bar, absolute.
         fn: the functions for the type of the arguments.
     """
-    return 32.0 * solubility(T, fn) * y_o2 * (pressure - vapour_pressure(T, fn))
+    return dissolved(32.0 * solubility(T, fn), vapour_pressure(T, fn), y_o2, pressure)
+
+
+def dissolved(henry: Any, steam: Any, y_o2: Any, pressure: Any) -> Any:
+    """Return dissolved O2 in equilibrium with wet gas, g/L.
+
+    Args:
+        henry: its solubility, g/(L.bar).
+        steam: vapour pressure of water, bar.
+        y_o2: mole fraction of the dry gas.
+        pressure: bar, absolute.
+    """
+    return henry * y_o2 * (pressure - steam)
 
 
 def stirrer_power(N: Any, diameter: float, number: float, impellers: int) -> Any:

@@ -186,11 +186,18 @@ class SimulatedPlant:
         """Let plant time pass until ``time``; a watchdog that runs out on the way acts in time."""
         if time <= self.time:
             return
+        for watchdog in self._watchdogs:
+            if watchdog.due <= time:
+                self._act_in_time(time)
+                break
+        self._move(time)
+
+    def _act_in_time(self, time: float) -> None:
+        """Stop on the way to ``time`` wherever a watchdog runs out."""
         due = [watchdog for watchdog in self._watchdogs if watchdog.due <= time]
         for watchdog in sorted(due, key=lambda w: w.due):
             self._move(max(watchdog.due, self.time))
             watchdog.check(self.time)
-        self._move(time)
 
     def catch_up(self) -> None:
         """Advance to the clock's time; stand still in lock-step."""

@@ -71,7 +71,8 @@ class Panel:
             self._fit(fitted)
         truth, normal = [numbers[k] for numbers, k in self._looks], self._noise.row()
         shown = self.shown
-        shown.update(zip(self._together, self._bench.show(truth, normal, age, dt), strict=True))
+        readings = self._bench.show(truth, normal, age, dt)
+        shown.update(zip(self._together, readings))  # noqa: B905 (as many as it was made of)
         for k, name, probe in self._alone:
             shown[name] = probe.show(truth[k], age, dt, normal[k])
 

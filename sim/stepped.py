@@ -77,7 +77,8 @@ class Stepped(ABC):
             left -= dt
             for look in self._watchers:
                 look()
-        self.time = max(self.time, time)
+        if time > self.time:
+            self.time = time
 
     def watch(self, look: Callable[[], None]) -> None:
         """Call ``look`` after each step of at most ``step_s``, from now on."""

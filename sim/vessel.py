@@ -201,7 +201,7 @@ class Vessel(Stepped):
             self.faults.turn()
         age = self.time - self._start
         u = self._u
-        for (at, drive), wanted in zip(self._moves, self._wanted, strict=False):
+        for (at, drive), wanted in zip(self._moves, self._wanted):  # noqa: B905 (lines come last)
             if wanted != drive.rests_at:
                 u[at] = drive.move(wanted, age, dt)
         if self._bottle.empty:

@@ -298,17 +298,21 @@ class Residual:
         """How far the tag is not to be relied on, 0 to 1: 1 from the limit on, without a delay."""
         if self.disputes:
             return 1.0
-        share = self._away / self._limit.limit
-        return min(max((share - USUAL) / (1.0 - USUAL), 0.0), 1.0)
+        doubt = (self._away / self._limit.limit - USUAL) / (1.0 - USUAL)
+        return 0.0 if doubt < 0.0 else 1.0 if doubt > 1.0 else doubt
 
     def see(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan."""
         one, other = samples.get(self.tag), samples.get(self._against)
-        if one is None or other is None or not one.quality or not other.quality:
+        if one is None or other is None:
             return
-        away = abs(one.value - self._scale * other.value)
-        if other.time != self._time:  # of an older estimate a value that moves is away anyway
-            self._away, self._time = away, other.time
+        _, _, value, quality = one
+        _, time, against, its_quality = other
+        if quality is BAD or its_quality is BAD:
+            return
+        away = abs(value - self._scale * against)
+        if time != self._time:  # of an older estimate a value that moves is away anyway
+            self._away, self._time = away, time
         rule, alarm = self._limit, self.alarm
         if away <= rule.limit and not alarm.active and alarm.differs is None:
             return  # as nearly always
@@ -335,26 +339,24 @@ class Rules:
     @property
     def disputed(self) -> frozenset[str]:
         """Names of the tags that a second value contradicts, by their ``residual`` alarms."""
-        return frozenset(
-            [
-                tag
-                for tag, alarm, latch in self._residuals
-                if alarm.active or (latch and not alarm.acknowledged)
-            ]
-        )
+        found: list[str] = []
+        for tag, alarm, latch in self._residuals:
+            if alarm.active or (latch and not alarm.acknowledged):
+                found.append(tag)
+        return frozenset(found)
 
     def step(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan; a tag that is missing from ``samples`` is BAD."""
         for watch in self._watches:
             sample = samples.get(watch.tag)
-            if (
-                watch.quiet
-                and sample is not None
-                and sample.quality is GOOD
-                and watch.low <= sample.value <= watch.high
-                and now - sample.time <= watch.stale_s
-            ):
-                continue  # as nearly always
+            if watch.quiet and sample is not None:
+                _, time, value, quality = sample
+                if (
+                    quality is GOOD
+                    and watch.low <= value <= watch.high
+                    and now - time <= watch.stale_s
+                ):
+                    continue  # as nearly always
             watch.see(now, sample)
         for rule in self._others:
             rule.see(now, samples)

@@ -61,7 +61,8 @@ class Device:
         self.immediate = immediate
         self.reads = self.failures = 0
         self.latencies: deque[float] = deque(maxlen=LATENCIES)  # of good reads, wall s
-        self._guarded, self._insecure = settings.watchdog is not None, settings.insecure
+        self.guarded = settings.watchdog is not None  # it is armed by feeding it only
+        self._insecure = settings.insecure
         self.actuators = {t.name for t in settings.tags if t.safe is not None}
         self._slowest_s: float | None = None
         self._samples: dict[str, Sample] = {}
@@ -181,7 +182,7 @@ class Device:
             LateError: it has not been taken within ``budget`` wall seconds, yet.
             DeviceError: the device did not take it.
         """
-        if not self._guarded:
+        if not self.guarded:
             self.armed = True
             return
         time = self._timer()

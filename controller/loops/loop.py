@@ -123,7 +123,6 @@ class Loop(ABC):
             raise RangeError(said("output_range", loop=self.name, value=value, low=low, high=high))
         self.hand = value
 
-    @property
     @abstractmethod
     def listens(self) -> bool:
         """Whether a loop that leads it moves anything."""

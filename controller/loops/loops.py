@@ -139,13 +139,12 @@ class PidLoop(Loop):
         self._side = 0  # the side of rest on which the output was last
         self._side_s = math.inf  # s since then
 
-    @property
     def listens(self) -> bool:
         return self.target is CASCADE and math.isnan(self._bad_since)
 
     @property
     def position(self) -> float:
-        return self.setpoint if self.listens or self._pv != self._pv else self._pv
+        return self.setpoint if self.listens() or self._pv != self._pv else self._pv
 
     # -- one scan ------------------------------------------------------------------------------
 
@@ -156,7 +155,7 @@ class PidLoop(Loop):
         if sample is None or sample.quality is BAD:
             self._without_measurement(now)
             return
-        if self.actual is not OFF and not math.isnan(self._bad_since):
+        if self._bad_since == self._bad_since and self.actual is not OFF:  # NaN: it was not
             self._bad_since, self._fallen = math.nan, False
         pv = self._pv = sample.value
         if self._gain is not None:
@@ -201,7 +200,10 @@ class PidLoop(Loop):
         """Let the PID move the output towards the setpoint of whoever leads."""
         mode, setpoint = (AUTO, self.local) if self.target is AUTO else self._led()
         if self._most_margin and self.seconds:
-            worst = max([second.doubt for second in self.seconds])
+            worst = 0.0
+            for second in self.seconds:
+                doubt = second.doubt
+                worst = doubt if doubt > worst else worst
             setpoint = self._on_the_safe_side(setpoint, worst, dt)
         if (rate := self._ramp_per_s) is not None:
             setpoint = self._ramped(setpoint, pv, rate, dt)
@@ -229,8 +231,8 @@ class PidLoop(Loop):
     def _on_the_safe_side(self, setpoint: float, doubt: float, dt: float) -> float:
         """Return the setpoint higher by what its measurement may read too much."""
         step = self._most_margin * dt / MARGIN_S
-        wanted = doubt * self._most_margin
-        self._margin += min(max(wanted - self._margin, -step), step)
+        off = doubt * self._most_margin - self._margin
+        self._margin += -step if off < -step else step if off > step else off
         return self._settable(setpoint + self._margin)
 
     def _led(self) -> tuple[Mode, float]:
@@ -278,7 +280,7 @@ class PidLoop(Loop):
         heard = False
         for out, slave in self.slaves:
             slave.remote = out.value(self.output)
-            heard = heard or slave.listens
+            heard = heard or slave.listens()
         return heard
 
     def _let_go(self) -> None:
@@ -300,7 +302,7 @@ class PidLoop(Loop):
         for out, _ in self.actuators:
             low, high = min(low, out.least), max(high, out.most)
         for out, slave in self.slaves:
-            if slave.listens:
+            if slave.listens():
                 least, most = out.least, out.most
             else:
                 least = most = out.inverse(slave.position)
@@ -338,7 +340,7 @@ class PidLoop(Loop):
         wanted = 1 if self.setpoint > self._pv else -1
         free = False
         for out, slave in self.slaves:
-            if not slave.listens:
+            if not slave.listens():
                 continue
             if slave.blocked != wanted * out.rising and out.beyond(self.output, wanted):
                 free = True

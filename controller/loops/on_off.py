@@ -28,7 +28,6 @@ class OnOffLoop(Loop):
         self.pulse: PulseSettings = settings.pulse
         self._since_s = math.inf  # s since the last pulse began
 
-    @property
     def listens(self) -> bool:
         return False
 

@@ -127,6 +127,9 @@ class Pid:
     @property
     def terms(self) -> tuple[float, float, float]:
         """The proportional, integral and derivative parts of the last output."""
+        return self._parts()
+
+    def _parts(self) -> tuple[float, float, float]:
         return self._proportional(), self._pid.components[1], -self._kd * self._rate
 
     def update(self, setpoint: float, measured: float, dt: float) -> float:
@@ -175,7 +178,7 @@ class Pid:
         """
         if not abs(applied) <= LARGEST:
             raise ValueError(f"cannot limit to {applied=}")
-        p, integral, d = self.terms
+        p, integral, d = self._parts()
         before = integral - p * self._dt / self._tuning.ti_s
         self._dt = 0.0  # said twice, it takes back one step
         if applied < p + integral + d:
@@ -190,7 +193,7 @@ class Pid:
 
         The integral does not move that way in this scan; the output is what it was.
         """
-        p, integral, d = self.terms
+        p, integral, d = self._parts()
         before = integral - p * self._dt / self._tuning.ti_s
         kept = min(integral, before) if direction > 0 else max(integral, before)
         self._dt = 0.0

@@ -39,7 +39,7 @@ class Output:
 
     def inverse(self, value: float) -> float:
         """Return the output that gives ``value``."""
-        value = min(max(value, self.low), self.high)
+        value = self.low if value < self.low else self.high if value > self.high else value
         if self._ratio is not None:
             share = math.log(value / self.low) / self._ratio
         else:

@@ -57,7 +57,6 @@ class Station(Loop):
         looks = settings.high or settings.zero_without or settings.fallback is not None
         self._steady = not looks and settings.setpoint_rate_per_s is None and settings.cut is None
 
-    @property
     def listens(self) -> bool:
         return self.target is CASCADE and not self.forced
 

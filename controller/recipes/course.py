@@ -36,9 +36,9 @@ class Course(Prospect):
 
     def _count(self, now: float, applied: Mapping[str, float]) -> None:
         """Let the time since the last step pass."""
-        dt = max(0.0, now - self._now)
+        dt = now - self._now
         self._now = now
-        if not self._entered or dt == 0.0:
+        if not self._entered or dt <= 0.0:
             return
         running = self.state is RUNNING
         if running:

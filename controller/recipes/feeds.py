@@ -95,7 +95,7 @@ class Feeds:
         """Take what was really fed since the last step, by loop, in its unit."""
         for loop, flow in applied.items():
             if loop in self._units:
-                self._given[loop] = max(0.0, flow * self._units[loop])
+                self._given[loop] = flow * self._units[loop] if flow > 0.0 else 0.0
 
     def pass_time(self, dt: float) -> None:
         """Let ``dt`` s pass."""

@@ -95,7 +95,7 @@ class Progress:
     @property
     def inoculated(self) -> bool:
         """Whether the organism is in the vessel: a recipe that does not inoculate begins so."""
-        return not math.isnan(self._zero)
+        return self._zero == self._zero  # not NaN
 
     @property
     def induced(self) -> bool:
@@ -111,8 +111,9 @@ class Progress:
         """Return h since inoculation, HELD or not; 0 before it, and at its end it stops."""
         if self.state is IDLE or not self.inoculated:
             return 0.0
-        end = now if math.isnan(self._ended) else self._ended
-        return max(0.0, end - self._zero) / HOUR_S
+        end = now if self._ended != self._ended else self._ended  # NaN: it has not ended
+        since = end - self._zero
+        return since / HOUR_S if since > 0.0 else 0.0
 
     def phase_age_h(self, now: float) -> float:
         """Return h in this phase, without time HELD."""

@@ -201,7 +201,7 @@ class RecipeRunner(Course):
             culture: gives the cells, as estimated, to a feed that looks at them.
         """
         doses: Mapping[str, float] = self._doses_at_rest
-        applied, dt = applied or {}, max(0.0, now - self._now)
+        applied, before = applied or {}, self._now
         self._feeds.given(applied)
         self._count(now, applied)
         if self.state is RUNNING:
@@ -223,7 +223,7 @@ class RecipeRunner(Course):
         state, feeds = self.state, dict[str, float]()
         if self._feeds.looking and (state is RUNNING or state is HELD):
             others = away if state is RUNNING else self._feeds.laws
-            self._feeds.see(dt, measured, applied, others, culture())
+            self._feeds.see(max(0.0, now - before), measured, applied, others, culture())
         if state is not IDLE:
             feeds = self._feeds.ask()
         setpoints, modes, events = self._new_setpoints, self._new_modes, self._events

@@ -12,7 +12,7 @@ from typing import Final
 from drivers.point import BAD, GOOD, Quality, Sample, Tag, quick
 from models.fn import SCALARS
 from models.offgas import uptake_from_gas
-from models.oxygen import AIR_O2, saturation
+from models.oxygen import AIR_O2, dissolved, solubility, vapour_pressure
 
 PER_MINUTE: Final = {"L/min": 1.0, "m3/h": 1000.0 / 60.0}  # normal L/min of one of a unit
 KILOGRAMS: Final = {"kg": 1.0, "t": 1000.0}
@@ -124,7 +124,9 @@ class GasBalance:
 
         The gas in the broth is taken to have the composition of the off-gas (well mixed).
         """
-        full = saturation(temperature, AIR_O2, self._calibration_bar, SCALARS)  # g/L at 100 %
-        driving = 100.0 * saturation(temperature, y_o2, pressure, SCALARS) / full - do
+        henry = 32.0 * solubility(temperature, SCALARS)
+        steam = vapour_pressure(temperature, SCALARS)
+        full = dissolved(henry, steam, AIR_O2, self._calibration_bar)  # g/L at 100 %
+        driving = 100.0 * dissolved(henry, steam, y_o2, pressure) / full - do
         kla = our * 32e-3 / (full * driving / 100.0) if driving > LEAST_DRIVING else math.nan
         return driving, kla

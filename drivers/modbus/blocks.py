@@ -65,8 +65,9 @@ class Block:
         What ``Register.status`` would say of them is not looked at.
         """
         numbers = self._struct.unpack(reply) if self._plain else self._numbers(reply)
-        for (name, tag, multiplier, divisor, offset, low, high), number in zip(
-            self._points, numbers, strict=True
+        # as many numbers as points by the struct's format; to have zip count costs as much as two
+        for (name, tag, multiplier, divisor, offset, low, high), number in zip(  # noqa: B905
+            self._points, numbers
         ):
             value = number * multiplier / divisor + offset
             if low <= value <= high:

@@ -146,8 +146,8 @@ class _Shape:
         """
         if len(pdu) != self._struct.size:
             return False
-        for number, (multiplier, divisor, offset, low, high) in zip(
-            self._struct.unpack(pdu), self._points, strict=True
+        for number, (multiplier, divisor, offset, low, high) in zip(  # noqa: B905 (by the format)
+            self._struct.unpack(pdu), self._points
         ):
             if not low <= number * multiplier / divisor + offset <= high:  # NaN is in no range
                 return False

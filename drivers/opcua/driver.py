@@ -124,7 +124,8 @@ class OpcUaDriver(Driver):
             self._stamp = -math.inf  # the clock itself stepped: from now on it is a simulator's
         self._last_good = now
         # two clocks were looked at, one after the other; stamps must not step back for that
-        self._stamp = time = max(self._stamp, now - age * self._speed)
+        time = now - age * self._speed
+        self._stamp = time = time if time > self._stamp else self._stamp
         latest, server = self._latest(now)
         strict = bool(self._wrong or self._max_age or self._faded)
         found: dict[str, Sample] = {}
@@ -205,9 +206,8 @@ class OpcUaDriver(Driver):
                 f"the server's clock is {abs(self._skew):.0f} s {side} ours; let both follow one "
                 f"time server (max_skew_s is {self._max_skew_s:g})"
             )
-        found += [
-            f"{name}: {text}; it is BAD until they agree" for name, text in self._wrong.items()
-        ]
+        if self._wrong:
+            found += [f"{n}: {text}; it is BAD until they agree" for n, text in self._wrong.items()]
         return (*found, *self._doubts)
 
     async def _meet(self) -> None:
