@@ -136,7 +136,9 @@ class Outputs:
             if unreachable or one[2] is not NO:
                 one = self._overrule(tag, one)
             values[tag.name] = one[0]
-            loop.applied(one)
+            if one is not loop.passed:  # else it is as it was
+                loop.passed = one
+                loop.applied(one)
         for pid in reversed(self.pids):
             if pid.slaves:
                 pid.settle()

@@ -148,34 +148,43 @@ class Reactor(Outputs):
         if runner is None:
             return
         loops = self.loops
-        away = [n for n in self._feeding if loops[n].actual is not CASCADE]
-        given = {n: loops[n].output for n in (*self._dosing, *self._feeding)}
+        away: list[str] = []
+        given: dict[str, float] = {}
+        for name in self._dosing:
+            given[name] = loops[name].output
+        for name in self._feeding:
+            given[name] = loops[name].output
+            if loops[name].actual is not CASCADE:
+                away.append(name)
         out = runner.step(now, samples, self.sensing.values, given, away, self.sensing.culture)
-        if runner.inoculated and self._started == math.inf:
+        if self._started == math.inf and runner.inoculated:
             self._inoculated(now)
-        for event in out.events:
+        setpoints, modes, feeds, doses, self._induced, events, blind = out
+        for event in events:
             self._tell(event)
-        self._induced = out.induced
         self._trail.recipe(now, runner, out)
-        for name, mode in out.modes.items():
+        for name, mode in modes.items():
             loop = loops[name]
             wanted = Mode[mode]
             if loop.target is OPTIMISER and wanted in (AUTO, CASCADE):
                 continue  # the optimiser's seat; the recipe's value is what it sheds to
             loop.set_mode(wanted)
-        for name, value in out.setpoints.items():
+        for name, value in setpoints.items():
             loops[name].set_setpoint(value)
-        for name, flow in out.doses.items():
+        for name, flow in doses.items():
             loops[name].remote = flow
-            self._dosing = out.doses
+            self._dosing = doses
         state = runner.state
         over = state is COMPLETE or state is ABORTED  # then nobody watches a feed
-        for name, flow in out.feeds.items():
+        feeding: list[str] = []
+        for name, flow in feeds.items():
             feed = loops.get(name)
             if isinstance(feed, Station):
                 feed.remote, feed.leader = 0.0 if over else flow, CASCADE
-                feed.hold = "the recipe is held" if state is HELD else out.blind.get(name, "")
-        self._feeding = () if over else [n for n in out.feeds if n in loops]
+                feed.hold = "the recipe is held" if state is HELD else blind.get(name, "")
+            if feed is not None and not over:
+                feeding.append(name)
+        self._feeding = feeding
 
     # -- batch ---------------------------------------------------------------------------------
 

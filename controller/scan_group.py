@@ -126,6 +126,7 @@ class ScanGroup:
         """Do one scan at plant time ``now``."""
         around = self.around
         dt = self._scan_s if math.isnan(self._last) else now - self._last
+        dt = min(max(dt, 1e-3), LONGEST_STEP_S)
         self._last = now
         self.counts.scans += 1
         await self._read(now)
@@ -144,14 +145,14 @@ class ScanGroup:
         due: dict[Device, Moves] = {}
         for reactor in self.reactors:
             reactor.unreachable = unreachable
-            values = reactor.step(now, min(max(dt, 1e-3), LONGEST_STEP_S), samples)
+            values = reactor.step(now, dt, samples)
             for device, outputs in self._due_writes(reactor, values).items():
                 due.setdefault(device, []).append((reactor, outputs))
         if due:
             await self._each(due, partial(self._write, due, now))
         hungry = [d for d in self.devices if d.guarded or not d.armed]
         await self._each(hungry, partial(heartbeat, around, now, self._budget))
-        late = 0.0 if math.isnan(self._due) else max(now - self._due, 0.0)
+        late = now - self._due if now > self._due else 0.0  # NaN: nobody waits for it
         for reactor in self.reactors:
             reactor.derived.late_s, reactor.derived.missed = late, self.counts.missed
         self._judge(now, samples)

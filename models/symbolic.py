@@ -252,9 +252,10 @@ class Compiled:
             never replace or resize them. ``numpy.frombuffer`` gives a view.
         results: one ``array('d')`` per result.
         native: whether it runs as machine code; CasADi's virtual machine gives the same numbers.
+        run: computes ``results`` from ``arguments``, as a call does, without Python in between.
     """
 
-    __slots__ = ("_call", "_keep", "arguments", "name", "native", "results")
+    __slots__ = ("_keep", "arguments", "name", "native", "results", "run")
 
     def __init__(self, function: Any, library: Path | None) -> None:
         self.name: str = function.name()
@@ -272,7 +273,7 @@ class Compiled:
             for i, r in enumerate(self.results):
                 buffer.set_res(i, memoryview(r))
             self._keep: Any = (function, buffer)
-            self._call: Any = trigger
+            self.run: Callable[[], object] = trigger
             return
         handle = ctypes.CDLL(str(library))
         pointers = [
@@ -289,11 +290,11 @@ class Compiled:
         call = handle[self.name]
         self._keep = (handle, tables, integers, work)
         arguments = (*(ctypes.c_void_p(ctypes.addressof(t)) for t in tables), integers, work, 0)
-        self._call = partial(call, *arguments)
+        self.run = partial(call, *arguments)
 
     def __call__(self) -> None:
         """Compute ``results`` from ``arguments``."""
-        self._call()
+        self.run()
 
 
 def cache_dir() -> Path:

@@ -6,15 +6,18 @@ It is what ``Instrument.show`` says of each, to the last bit: a test holds them 
 import math
 from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from functools import lru_cache
 from typing import Any
 
 from models.symbolic import ca, compiled
 from sim.instruments import Instrument, Line, follow
 
+Place = tuple[Sequence[float], int]  # an array, and which of its numbers
 _CALIBRATION = ("gain", "offset", "drift", "noise", "share", "digit")
-_Sort = tuple[int, bool, bool, bool]  # its place among all; has it a dead time, a share, a digit
+# which of the sources it looks at, and where; its place among all; has it a dead time, a share of
+# the reading as noise, a last digit?
+_Sort = tuple[int, int, int, bool, bool, bool]
 
 
 class Bench:
@@ -22,19 +25,25 @@ class Bench:
 
     Args:
         instruments: by their place among all of the vessel; plain ones.
-        count: of all.
+        looks: of all, where what it looks at is.
     """
 
-    def __init__(self, instruments: Mapping[int, Instrument], count: int) -> None:
+    def __init__(self, instruments: Mapping[int, Instrument], looks: Sequence[Place]) -> None:
         self._instruments = kept = tuple(instruments.values())
+        sources = list({id(numbers): numbers for numbers, _ in looks}.values())
+        at = {id(numbers): n for n, numbers in enumerate(sources)}
         sorts = tuple(
-            (k, i.delay_s != 0.0, i.share != 0.0, i.digit != 0.0) for k, i in instruments.items()
+            (at[id(looks[k][0])], looks[k][1], k, i.delay_s != 0.0, i.share != 0.0, i.digit != 0.0)
+            for k, i in instruments.items()
         )
-        self._read = compiled([_function(sorts, count)])["fl_bench"]
-        arguments = self._read.arguments
-        self._truth, self._normal, self._age, self._lagged, self._way, self._arrived, *_ = arguments
+        sizes = (*map(len, sources), len(looks))
+        self._read = compiled([_function(sorts, sizes)])["fl_bench"]
+        arguments: list[MutableSequence[float]] = list(self._read.arguments)
+        seen, own = arguments[: len(sources)], arguments[len(sources) :]
+        self._sources = list(zip(seen, sources, strict=True))
+        self._normal, self._age, self._lagged, self._way, self._arrived, *calibration = own
         self._shown, self._after = self._read.results
-        for argument, name in zip(arguments[6:], _CALIBRATION, strict=True):
+        for argument, name in zip(calibration, _CALIBRATION, strict=True):
             argument[:] = array("d", [getattr(i, name) for i in kept])
         self._way_s = math.nan  # the step that ``_way`` is for
         lines: dict[int, Line] = {j: deque() for j, i in enumerate(kept) if i.delay_s}
@@ -59,19 +68,19 @@ class Bench:
             if k == j:
                 instrument.line = line.copy()
 
-    def show(
-        self, truth: Sequence[float], normal: Sequence[float], age: float, dt: float
-    ) -> Sequence[float]:
-        """Return the readings, as ``Instrument.show``; ``truth`` and ``normal`` are of all."""
+    def show(self, normal: Sequence[float], age: float, dt: float) -> Sequence[float]:
+        """Return the readings, as ``Instrument.show``; ``normal``: an array of numbers for all."""
         if dt != self._way_s:
             self._way_s = dt
             self._way[:] = array("d", [follow(i.lag_s, dt) for i in self._instruments])
         for j, line, _ in self._lines:
             while line and line[0][0] <= age:
                 self._arrived[j] = line.popleft()[1]
-        self._truth[:], self._normal[:] = array("d", truth), array("d", normal)
+        for seen, numbers in self._sources:
+            seen[:] = numbers
+        self._normal[:] = normal
         self._age[0] = age
-        self._read()
+        self._read.run()
         self._lagged[:] = after = self._after
         for j, line, delay_s in self._lines:
             line.append((age + delay_s, after[j]))
@@ -79,19 +88,19 @@ class Bench:
 
 
 @lru_cache
-def _function(sorts: Sequence[_Sort], count: int) -> Any:
-    """Return the CasADi function of ``count`` instruments, of which these are read."""
+def _function(sorts: Sequence[_Sort], sizes: Sequence[int]) -> Any:
+    """Return the CasADi function of sources of these sizes, the last of them the noise."""
     n = len(sorts)
-    truth, normal, age = ca.SX.sym("truth", count), ca.SX.sym("normal", count), ca.SX.sym("age")
+    sources, age = [ca.SX.sym(f"from{k}", size) for k, size in enumerate(sizes)], ca.SX.sym("age")
     of_each = [ca.SX.sym(name, n) for name in ("lagged", "way", "arrived", *_CALIBRATION)]
     after, shown = ca.SX(n, 1), ca.SX(n, 1)
-    for j, (k, waits, shares, rounds) in enumerate(sorts):
+    for j, (source, where, k, waits, shares, rounds) in enumerate(sorts):
         lagged, way, arrived, gain, offset, drift, noise, share, digit = (v[j] for v in of_each)
-        after[j] = lagged + way * (truth[k] - lagged)
+        after[j] = lagged + way * (sources[source][where] - lagged)
         y = gain * (arrived if waits else after[j]) + offset + drift * age
-        y += (noise + share * ca.fabs(y) if shares else noise) * normal[k]
+        y += (noise + share * ca.fabs(y) if shares else noise) * sources[-1][k]
         if rounds:  # to the nearest digit, between two to the even one
             digits = y / digit
             y = (digits - ca.remainder(digits, 1.0)) * digit
         shown[j] = y
-    return ca.Function("fl_bench", [truth, normal, age, *of_each], [shown, after])
+    return ca.Function("fl_bench", [*sources, age, *of_each], [shown, after])

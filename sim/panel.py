@@ -1,13 +1,14 @@
 """The instruments of one simulated plant, all that somebody wants to see."""
 
 import zlib
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import numpy as np
 
-from sim.bench import Bench
+from sim.bench import Bench, Place
 from sim.calibration import PROBES, instrument, pieces
 from sim.faulty import Probe
 from sim.fittings import Sheet, fitted, in_unit, wrong
@@ -17,8 +18,6 @@ from sim.variation import Draws
 
 NOISE_BLOCK: Final = 2048
 
-
-Place = tuple[Sequence[float], int]
 Seen = tuple[Place | Sight, Callable[[float], Probe]]  # what is looked at, by what, settled there
 
 
@@ -38,7 +37,7 @@ class Panel:
     def __init__(self, prefix: str, seed: int, seen: Mapping[str, Seen]) -> None:
         self.instruments: dict[str, Probe] = {}
         self._sights: list[Sight] = []
-        self._seen: list[float] = []
+        self._seen = array("d")
         self._looks: list[Place] = []
         for name, (sight, probe) in seen.items():
             numbers, k = self._look_at(sight)
@@ -47,7 +46,7 @@ class Panel:
         self.shown = dict.fromkeys(self.instruments, 0.0)
         made = list(self.instruments.values())
         self._plain = {k: i for k, i in enumerate(made) if isinstance(i, Instrument) and i.plain}
-        self._bench = Bench(self._plain, len(made))
+        self._bench = Bench(self._plain, self._looks)
         self._tags = tuple(self.instruments)
         self._together = tuple(self._tags[k] for k in self._plain)
         self._fitted: Sequence[Probe] = made  # what stands in the place of each now
@@ -69,12 +68,13 @@ class Panel:
         fitted = [*self.instruments.values()]
         if fitted != self._fitted:
             self._fit(fitted)
-        truth, normal = [numbers[k] for numbers, k in self._looks], self._noise.row()
-        shown = self.shown
-        readings = self._bench.show(truth, normal, age, dt)
-        shown.update(zip(self._together, readings))  # noqa: B905 (as many as it was made of)
+        normal, shown = self._noise.row(), self.shown
+        readings = self._bench.show(normal, age, dt)
+        for name, reading in zip(self._together, readings):  # noqa: B905 (as many as it is made of)
+            shown[name] = reading
         for k, name, probe in self._alone:
-            shown[name] = probe.show(truth[k], age, dt, normal[k])
+            numbers, at = self._looks[k]
+            shown[name] = probe.show(numbers[at], age, dt, normal[k])
 
     def _fit(self, fitted: Sequence[Probe]) -> None:
         """Take what is fitted now: what a fault spoils is read by itself, from where it is."""
@@ -158,10 +158,10 @@ class Noise:
             if name not in PROBES
         }
         self._names = names
-        self._rows: list[list[float]] = []
+        self._rows: list[Sequence[float]] = []
 
-    def row(self) -> list[float]:
-        """Return one number for each instrument."""
+    def row(self) -> Sequence[float]:
+        """Return one number for each instrument, in an array."""
         if not self._rows:
             block = self._common.standard_normal((NOISE_BLOCK, len(PROBES)))
             columns = [
@@ -170,5 +170,6 @@ class Noise:
                 else block[:, PROBES.index(name)]
                 for name in self._names
             ]
-            self._rows = np.column_stack(columns).tolist() if columns else [[]] * NOISE_BLOCK
+            stack = np.column_stack(columns) if columns else np.empty((NOISE_BLOCK, 0))
+            self._rows = [array("d", row.tobytes()) for row in stack]
         return self._rows.pop()

@@ -42,9 +42,10 @@ class Bottle:
     Attributes:
         kg: when it is full.
         drawn_l: what was taken from it.
+        full_l: what can be.
     """
 
-    __slots__ = ("_at", "_full_l", "_litres", "_u", "drawn_l", "kg", "kg_per_l")
+    __slots__ = ("_at", "_litres", "_u", "drawn_l", "full_l", "kg", "kg_per_l")
 
     def __init__(self, view: View, name: str) -> None:
         reactor = view.reactor
@@ -52,14 +53,14 @@ class Bottle:
         self.kg = 0.5 * reactor.vessel.working_volume_l
         self.kg_per_l = view.parameter(density) if density else DENSITY
         self.drawn_l = 0.0
-        self._full_l = 0.96 * self.kg / self.kg_per_l
+        self.full_l = 0.96 * self.kg / self.kg_per_l
         self._u = view.u
         self._at = next(k for k, v in enumerate(reactor.inputs) if v.name == name)
         self._litres = LIQUID_L_PER_H[reactor.actuators[name].unit] / 3600.0  # L in 1 s of 1
 
     @property
     def empty(self) -> bool:
-        return self.drawn_l >= self._full_l
+        return self.drawn_l >= self.full_l
 
     def draw(self, dt: float) -> None:
         """Take what the pump gave in ``dt`` s."""

@@ -125,6 +125,7 @@ class Vessel(Stepped):
         self._u = self._step.arguments[1]
         self._h = self._step.arguments[3]
         self._x_after, self._y = self._step.results
+        self._run = self._step.run
         self._wandering = Wandering(
             self.model, self.parameters, self._p, day(draw.more, self.model), self.seed
         )
@@ -204,7 +205,7 @@ class Vessel(Stepped):
         for (at, drive), wanted in zip(self._moves, self._wanted):  # noqa: B905 (lines come last)
             if wanted != drive.rests_at:
                 u[at] = drive.move(wanted, age, dt)
-        if self._bottle.empty:
+        if self._bottle.drawn_l >= self._bottle.full_l:
             u[self._feed] = 0.0
         if self._wandering.on:
             self._wandering.move(age, dt, self.time)
@@ -218,13 +219,13 @@ class Vessel(Stepped):
         """Move the states by ``dt``; in finer steps where oxygen runs out and uptake bends."""
         x, after, o2 = self._x, self._x_after, self._o2
         self._h[0] = dt / 3600.0
-        self._step()
+        self._run()
         if after[o2] >= self._scarce <= x[o2]:
             self._accept()
             return
         self._h[0] /= FINER
         for _ in range(FINER):
-            self._step()
+            self._run()
             self._accept()
 
     def _accept(self) -> None:
@@ -236,7 +237,8 @@ class Vessel(Stepped):
         x[:] = after
         if min(self._amounts_of(after)) < 0.0:  # a trace, after a violent step of an input
             for k in self._amounts:
-                x[k] = max(x[k], 0.0)
+                if x[k] < 0.0:
+                    x[k] = 0.0
 
     def _failure(self) -> str:
         """Return what to know of a step that has left the numbers."""

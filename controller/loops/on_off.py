@@ -26,6 +26,7 @@ class OnOffLoop(Loop):
         self.measured = measured
         self.tag = tag
         self.pulse: PulseSettings = settings.pulse
+        self.passed: Checked | None = None  # what became of its value last
         self._since_s = math.inf  # s since the last pulse began
 
     def listens(self) -> bool:

@@ -195,10 +195,9 @@ class Pid:
         """
         p, integral, d = self._parts()
         before = integral - p * self._dt / self._tuning.ti_s
-        kept = min(integral, before) if direction > 0 else max(integral, before)
         self._dt = 0.0
-        if kept != integral:
-            self._continue_from(p + kept + d)
+        if (before < integral) if direction > 0 else (before > integral):
+            self._continue_from(p + before + d)
 
     def scale(self, factor: float) -> None:
         """Take ``factor`` times kp from now on (a gain schedule); the output stays what it was.

@@ -43,6 +43,7 @@ class Station(Loop):
         self.tag = tag
         self.safe = tag.safe
         self.output = tag.safe
+        self.passed: Checked | None = None  # what became of its value last
         self.hold = ""  # a reason from outside to run on the fall-back: the recipe is held
         self.forced = False  # an interlock or a device that cannot be reached decides
         self.cut: Cut | None = None  # what cuts it when another loop can do no more

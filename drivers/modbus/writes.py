@@ -60,10 +60,10 @@ class WritePlan:
 
     def moves(self, wanted: Mapping[str, bytes]) -> list[bytes]:
         """Return those of ``requests`` that write."""
-        return [
-            block.write_request(map(wanted.__getitem__, block.names), code)
-            for block, code in self._moved
-        ]
+        found: list[bytes] = []
+        for block, code in self._moved:  # mostly one: to begin a comprehension would cost more
+            found.append(block.write_request([wanted[name] for name in block.names], code))
+        return found
 
     def echoes(
         self, requests: Sequence[bytes], replies: Sequence[bytes]

@@ -1,6 +1,7 @@
 """Instruments that are read together show to the last bit what each shows by itself."""
 
 import random
+from array import array
 from dataclasses import asdict, dataclass
 
 import pytest
@@ -44,7 +45,7 @@ def made(sort: Sort, start: float) -> Instrument:
 
 @pytest.mark.parametrize("steps", [(1.0,), (1.0, 0.37, 2.5)])
 def test_together_they_show_what_each_shows_alone(steps: tuple[float, ...]) -> None:
-    numbers = [20.0 + k for k in range(len(SORTS))]
+    numbers = array("d", [20.0 + k for k in range(len(SORTS))])
     panel = Panel(
         "R1",
         7,
@@ -59,7 +60,7 @@ def test_together_they_show_what_each_shows_alone(steps: tuple[float, ...]) -> N
     for turn in range(600):
         dt = steps[turn % len(steps)]
         age += dt
-        numbers[:] = [x + truth.gauss(0.0, 0.5) for x in numbers]
+        numbers[:] = array("d", [x + truth.gauss(0.0, 0.5) for x in numbers])
         if turn in (200, 300):  # two faults, the second before the first
             ends = [
                 insert(panel.instruments, f"R1.{name}", lambda p: FaultyFeeling(p, felt))
