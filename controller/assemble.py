@@ -11,6 +11,7 @@ from controller.planning.economic.formulation import economic_settings
 from controller.planning.optimiser_settings import OptimiserSettings
 from controller.planning.solver import SolverSettings
 from controller.plant import Plant
+from controller.plant_file.config import ConfigError
 from controller.plant_file.loop_settings import OutputSettings
 from controller.plant_file.settings import ModelSettings, ReactorSettings
 from controller.plant_file.settings import OptimiserSettings as Seated
@@ -164,15 +165,24 @@ def optimiser_settings(plant: Plant) -> dict[str, SolverSettings]:
     """Return what the optimiser may do in every reactor that has one.
 
     The reach of the oxygen cascade is what the loops behind its outputs may be set to.
+
+    Raises:
+        ConfigError: one line for each reactor whose optimiser is asked for what there is not.
     """
     found: dict[str, SolverSettings] = {}
+    wrong: list[str] = []
     for name, reactor in plant.settings.reactor.items():
         if reactor.optimiser is None or reactor.model is None:
             continue
-        if reactor.economy is not None and reactor.economy.leads:
-            found[name] = economic_settings(name, plant)
-        else:
-            found[name] = _fed_batch(reactor, reactor.optimiser, reactor.model, plant)
+        try:
+            if reactor.economy is not None and reactor.economy.leads:
+                found[name] = economic_settings(name, plant)
+            else:
+                found[name] = _fed_batch(reactor, reactor.optimiser, reactor.model, plant)
+        except ValueError as error:
+            wrong.append(f"{plant.path.name}: {error}")
+    if wrong:
+        raise ConfigError(wrong)
     return found
 
 

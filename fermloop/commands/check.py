@@ -11,7 +11,7 @@ from pathlib import Path
 
 from controller.alarms.alarm import Priority
 from controller.alarms.table import definitions
-from controller.assemble import build_loops
+from controller.assemble import build_loops, optimiser_settings
 from controller.devices.third_party import require_third_party
 from controller.plant import Plant, load_plant
 from controller.plant_file.config import ConfigError
@@ -45,6 +45,7 @@ def run(
     try:
         plant = load_plant(plant_file)
         require_third_party(plant)
+        optimiser_settings(plant)
         for judge in also:
             judge(plant)
     except ConfigError as error:

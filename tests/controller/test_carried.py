@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from controller.planning.carried import STALE_S, Carried
-from controller.planning.economic.formulation import economic_settings
 from controller.planning.economic.optimiser import Economic
 from controller.planning.plan import Situation
-from controller.plant import load_plant
+from controller.plant_file.config import ConfigError
 from controller.plant_file.economy_settings import CoolingSettings
 from drivers.point import Quality, Sample, Tag
+from fermloop.commands.check import run
 from tests.controller.economies import case
 
 TAGS = [
@@ -90,5 +90,7 @@ def test_a_jacket_that_there_is_not_is_refused_by_name(tmp_path: Path) -> None:
     path.write_text(
         text.replace('jacket = "R1.jacket_temperature", valve', 'jacket = "R1.ph", valve')
     )
-    with pytest.raises(ValueError, match=r"R1\.economy\.cooling\.jacket: R1\.ph is not allowed"):
-        economic_settings("R1", load_plant(path))
+    with pytest.raises(ConfigError) as wrong:
+        run(path, None, as_json=False)  # as ``fermloop check`` does
+    line = "plant.toml: reactor.R1.economy.cooling.jacket: R1.ph is not allowed; a tag in Cel is"
+    assert wrong.value.lines == [line]
