@@ -28,7 +28,25 @@ class Outputs:
         unreachable: actuators that cannot be moved now, and why, by tag name.
         switches: which of them a hand at the device has taken (local/remote).
         waiting: modes that loops come back to when a person resumes, by full name.
+        capped: cut by a dose limit in this scan, and why, by tag name.
     """
+
+    __slots__ = (  # as in ``Loop``: what a reactor has beside stays below thirty
+        "_near",
+        "_tell",
+        "_unsure",
+        "actuators",
+        "capped",
+        "guard",
+        "held",
+        "loops",
+        "name",
+        "pids",
+        "singles",
+        "switches",
+        "unreachable",
+        "waiting",
+    )
 
     def __init__(self, name: str, plant: Plant, tell: Callable[[Event], None]) -> None:
         self.name = name
@@ -48,7 +66,7 @@ class Outputs:
         self.switches = build_switches(name, plant)
         self.waiting: dict[str, Mode] = {}
         self._tell = tell
-        self.capped: dict[str, str] = {}  # cut by a dose limit in this scan, and why, by tag
+        self.capped: dict[str, str] = {}
         # how far a readback may be from what was written, in the actuator's unit
         self._near = {n: 1e-3 * (t.high - t.low) for n, t in self.actuators.items()}
         self._unsure: set[str] = set()  # actuators whose last write was not confirmed
@@ -60,8 +78,7 @@ class Outputs:
         if self.switches.local:
             self.unreachable = {**self.unreachable, **self.switches.local}
         unsure = self._unsure
-        # 2 is the value: by its name it is found in ten times as long
-        if not unsure and self.held == {n: samples[n][2] for n in self._near if n in samples}:
+        if not unsure and self.held == {n: samples[n].value for n in self._near if n in samples}:
             return  # as nearly always
         moved: dict[str, bool] = {}  # whether the device has changed it by itself
         for name, most in self._near.items():

@@ -118,9 +118,9 @@ class Plausible:
             sample = samples.get(watch.name)
             if sample is None:
                 continue
-            tag, time, value, quality = sample
-            if quality is not GOOD:
+            if sample.quality is not GOOD:
                 continue
+            time, value = sample.time, sample.value
             if time != watch.time:
                 step, floor = watch.step, watch.floor
                 if -step <= value - watch.level <= step:
@@ -141,9 +141,9 @@ class Plausible:
             if watch.strange:
                 held = watch.strange <= HELD
                 shown = (watch.level, UNCERTAIN) if held else (math.nan, BAD)
-                samples[watch.name] = quick(Sample, (tag, time, *shown))
+                samples[watch.name] = quick(Sample, (sample.tag, time, *shown))
             elif watch.stuck:
-                samples[watch.name] = quick(Sample, (tag, time, value, UNCERTAIN))
+                samples[watch.name] = quick(Sample, (sample.tag, time, value, UNCERTAIN))
         if moved:
             self.stuck = frozenset(watch.name for watch in self._watches if watch.stuck)
             self.changed = True

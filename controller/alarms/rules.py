@@ -304,13 +304,9 @@ class Residual:
     def see(self, now: float, samples: Mapping[str, Sample]) -> None:
         """Judge one scan."""
         one, other = samples.get(self.tag), samples.get(self._against)
-        if one is None or other is None:
+        if one is None or other is None or one.quality is BAD or other.quality is BAD:
             return
-        _, _, value, quality = one
-        _, time, against, its_quality = other
-        if quality is BAD or its_quality is BAD:
-            return
-        away = abs(value - self._scale * against)
+        away, time = abs(one.value - self._scale * other.value), other.time
         if time != self._time:  # of an older estimate a value that moves is away anyway
             self._away, self._time = away, time
         rule, alarm = self._limit, self.alarm
@@ -349,14 +345,14 @@ class Rules:
         """Judge one scan; a tag that is missing from ``samples`` is BAD."""
         for watch in self._watches:
             sample = samples.get(watch.tag)
-            if watch.quiet and sample is not None:
-                _, time, value, quality = sample
-                if (
-                    quality is GOOD
-                    and watch.low <= value <= watch.high
-                    and now - time <= watch.stale_s
-                ):
-                    continue  # as nearly always
+            if (
+                watch.quiet
+                and sample is not None
+                and sample.quality is GOOD
+                and watch.low <= sample.value <= watch.high
+                and now - sample.time <= watch.stale_s
+            ):
+                continue  # as nearly always
             watch.see(now, sample)
         for rule in self._others:
             rule.see(now, samples)

@@ -52,6 +52,31 @@ class Loop(ABC):
             down, else 0.
     """
 
+    # Apart from what a kind of loop has beside: attributes of an object with more than thirty in
+    # its dictionary take longer to find.
+    __slots__ = (
+        "_ramp_per_s",
+        "_setpoint_high",
+        "_setpoint_low",
+        "actual",
+        "blocked",
+        "hand",
+        "leader",
+        "local",
+        "modes",
+        "name",
+        "output",
+        "output_high",
+        "output_low",
+        "reason",
+        "remote",
+        "setpoint",
+        "settings",
+        "target",
+        "unit",
+        "why",
+    )
+
     def __init__(
         self,
         name: str,

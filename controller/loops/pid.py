@@ -81,7 +81,6 @@ class Pid:
     """
 
     __slots__ = (
-        "_call",
         "_deadband",
         "_dt",
         "_factor",
@@ -106,7 +105,7 @@ class Pid:
     ) -> None:
         # sample_time=None: never a cached output. time_fn=float: no clock, `float()` is 0.0.
         self._pid = _Unlimited(sample_time=None, time_fn=float)
-        self._call = self._pid.__call__  # bound once: to call an object is slower
+        self._pid.auto_mode = True  # of its own: found more quickly than the class's
         self._y = math.nan  # the filtered measurement; NaN until the first
         self._rate = 0.0  # its filtered derivative, y/s
         self._dt = 0.0  # the last step, s
@@ -159,7 +158,8 @@ class Pid:
         self._seen = True
         pid = self._pid
         pid.setpoint = setpoint
-        output = self._call(y, dt) or 0.0  # it is None only in manual mode
+        # by name: to call an object takes longer; it is None only in manual mode
+        output = pid.__call__(y, dt) or 0.0
         if self._kd:  # backward Euler step of a first-order lag behind the difference quotient
             lag = self._rate_filter_s
             self._rate = (self._rate * lag + y - last) / (lag + dt)

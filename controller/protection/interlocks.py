@@ -158,10 +158,8 @@ class Interlocks:
             if watch.quiet:
                 tag, low, high = watch.first
                 found = samples.get(tag)
-                if found is not None:
-                    _, _, value, quality = found
-                    if quality is not BAD and low <= value <= high:
-                        continue
+                if found is not None and found.quality is not BAD and low <= found.value <= high:
+                    continue
             watch.see(now, samples)
             moved = moved or not watch.quiet
         return [*ended, *self._settle(now, samples)] if moved else ended

@@ -41,6 +41,38 @@ class Progress:
         version: of the recipe in this batch, from 1; each edit is another.
     """
 
+    __slots__ = (  # as in ``controller.loops.loop.Loop``: a runner has its own beside
+        "_abort_if",
+        "_asked",
+        "_doses",
+        "_dropped",
+        "_dt",
+        "_due",
+        "_ended",
+        "_entered",
+        "_estimates",
+        "_facts",
+        "_feeds",
+        "_hold_if",
+        "_index",
+        "_induced_h",
+        "_least_s",
+        "_modes",
+        "_most_s",
+        "_now",
+        "_phase_s",
+        "_ramps",
+        "_setpoints",
+        "_started",
+        "_stretched",
+        "_until",
+        "_zero",
+        "message",
+        "recipe",
+        "state",
+        "version",
+    )
+
     def __init__(self, recipe: Recipe, facts: PlantFacts) -> None:
         self.recipe = recipe
         self.state = IDLE

@@ -100,10 +100,10 @@ class GasBalance:
             sample = samples.get(name)
             if sample is None:
                 continue
-            _, _, value, quality = sample
+            quality = sample.quality
             if quality is BAD:
                 continue
-            read[k] = value * scale
+            read[k] = sample.value * scale
             if quality is not GOOD:
                 worst = quality
         o2_percent, co2_percent, air, kg, oxygen, do, temperature, pressure = read

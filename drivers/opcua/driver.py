@@ -130,11 +130,11 @@ class OpcUaDriver(Driver):
         strict = bool(self._wrong or self._max_age or self._faded)
         found: dict[str, Sample] = {}
         for (name, tag, low, high), given in zip(self._points, values, strict=True):
-            value, status, stamp = given
+            value, stamp = given.value, given.source_time
             # A float first: only then is the comparison sure to be one between numbers.
             if (
                 value.__class__ is float
-                and not status
+                and not given.status
                 and low <= value <= high
                 and (stamp is None or stamp <= latest)
                 and not strict
