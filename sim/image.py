@@ -28,8 +28,8 @@ class Refused(Exception):  # noqa: N818 (the device's word for it)
         self.code = code
 
 
-# which number, multiplier, divisor, offset, limits of the type
-_Scaled = tuple[int, float, float, float, tuple[float, float] | None]
+# which number, multiplier, divisor, offset, limits of the type; of a float there are none
+_Scaled = tuple[int, float, float, float, float, float]
 
 
 # an actuator, where its registers are in the data of a write, and where its value goes
@@ -61,7 +61,8 @@ class Window:
         formats: list[str] = []
         self._orders: list[tuple[int, tuple[int, ...]]] = []
         self._readers: list[Callable[[], float]] = []
-        self._scaled: list[_Scaled] = []  # what of it is not shown as it is
+        self._whole: list[_Scaled] = []  # whole numbers
+        self._floats: list[_Scaled] = []  # the others that are not shown as they are
         self._laid: list[tuple[int, Callable[[], bytes]]] = []
         for p in parts:
             where = 2 * (p.address - first)
@@ -75,8 +76,9 @@ class Window:
                     self._orders.append((where, p.cell.order))
                 limits = None if "float" in p.type else p.cell.limits
                 if limits or (p.scale, p.offset) != (1.0, 0.0):
-                    k = len(self._readers)
-                    self._scaled.append((k, *factors(p.scale), p.offset, limits))
+                    scaled = self._whole if limits else self._floats
+                    low, high = limits or (-math.inf, math.inf)
+                    scaled.append((len(self._readers), *factors(p.scale), p.offset, low, high))
                 self._readers.append(readers[p.tag.name])
                 at = p.end
         end = max([start + count, *(p.end for p in parts)])
@@ -86,14 +88,13 @@ class Window:
 
     def words(self) -> bytes:
         numbers = list(map(call, self._readers))
-        for k, multiplier, divisor, offset, limits in self._scaled:
+        for k, multiplier, divisor, offset, low, high in self._whole:
             number = (numbers[k] - offset) * divisor / multiplier
-            if limits is not None:
-                low, high = limits
-                if not low <= number <= high:  # NaN, a broken wire, shows as the greatest count
-                    number = low if number < low else high
-                number = round(number)
-            numbers[k] = number
+            if not low <= number <= high:  # NaN, a broken wire, shows as the greatest count
+                number = low if number < low else high
+            numbers[k] = round(number)
+        for k, multiplier, divisor, offset, _, _ in self._floats:
+            numbers[k] = (numbers[k] - offset) * divisor / multiplier
         data = self._struct.pack(*numbers)
         if self._orders or self._laid:
             turned = bytearray(data)

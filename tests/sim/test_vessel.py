@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 from models import heat, ph
 from models.ecoli import C_A, C_P, C_S, C_X
 from models.fn import SCALARS
+from sim.faulty import FaultyDrive, StuckDrive, insert
 from sim.truth import Truth
 from sim.vessel import DRIVES, PROBES, Vessel
 
@@ -369,3 +370,22 @@ def test_an_integration_that_fails_says_when_where_and_from_what() -> None:
     assert "feed 20." in said
     assert vessel.state() == before
     assert vessel.time == 60.0
+
+
+def test_a_pump_at_rest_gives_its_own_again_when_its_fault_ends() -> None:
+    vessel = Vessel("ecoli", "5l", 0)
+    vessel.write("R1.inducer", 2.0)
+    vessel.advance(60.0)
+    before = vessel.flow("inducer")
+    end = insert(vessel.drives["inducer"], 1, lambda pump: FaultyDrive(pump, lambda f, _: 0.5 * f))
+    vessel.advance(120.0)
+    assert vessel.flow("inducer") == pytest.approx(0.5 * before)
+    end()
+    vessel.advance(121.0)
+    assert vessel.flow("inducer") == before
+    stuck = insert(vessel.drives["inducer"], 1, lambda pump: StuckDrive(pump, 0.7))
+    vessel.advance(130.0)
+    assert vessel.flow("inducer") == 0.7
+    stuck()
+    vessel.advance(131.0)
+    assert vessel.flow("inducer") == before
