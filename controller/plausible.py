@@ -47,6 +47,7 @@ class _Watch:
         "anchor",
         "count",
         "floor",
+        "free",
         "last",
         "level",
         "most",
@@ -62,6 +63,7 @@ class _Watch:
         self.floor = SHARE * known.noise
         self.most = known.most
         self.step = known.step
+        self.free = known.step == math.inf  # it may go anywhere at once
         self.anchor = self.time = -1e300
         self.count = 0
         self.stuck = False
@@ -123,11 +125,12 @@ class Plausible:
             time, value = sample.time, sample.value
             if time != watch.time:
                 step, floor = watch.step, watch.floor
-                if -step <= value - watch.level <= step:
-                    watch.strange = 0
-                    watch.level = value
-                elif watch.believes(time, value):
-                    watch.level = value
+                if not watch.free:
+                    if -step <= value - watch.level <= step:
+                        watch.strange = 0
+                        watch.level = value
+                    elif watch.believes(time, value):
+                        watch.level = value
                 watch.time = time
                 if -floor <= value - watch.anchor <= floor:
                     watch.count += 1
