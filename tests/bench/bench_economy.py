@@ -6,8 +6,8 @@ all rows that are there. The whole controller runs each batch on virtual time; t
 organism is of another structure than the model (``models.organisms.TWINS``), strain, kLa, probes
 and pumps differ by seed, and one batch in five has a fault.
 
-Arms: the tuned recipe; a feed by feedback (a DO-stat that probes, ethanol control), by hand and not
-yet tuned with the recipe's budget; the optimiser; the clairvoyant, who knows the plant's own
+Arms: the tuned recipe; a feed by feedback (a DO-stat that probes, ethanol control), see
+``tests/bench/feedback.py``; the optimiser; the clairvoyant, who knows the plant's own
 equations and parameters, plans from the recipe's start of the feed on its control model, from five
 starts and without noise or doubt, and never counts for less than another arm of his seed.
 The laboratory takes a sample every four hours, whose results the controller gets as late as usual.
