@@ -47,6 +47,9 @@ def _reactor(organism: str, vessel: str) -> tuple[Bioreactor, Any]:
     return model, plant_step(model, f"fl_{model.name}_plant")
 
 
+Picker = Callable[[Sequence[float]], tuple[float, ...]]
+
+
 class Vessel(Stepped):
     """A reactor in plant time: set actuators, let time pass, look at its instruments.
 
@@ -186,7 +189,7 @@ class Vessel(Stepped):
             *(at[v.name] for v in organism.species[1:] if v.unit.endswith("/L")),
             *(at[n] for n in ("O", "CO2", "HCO3", "NH3", "foam", "filter")),
         )
-        self._amounts_of = itemgetter(*self._amounts)
+        self._amounts_of: Picker = itemgetter(*self._amounts)
         half = next((v.default for v in organism.parameters if v.name == "KO"), 0.0)
         self._scarce = 3.0 * half  # g/L: below it one step of 1 s overshoots without end
         feed = organism.feeds[0]

@@ -163,7 +163,7 @@ def test_a_virtual_batch_gives_the_samples_that_its_plant_file_asks_for(tmp_path
     entered = [r["t_entered"] for r in outcome.samples]
     assert entered == sorted(entered)
     now = EPOCH + 1.2 * 3600.0
-    got = [e.data["result"] for e in store.events if "result" in e.data]
+    got: list[Any] = [e.data["result"] for e in store.events if "result" in e.data]
     due = [r for r in outcome.samples if r["t_entered"] <= now - 1.0]
     assert [(r["value"], r["t_sampled"]) for r in got] == [
         (r["value"], r["t_sampled"]) for r in due
