@@ -39,15 +39,13 @@ if TYPE_CHECKING:
 __all__ = ["DRIVES", "PROBES", "Vessel"]
 
 FINER: Final = 64  # steps in place of one where oxygen is scarce; with 32 some states alternate
+Picker = Callable[[Sequence[float]], tuple[float, ...]]
 
 
 @lru_cache
 def _reactor(organism: str, vessel: str) -> tuple[Bioreactor, Any]:
     model = reactor(organism, vessel)
     return model, plant_step(model, f"fl_{model.name}_plant")
-
-
-Picker = Callable[[Sequence[float]], tuple[float, ...]]
 
 
 class Vessel(Stepped):

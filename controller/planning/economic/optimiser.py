@@ -93,9 +93,6 @@ class Economic:
             return Plan("infeasible", situation.now, reason="; ".join(refused[:2]), solve_s=spent)
         return self._as_plan(q, best, spent)
 
-    def _run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
-        return self.rollout.run(start, factors, q.hours, moved, q.given)
-
     # -- candidates ----------------------------------------------------------------------------
 
     def _candidates(self, q: Question) -> Iterator[Answer]:
@@ -157,7 +154,7 @@ class Economic:
         """
         found = [-math.inf]
         for moved in (q.recipe, *(moved for _, moved in self._less(q))):
-            run = self._run(q, self._possible(q, moved), q.starts[0], q.factors[0])
+            run = self.questions.run(q, self._possible(q, moved), q.starts[0], q.factors[0])
             if not self._broken(q, run, None):
                 found.append(run.value)
         return max(found)
@@ -187,7 +184,9 @@ class Economic:
     def _answer(self, origin: str, q: Question, moved: Floats, found: Found | None) -> Answer:
         """Run a candidate on the control model, in every scenario, and judge it."""
         moved = self._possible(q, moved)
-        runs = tuple(self._run(q, moved, x, f) for x, f in zip(q.starts, q.factors, strict=True))
+        runs = tuple(
+            self.questions.run(q, moved, x, f) for x, f in zip(q.starts, q.factors, strict=True)
+        )
         return Answer(origin, moved, runs, self._broken(q, runs[0], found), found)
 
     def _possible(self, q: Question, moved: Floats) -> Floats:
@@ -284,7 +283,7 @@ class Economic:
         squares = {name: np.zeros(len(row)) for name, row in usual.items()}
         for i in range(parts):
             x, f = q.belief.vessel(p.states, self.settings.learned, np.eye(parts)[i])
-            run = self._run(q, answer.moved, x, f)
+            run = self.questions.run(q, answer.moved, x, f)
             if run.finite:
                 other = self._predicted(q._replace(starts=x[None]), run)
                 for name, row in other.items():

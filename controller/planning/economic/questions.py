@@ -189,11 +189,11 @@ class Questions:
         parts = len(q.belief.parts)
         if count > 1 and parts:
             moved = q.goes_on
-            usual = self._run(q, moved, q.starts[0], q.factors[0]).shares
+            usual = self.run(q, moved, q.starts[0], q.factors[0]).shares
             slopes = np.zeros((parts, len(p.limits)))
             for i in range(parts):
                 x, f = q.belief.vessel(p.states, self.settings.learned, np.eye(parts)[i])
-                run = self._run(q, moved, x, f)
+                run = self.run(q, moved, x, f)
                 moves = run.shares - usual
                 rows = np.argmax(np.abs(moves), axis=0)
                 slopes[i] = moves[rows, np.arange(moves.shape[1])]
@@ -215,5 +215,6 @@ class Questions:
             return None
         return held(previous, q.situation.now, q.hours, p.ranges, self._per, q.applied)
 
-    def _run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
+    def run(self, q: Question, moved: Floats, start: Floats, factors: Floats) -> Run:
+        """Run inputs on the control model from a start, with factors of what is learned."""
         return self.rollout.run(start, factors, q.hours, moved, q.given)
