@@ -9,6 +9,7 @@ from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
 from controller.sensing.excitation import WINDOW_H, Excitation
 from controller.sensing.hindsight import Hindsight
 from controller.sensing.innovations import LEAST, Innovations
+from controller.sensing.probe_watch import LAW, Look, ProbeWatch
 from drivers.point import Quality, Sample
 from models.organisms import WATCHED
 from models.soft_sensor import offset
@@ -168,3 +169,15 @@ def test_an_ethanol_probe_that_shows_too_much_is_not_taken_for_overflow() -> Non
     assert last.value("biomass_g_per_l") == pytest.approx(batch.truth["dry_weight"][-1], rel=0.06)
     learned = last.mean[layout("yeast").states.index(offset("ethanol"))]
     assert learned == pytest.approx(0.2, abs=0.04)
+
+
+@pytest.mark.parametrize("grows", [0.0, 0.3])
+def test_where_cells_breathe_more_the_law_of_kla_may_be_a_little_wrong(grows: float) -> None:
+    watch, hours = ProbeWatch(), 5.0
+    minutes = round(60 * hours)
+    for k in range(minutes + 1):
+        our = 20.0 * math.exp(grows * k / 60.0)
+        factor = 0.03 if k == minutes else 0.0
+        watch.look(60.0 * k, 1.0 / 60.0, factor, 0.02, Look(100.0, our, 100.0, 30.0))
+    way = grows * hours / 2.0  # over the mean of these hours
+    assert watch.offset == pytest.approx(100.0 * math.expm1(0.03 - LAW * way), abs=0.1)
