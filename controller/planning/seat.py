@@ -83,7 +83,7 @@ class Seat:
         self._per = ML_PER_H.get(feed.unit, 1.0)  # mL/h of one of the feed's unit
         economy = settings.economy
         self._economic = economy is not None and economy.leads
-        cooling = economy.cooling if economy is not None else None
+        cooling = economy.cooling if economy is not None and economy.leads else None
         self._carried = Carried(settings.measured["temperature"], cooling) if cooling else None
         self.led: list[tuple[Loop, str]] = [
             (loops[name], FEED if name == optimiser.feed_loop else column(name))

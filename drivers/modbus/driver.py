@@ -328,7 +328,7 @@ class ModbusDriver(Driver):
 
     def _accept(self, asked: Sequence[Block], replies: Sequence[bytes]) -> bool:
         """Check the replies to reads; return False where the device has holes: ask without gaps."""
-        for block, reply in zip(asked, replies):  # noqa: B905 (a link gives as many as it is asked)
+        for block, reply in zip(asked, replies, strict=True):
             if len(reply) == block.length and reply.startswith(block.head):
                 continue
             if self._limits.gap and block.unused and reply == bytes((block.head[0] | 0x80, 2)):
