@@ -42,23 +42,23 @@ class Cut:
 
     def step(self, wanted: float, fed: float, samples: Mapping[str, Sample], dt: float) -> float:
         """Return what may be fed of ``wanted`` beside what is ``fed`` now, both in its unit."""
-        s = self._settings
-        self.why = self._cut
-        if s.no_rise_below is not None and wanted > fed:
+        s, low = self._settings, False
+        if s.no_rise_below is not None:
             sample = samples.get(self.loop.settings.measured or "")
-            if sample is None or not sample.value >= s.no_rise_below:
-                self.why = self._no_rise
-                self._cap = min(self._cap, fed)
-                return self._cap
+            low = sample is None or not sample.value >= s.no_rise_below
+        if low and wanted > fed:
+            self.why = self._no_rise
+            self._cap = min(self._cap, fed)
         if self.loop.blocked > 0:
             self._blocked_s += dt
             if self._blocked_s > s.after_s:
+                self.why = self._cut
                 self._cap = min(self._cap, wanted) * (1.0 - s.cut_per_min * dt / 60.0)
         else:
             self._blocked_s = 0.0
-            if math.isfinite(self._cap):
-                self._cap += wanted * s.back_per_min * dt / 60.0
+            if math.isfinite(self._cap) and not low:
                 self.why = self._back
+                self._cap += wanted * s.back_per_min * dt / 60.0
             if self._cap >= wanted:
                 self._cap = math.inf
         return min(wanted, self._cap)
