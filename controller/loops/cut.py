@@ -46,18 +46,18 @@ class Cut:
         if s.no_rise_below is not None:
             sample = samples.get(self.loop.settings.measured or "")
             low = sample is None or not sample.value >= s.no_rise_below
+        blocked = self.loop.blocked > 0
+        self.why = self._no_rise if low else self._cut if blocked else self._back
         if low and wanted > fed:
-            self.why = self._no_rise
             self._cap = min(self._cap, fed)
-        if self.loop.blocked > 0:
+        if blocked:
             self._blocked_s += dt
             if self._blocked_s > s.after_s:
                 self.why = self._cut
                 self._cap = min(self._cap, wanted) * (1.0 - s.cut_per_min * dt / 60.0)
         else:
             self._blocked_s = 0.0
-            if math.isfinite(self._cap) and not low:
-                self.why = self._back
+            if not low:  # inf stays inf
                 self._cap += wanted * s.back_per_min * dt / 60.0
             if self._cap >= wanted:
                 self._cap = math.inf

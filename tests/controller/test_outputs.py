@@ -93,6 +93,18 @@ def test_a_feed_is_cut_when_oxygen_can_do_no_more_and_comes_back(tmp_path: Path,
     assert bench.held["R1.feed"] == pytest.approx(40.0 * math.exp(-0.4), rel=0.02)
     assert feed.reason == "cut: R1.do can do no more"
     bench.values["do"] = 35.0
+    bench.run(60)
+    assert feed.reason == "back slowly, for R1.do"
+    bench.values["do"] = 15.0
+    while bench.pid("do").blocked != 1:
+        bench.run(1)
+    why = "no rise: R1.do below 23" if rise else "cut: R1.do can do no more"
+    assert feed.reason == why  # not what held before
+    fed = bench.held["R1.feed"]
+    bench.run(240)
+    assert feed.reason == "cut: R1.do can do no more"
+    assert bench.held["R1.feed"] < 0.8 * fed
+    bench.values["do"] = 35.0
     bench.run(600)
     assert bench.held["R1.feed"] == pytest.approx(40.0)
     assert feed.reason == ""
