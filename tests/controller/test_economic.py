@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from controller.planning.economic.belief import Belief
-from controller.planning.economic.guesses import held, pointed, sampled
+from controller.planning.economic.guesses import grid, held, pointed, sampled
 from controller.planning.economic.optimiser import Economic
 from controller.planning.economic.problem import TOGETHER
 from controller.planning.economic.settings import EconomicSettings
@@ -219,6 +219,14 @@ def test_a_plan_begins_near_what_is_applied(plan: Plan, yeast: Case) -> None:
     assert first == pytest.approx(1.3)
     later = plan.at(NOW + 600.0, "feed_ml_per_h") / 1e3
     assert abs(later - first) <= yeast.settings.moves["feed"].per_h / 6.0 + 1e-6
+
+
+@pytest.mark.parametrize("start", [5.0, 5.51, 5.85, 6.02, 6.36, 6.7])
+def test_no_dose_is_missed_wherever_it_falls(start: float) -> None:
+    begin = NOW + 3600.0 * start  # 10 mL within 5 min
+    dose = ((begin - 1.0, 0.0), (begin, 0.12), (begin + 300.0, 0.12), (begin + 301.0, 0.0))
+    hours = grid(16.0, 16)
+    assert (sampled(dose, 0.0, NOW, hours) * hours).sum() == pytest.approx(0.01, rel=0.01)
 
 
 def test_an_older_plan_is_returned_to_as_fast_as_its_inputs_may_move() -> None:

@@ -1,6 +1,7 @@
 """A vessel run ahead on the control model, with what is not known of it."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from drivers.clock import monotonic
 from models.organisms import WATCHED
 
 NINETY = 1.645  # standard deviations of a 90 % interval
-STEP_H = 0.1
+STEP_H, SHORTEST_H = 0.1, 1e-5
 SHOWN = 60  # times in an answer, at most
 LONGEST_H = 24.0 * 30
 STALE_S = 600.0
@@ -131,8 +132,12 @@ class Foresight:
         u = [at(lines[n], zero) for n in p.inputs]
         reached = self._oxygen(x, u, do)
         t, rows = [0.0], [self._row(x, u, do, reached)]
+        # from corner to corner, where the middle of a line is its mean: no dose is too short
+        told = {(time - zero) / 3600.0 for line in lines.values() for time, _ in line}
+        corners = [*sorted(told), hours]
         while t[-1] < hours - 1e-9:
-            step = min(STEP_H, hours - t[-1])
+            corner = corners[bisect_right(corners, t[-1] + SHORTEST_H, hi=len(corners) - 1)]
+            step = min(STEP_H, corner - t[-1], hours - t[-1])
             middle = zero + 3600.0 * (t[-1] + 0.5 * step)
             u = [at(lines[n], middle) for n in p.inputs]
             wanted, u[do] = u[do], reached

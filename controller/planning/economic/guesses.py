@@ -21,15 +21,20 @@ def grid(hours: float, stages: int) -> Floats:
 def sampled(
     profile: Sequence[tuple[float, float]], otherwise: float, now: float, hours: Floats
 ) -> Floats:
-    """Return the mean of a profile in each stage; its pairs are s since 1970 UTC and value."""
+    """Return the mean of a profile in each stage; its pairs are s since 1970 UTC and value.
+
+    It is exact, however short a dose is: one that falls between two looks would be no dose.
+    """
     if not profile:
         return np.full(len(hours), otherwise)
     table: Floats = np.array(profile, dtype=float)
     times, values = table[:, 0], table[:, 1]
     edges = now + 3600.0 * nodes(hours)
-    looks = np.linspace(edges[:-1], edges[1:], 11)
-    seen: Floats = np.interp(looks, times, values)
-    return np.asarray(seen.sum(axis=0)) / len(looks)
+    corners: Floats = np.union1d(times, edges)
+    seen: Floats = np.interp(corners, times, values)
+    pieces = 0.5 * (seen[1:] + seen[:-1]) * np.diff(corners)
+    until: Floats = np.interp(edges, corners, np.concatenate([[0.0], np.cumsum(pieces)]))
+    return np.diff(until) / np.diff(edges)
 
 
 def nodes(hours: Floats) -> Floats:
