@@ -65,16 +65,13 @@ def test_air_stays_below_what_floods_the_stirrer(tmp_path: Path) -> None:
     assert bench.held["R1.air"] == pytest.approx(5.0)  # the last good limit stays
 
 
-CUT = """\
-dosing = true
-cut = { loop = "do", after_s = 60, cut_per_min = 0.2, back_per_min = 0.1 }
-needs"""
+SHIPPED = "after_s = 60, back_per_min = 0.15, no_rise_below = 23"
 
 
-@pytest.mark.parametrize("rise", ["", "no_rise_below = 23, "])
+@pytest.mark.parametrize("rise", ["", ", no_rise_below = 23"])
 def test_a_feed_is_cut_when_oxygen_can_do_no_more_and_comes_back(tmp_path: Path, rise: str) -> None:
-    cut = CUT.replace("back_per_min", rise + "back_per_min")
-    bench = Bench(tmp_path, ("dosing = true\nneeds", cut))
+    cut = "after_s = 60, cut_per_min = 0.2, back_per_min = 0.1" + rise
+    bench = Bench(tmp_path, (SHIPPED, cut))
     for name in ("agitation", "air", "feed"):
         bench.outputs.loops[name].set_mode(Mode.CASCADE)
     bench.outputs.loops["do"].set_mode(Mode.AUTO)
@@ -113,8 +110,7 @@ def test_a_feed_is_cut_when_oxygen_can_do_no_more_and_comes_back(tmp_path: Path,
 def test_no_more_is_fed_while_oxygen_is_low_and_what_was_forced_comes_back_slowly(
     tmp_path: Path,
 ) -> None:
-    cut = CUT.replace("back_per_min", "no_rise_below = 23, back_per_min")
-    bench = Bench(tmp_path, ("dosing = true\nneeds", cut))
+    bench = Bench(tmp_path, (SHIPPED, SHIPPED.replace("0.15", "0.1")))
     bench.outputs.loops["feed"].set_mode(Mode.CASCADE)
     feed = bench.station("feed")
     bench.values["do"] = 22.0

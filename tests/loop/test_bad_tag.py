@@ -55,7 +55,7 @@ def test_without_do_the_feed_stops_and_air_and_agitation_hold(steady: Rig) -> No
     assert steady.held()["R1.stirrer"] == pytest.approx(before["R1.stirrer"], abs=15)
     assert steady.held()["R1.feed"] == 0
     assert steady.loop("feed").reason == "R1.do BAD for 30 s: R1.feed = 0"  # the interlock
-    steady.run(120)
+    steady.run(600)  # a share a minute, by its `cut`
     assert steady.held()["R1.feed"] == 20
     assert steady.loop("agitation").actual is Mode.CASCADE
 

@@ -178,9 +178,8 @@ def test_a_law_that_cannot_see_feeds_the_fall_back_and_says_why(
 
 
 def test_a_feed_that_is_cut_comes_back_from_what_the_cells_got(ecoli: Callable[..., Rig]) -> None:
-    needs = 'needs = ["R1.air_flow"] '
-    quick = 'cut = { loop = "do", after_s = 60, cut_per_min = 0.5, back_per_min = 0.3 }'
-    rig = ecoli(BIOMASS, changes={needs: f"{quick}\n{needs}"})
+    shipped = "back_per_min = 0.15, no_rise_below = 23"
+    rig = ecoli(BIOMASS, changes={shipped: "cut_per_min = 0.5, back_per_min = 0.3"})
     rig.run(360)
     full = rig.held()["R1.feed"]
     rig.faults.shows["R1.do"] = 13.0

@@ -30,7 +30,7 @@ def test_low_do_stops_the_feed_after_its_time_and_lets_it_back_after_another(ste
     steady.run(60)
     assert steady.held()["R1.feed"] == 0
     steady.run(1)
-    assert steady.held()["R1.feed"] == 1  # by its ramp
+    assert steady.held()["R1.feed"] == pytest.approx(0.05)  # by its `cut`: 0.15 of 20 a minute
     assert steady.told(Kind.ALARM, "R1.feed = 0") == [
         "R1.do below 12 % for 20 s: R1.feed = 0",
         "over after 61 s: R1.do below 12 % for 20 s: R1.feed = 0",

@@ -68,8 +68,8 @@ def test_the_first_scans_after_a_restart_move_nothing_by_more_than_its_ramp(
                 ramp = {"R1.feed": 1.0, "R1.air": 0.2}.get(name, 0.015 * (tag.high - tag.low))
                 assert abs(after[name] - before[name]) <= ramp + 1e-9, name
         before = after
-    assert before["R1.feed"] == 4
-    rig.run(300)  # the oxygen that the outage cost is back
+    assert before["R1.feed"] == 1  # no more while oxygen is low
+    rig.run(600)  # the oxygen that the outage cost is back, and by its `cut` the feed
     assert rig.held()["R1.feed"] == 5  # the fall-back, for as long as nobody resumes
     assert rig.loop("feed").reason == "fall-back: the recipe is held"
 
