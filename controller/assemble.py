@@ -8,14 +8,10 @@ from controller.loops.cut import Cut
 from controller.loops.loops import Loop, Output, PidLoop, Station
 from controller.loops.on_off import OnOffLoop
 from controller.planning.economic.formulation import economic_settings
-from controller.planning.optimiser_settings import OptimiserSettings
-from controller.planning.solver import SolverSettings
+from controller.planning.economic.settings import EconomicSettings
 from controller.plant import Plant
 from controller.plant_file.config import ConfigError
 from controller.plant_file.loop_settings import OutputSettings
-from controller.plant_file.settings import ModelSettings, ReactorSettings
-from controller.plant_file.settings import OptimiserSettings as Seated
-from controller.plant_file.units import ML_PER_H
 from controller.protection.conditions import Condition, Window
 from controller.protection.guard import ActuatorRule, Guard
 from controller.protection.interlock import Interlock
@@ -161,49 +157,21 @@ def build_interlocks(name: str, plant: Plant) -> list[Interlock]:
     ]
 
 
-def optimiser_settings(plant: Plant) -> dict[str, SolverSettings]:
+def optimiser_settings(plant: Plant) -> dict[str, EconomicSettings]:
     """Return what the optimiser may do in every reactor that has one.
-
-    The reach of the oxygen cascade is what the loops behind its outputs may be set to.
 
     Raises:
         ConfigError: one line for each reactor whose optimiser is asked for what there is not.
     """
-    found: dict[str, SolverSettings] = {}
+    found: dict[str, EconomicSettings] = {}
     wrong: list[str] = []
     for name, reactor in plant.settings.reactor.items():
-        if reactor.optimiser is None or reactor.model is None:
+        if reactor.optimiser is None:
             continue
         try:
-            if reactor.economy is not None and reactor.economy.leads:
-                found[name] = economic_settings(name, plant)
-            else:
-                found[name] = _fed_batch(reactor, reactor.optimiser, reactor.model, plant)
+            found[name] = economic_settings(name, plant)
         except ValueError as error:
             wrong.append(f"{plant.path.name}: {error}")
     if wrong:
         raise ConfigError(wrong)
     return found
-
-
-def _fed_batch(
-    reactor: ReactorSettings, s: Seated, model: ModelSettings, plant: Plant
-) -> OptimiserSettings:
-    feed, do = reactor.loop[s.feed_loop], reactor.loop[s.do_loop]
-    feed_tag = feed.outputs[0].actuator or ""
-    reach = {o.loop: reactor.loop[o.loop].setpoint_high for o in do.outputs if o.loop}
-    temperature = reactor.loop.get("temperature")
-    return OptimiserSettings(
-        organism=model.organism,
-        vessel=model.vessel,
-        strain=model.strain,
-        feed_substrate_g_per_l=model.feed_substrate_g_per_l,
-        feed_max_ml_per_h=feed.setpoint_high * ML_PER_H[plant.tags[feed_tag].unit],
-        stirrer_max=reach["agitation"],
-        air_max=reach["air"],
-        temperature=37.0 if temperature is None else temperature.setpoint,
-        volume_max_l=reactor.volume_max_l,
-        acetate_max_g_per_l=s.acetate_max_g_per_l,
-        do_min=s.do_min,
-        do_max=s.do_max,
-    )

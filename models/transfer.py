@@ -36,7 +36,6 @@ class Transfer:
         head = vessel.pressure_bar if calibration_bar is None else calibration_bar
         self._calibration_bar = head + vessel.static_bar(vessel.start_volume_l)
         self.calibration_mmol_per_l = self.full_mmol_per_l(organism.temperature)
-        self.calibration_g_per_l = self.calibration_mmol_per_l * M_O2 / 1e3
 
     def pressure_bar(self, head: float | None, V: Any) -> Any:
         """Return the mean pressure in ``V`` L of broth under a head of so many bar."""
@@ -65,10 +64,6 @@ class Transfer:
         """Return nominal kLa, 1/h; stirrer 1/min, gas normal L/min, volume L, temperature Cel."""
         return self._bioreactor.transfer(N, gas, V, T, 0.0 * V, self._broth, fn, head)[0]
 
-    def shaft_w(self, N: Any, gas: Any, V: Any, T: Any, fn: Functions) -> Any:
-        """Return the stirrer's power into the broth, W; arguments as ``kla_per_h``."""
-        return self._bioreactor.transfer(N, gas, V, T, 0.0 * V, self._broth, fn)[1]
-
     def gas_mol(self, volume_l: float, T: float, head: float | None = None) -> float:
         """Return the gas above and in ``volume_l`` of broth at ``T`` in Cel, mol."""
         space = max(self.vessel.total_volume_l - volume_l, 0.1)
@@ -85,24 +80,3 @@ class Transfer:
         bar = self.vessel.pressure_bar if head is None else head
         carried = float(heat.evaporation(gas, T, bar, SCALARS))
         return (1.0 - self.vessel.condenser_share) * carried
-
-    def limit_mmol_per_l_h(
-        self, kla: Any, V: Any, do_percent: Any, air: Any, T: Any, fn: Functions
-    ) -> Any:
-        """Return the greatest oxygen transfer at ``do_percent``, with the gas it depletes.
-
-        The gas space is well mixed and gives as much CO2 as it takes oxygen, so its oxygen
-        falls by transfer over flow.
-
-        Args:
-            kla: 1/h, factor included.
-            V: L.
-            do_percent: dissolved oxygen that is to be held, % of air saturation.
-            air: normal L/min.
-            T: Cel.
-            fn: the functions for the type of the arguments.
-        """
-        full = self.saturation_mmol_per_l(T, oxygen.AIR_O2, fn)
-        flow = air * offgas.MOL_PER_H * 1e3 / V  # mmol/(L.h)
-        force = full - do_percent / 100.0 * self.calibration_mmol_per_l
-        return kla * force / (1.0 + kla * full / oxygen.AIR_O2 / flow)

@@ -210,6 +210,13 @@ def _model(key: str, reactor: ReactorSettings) -> Iterator[str]:
         return
     if reactor.model is None:
         yield f"{key}.model: missing; an optimiser needs a model"
+    if reactor.economy is None:
+        yield (
+            f"{key}.economy: missing; an optimiser needs it: organism, vessel, a table move (loops "
+            "that it may set) and a table price (what is worth what)"
+        )
+    elif s.feed_loop not in reactor.economy.move:
+        yield f"{key}.economy.move: {s.feed_loop} is missing; the loop of the main feed is required"
     outputs = reactor.loop[s.do_loop].outputs if s.do_loop in reactor.loop else ()
     for needed in sorted({"agitation", "air"} - {o.loop for o in outputs}):
         yield f"{key}.optimiser.do_loop: {s.do_loop} must lead a loop {needed} (it reaches oxygen)"
@@ -218,5 +225,3 @@ def _model(key: str, reactor: ReactorSettings) -> Iterator[str]:
         if loop not in reactor.loop:
             loops = ", ".join(reactor.loop)
             yield f"{key}.optimiser.{field}: {loop} is not allowed; one of {loops}"
-    if not s.do_min < s.do_max:
-        yield f"{key}.optimiser.do_min: {s.do_min:g} must be below do_max"

@@ -1,6 +1,6 @@
 """What a vessel is asked to be run ahead by (Question), and what comes of it (Outlook).
 
-Plain JSON both ways, as plans are: a worker computes it (``controller.foresight``).
+Plain JSON both ways, as plans are: a worker computes it (``economic.foresight``).
 """
 
 from bisect import bisect_right
@@ -99,7 +99,7 @@ class Crossing:
     """A limit that is crossed.
 
     Attributes:
-        limit: one of ``foresight.LIMITS``.
+        limit: one of ``economic.foresight.Foresight.limits``.
         possible: s since 1970 UTC, when first at the worse edge of the 90 % interval.
         expected: likewise in the middle of it; ``None``: never.
     """

@@ -33,7 +33,7 @@ class Plan:
         predicted: trajectories at ``times``, each of shape (k,), unit in the name.
         reason: one line for an operator; what went wrong unless ``good``.
         active: names of the limits that bind somewhere along the plan.
-        objective: g of product at the end less the small costs.
+        objective: what it is worth, in the plant file's money.
         solve_s: wall seconds of all attempts together.
         names: of the setpoints' columns, the unit in the name: feed in mL/h, dissolved oxygen
             in %, or whatever a plant file lets the optimiser move.
@@ -159,14 +159,9 @@ class Situation:
     Attributes:
         now: s since 1970 UTC.
         batch_h: h since inoculation.
-        end_h: batch age of the planned harvest, h.
-        induction_h: batch age at which induction happened or is planned, h; ``None``: never.
-        induced: whether it has happened.
-        feed_ml_per_h: feed setpoint that is applied now; the plan starts from it.
-        feeding: whether the recipe feeds already; before, the plan starts when the model says
-            that the batch sugar is gone.
-        previous: the last plan, for the second start.
-        recipe: the recipe's own feed profile, pairs of (s since 1970 UTC, mL/h), increasing.
+        end_h: batch age at which the horizon ends at the latest, h.
+        induced: whether the product's expression is switched on.
+        previous: the last plan, which the next goes on from.
         applied: what every input of the control model is set to now, in the model's unit.
         profiles: what the recipe alone would set it to, pairs of (s since 1970 UTC, value),
             increasing; what is missing stays as it is applied.
@@ -178,12 +173,8 @@ class Situation:
     now: float
     batch_h: float
     end_h: float
-    induction_h: float | None = None
     induced: bool = False
-    feed_ml_per_h: float = 0.0
-    feeding: bool = True
     previous: Plan | None = None
-    recipe: tuple[tuple[float, float], ...] = ()
     applied: Mapping[str, float] = field(default_factory=dict[str, float])
     profiles: Mapping[str, tuple[tuple[float, float], ...]] = field(
         default_factory=dict[str, tuple[tuple[float, float], ...]]
@@ -208,8 +199,7 @@ class Situation:
             ValueError: a key is missing or holds something else than a situation does.
         """
         try:
-            previous, induction = plain.get("previous"), plain.get("induction_h")
-            recipe = cast(Sequence[Sequence[Any]], plain.get("recipe") or ())
+            previous = plain.get("previous")
             applied = cast(Mapping[str, Any], plain.get("applied") or {})
             profiles = cast(Mapping[str, Sequence[Any]], plain.get("profiles") or {})
             carried = cast(Sequence[Any], plain.get("carried") or ())
@@ -217,12 +207,8 @@ class Situation:
                 now=number(plain["now"]),
                 batch_h=number(plain["batch_h"]),
                 end_h=number(plain["end_h"]),
-                induction_h=None if induction is None else number(induction),
                 induced=bool(plain.get("induced", False)),
-                feed_ml_per_h=number(plain.get("feed_ml_per_h", 0.0)),
-                feeding=bool(plain.get("feeding", True)),
                 previous=None if previous is None else Plan.from_json(previous),
-                recipe=_pairs(recipe),
                 applied={str(name): number(value) for name, value in applied.items()},
                 profiles={str(name): _pairs(rows) for name, rows in profiles.items()},
                 stock_l=None if plain.get("stock_l") is None else number(plain["stock_l"]),

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from controller.planning.economic.settings import EconomicSettings
 from controller.planning.outlook import Outlook, Question
 from controller.planning.plan import Plan, Situation
 from controller.planning.pool import WorkerPool
 from controller.planning.shedding import Shedding
-from controller.planning.solver import Solver, SolverSettings, settings_of, solver_of
 from drivers.clock import Clock
 
 if TYPE_CHECKING:
+    from controller.planning.economic.estimated import Estimated
     from controller.sensing.estimator import Estimate
 
 __all__ = ["InProcessPlanner", "Plan", "Planner", "Shedding", "Situation", "WorkerPool"]
@@ -69,10 +70,10 @@ class InProcessPlanner:
     """
 
     def __init__(
-        self, settings: Mapping[str, SolverSettings], clock: Clock, latency_s: float = 30.0
+        self, settings: Mapping[str, EconomicSettings], clock: Clock, latency_s: float = 30.0
     ) -> None:
         self._settings, self._clock, self.latency_s = dict(settings), clock, latency_s
-        self._solvers: dict[str, Solver] = {}
+        self._solvers: dict[str, Estimated] = {}
         self._answers: dict[str, tuple[float, Plan]] = {}
         self._outlooks: dict[str, tuple[float, Outlook]] = {}
 
@@ -115,7 +116,9 @@ class InProcessPlanner:
 
 
 @lru_cache(maxsize=8)
-def _solver(settings: str) -> Solver:
-    solver = solver_of(settings_of(json.loads(settings)))
+def _solver(settings: str) -> "Estimated":
+    from controller.planning.economic.estimated import Estimated  # it imports CasADi
+
+    solver = Estimated(EconomicSettings.from_json(json.loads(settings)))
     solver.warm_up()
     return solver

@@ -15,7 +15,7 @@ from controller.planning.outlook import Outlook, Question
 from controller.planning.plan import Plan, Situation
 
 if TYPE_CHECKING:
-    from controller.planning.solver import SolverSettings
+    from controller.planning.economic.settings import EconomicSettings
     from controller.sensing.estimator import Estimate
 
 LINE_MAX = 4 * 1024 * 1024  # bytes of one answer; more is garbage
@@ -133,7 +133,7 @@ class WorkerPool:
 
     def __init__(
         self,
-        settings: Mapping[str, "SolverSettings"],
+        settings: Mapping[str, "EconomicSettings"],
         *,
         workers: int = 1,
         deadline_s: float = 30.0,

@@ -81,9 +81,7 @@ class Seat:
         self.feed = feed if isinstance(feed, Station) else None
         self.do = loops[optimiser.do_loop]
         self._per = ML_PER_H.get(feed.unit, 1.0)  # mL/h of one of the feed's unit
-        economy = settings.economy
-        self._economic = economy is not None and economy.leads
-        cooling = economy.cooling if economy is not None and economy.leads else None
+        cooling = None if settings.economy is None else settings.economy.cooling
         self._carried = Carried(settings.measured["temperature"], cooling) if cooling else None
         self.led: list[tuple[Loop, str]] = [
             (loops[name], FEED if name == optimiser.feed_loop else column(name))
@@ -115,7 +113,7 @@ class Seat:
             self._unseat("")
             return
         led = advisor.leads
-        if runner is not None and runner.state is State.RUNNING and self._may_plan(runner):
+        if runner is not None and runner.state is State.RUNNING and runner.feeding:
             bad, uncertain = self._inputs(samples)
             seen = self._seen(now, dt, samples)
             plan = advisor.step(now, self._sensing.estimate, self._situation, bad, seen)
@@ -137,10 +135,6 @@ class Seat:
         for loop, name in self.led:
             if name in plan.names:
                 self._lead(loop, name, plan.at(now, name))
-
-    def _may_plan(self, runner: RecipeRunner) -> bool:
-        """Whether there is something to lead: where the recipe does not feed, that has a reason."""
-        return runner.feeding or not self._economic
 
     def _lead(self, loop: Loop, name: str, value: float) -> None:
         """Set one loop's setpoint, within the guardrails where nobody has looked at it."""
@@ -210,7 +204,7 @@ class Seat:
             induced_at=self._induced_at(runner),
             good=True,
             do_setpoint=self.do.setpoint,
-            present=lambda: self.present() if runner.feeding else None,
+            present=self.present,
             inputs=self._applied,
         )
 
@@ -227,23 +221,18 @@ class Seat:
             return None
         if not runner.inoculated:
             return None
-        age, end = runner.age_h(self.now), runner.planned_end_h
-        if self._economic and end is not None:
-            end = age + (runner.fed_until(self.now) - self.now) / HOUR_S
-        if end is None or age >= end - NEAR_END_H:
+        age = runner.age_h(self.now)
+        end = age + (runner.fed_until(self.now) - self.now) / HOUR_S
+        if runner.planned_end_h is None or age >= end - NEAR_END_H:
             return None
         return Situation(
             now=self.now,
             batch_h=age,
             end_h=end,
-            induction_h=runner.planned_induction_h,
             induced=self._induced,
-            feed_ml_per_h=feed.output * self._per,
-            feeding=runner.feeding,
             previous=previous,
-            recipe=runner.feed_profile(self.now),
-            applied=self._applied() if self._economic else {},
-            profiles=self._profiles(runner) if self._economic else {},
+            applied=self._applied(),
+            profiles=self._profiles(runner),
             carried=None if self._carried is None else self._carried.means,
         )
 
@@ -281,10 +270,8 @@ class Seat:
             flow = ((self.now, feed.output * self._per),)
         temperature = self._loops.get("temperature")
         warm = None if temperature is None else temperature.setpoint
-        inputs: dict[str, Line] = {}
-        if self._economic:
-            inputs = {n: ((self.now, v),) for n, v in self._applied().items()}
-            inputs |= self._profiles(runner)
+        inputs: dict[str, Line] = {n: ((self.now, v),) for n, v in self._applied().items()}
+        inputs |= self._profiles(runner)
         course = Course(flow, oxygen, warm, self._induced_at(runner), inputs)
         if plan is None:
             return course
@@ -372,7 +359,6 @@ def _stamp(settings: ReactorSettings, optimiser: "OptimiserSettings") -> str:
     """Return what names model and optimiser: with another one, nothing has been shown."""
     aside = {"promotion", "guardrail", "advice_every_s", "advice_hold_h"}
     model = None if settings.model is None else settings.model.model_dump(mode="json")
-    table = [model, optimiser.model_dump(mode="json", exclude=aside)]
-    if settings.economy is not None and settings.economy.leads:
-        table.append(settings.economy.model_dump(mode="json"))
+    economy = None if settings.economy is None else settings.economy.model_dump(mode="json")
+    table = [model, optimiser.model_dump(mode="json", exclude=aside), economy]
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]

@@ -14,13 +14,16 @@ import os
 import resource
 import signal
 import sys
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
+from controller.planning.economic.settings import EconomicSettings
 from controller.planning.nursery import die_with
 from controller.planning.outlook import Outlook, Question
 from controller.planning.plan import Plan, Situation
-from controller.planning.solver import Solver, settings_of, solver_of
 from controller.sensing.estimate import Estimate
+
+if TYPE_CHECKING:
+    from controller.planning.economic.estimated import Estimated
 
 MEMORY_BYTES = 4 << 30  # address space; a solver that runs away ends here, not in the swap
 NICE = 5
@@ -46,15 +49,17 @@ class Worker:
     """Answers questions; keeps the problems it has built because building takes longer."""
 
     def __init__(self) -> None:
-        self._solvers: dict[str, Solver] = {}
+        self._solvers: dict[str, Estimated] = {}
 
-    def solver(self, settings: dict[str, Any]) -> Solver:
+    def solver(self, settings: dict[str, Any]) -> "Estimated":
         """Return what plans by ``settings``, built once."""
+        from controller.planning.economic.estimated import Estimated  # it imports CasADi
+
         key = json.dumps(settings, sort_keys=True)
         if key not in self._solvers:
             while len(self._solvers) >= SOLVERS_MAX:
                 del self._solvers[next(iter(self._solvers))]
-            self._solvers[key] = solver_of(settings_of(settings))
+            self._solvers[key] = Estimated(EconomicSettings.from_json(settings))
         return self._solvers[key]
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:

@@ -37,9 +37,8 @@ class PriceSettings(Settings):
 
 
 class EconomySettings(Settings):
-    """What the economic optimiser is to make the most of."""
+    """What the optimiser is to make the most of."""
 
-    leads: bool = Field(True, description="false: that of [optimiser] alone does, for E. coli")
     organism: str
     vessel: str
     move: dict[str, MoveSettings] = Field(min_length=1, description="by loop")

@@ -31,7 +31,7 @@ class GuardrailSettings(Settings):
         None, gt=0, description="mL/h to either side of the recipe's feed; else the loop's range"
     )
     do_percent: float | None = Field(
-        None, gt=0, description="% to either side of the recipe's setpoint; else do_max - do_min"
+        None, gt=0, description="% to either side of the recipe's setpoint; else the loop's range"
     )
     region: str = Field(
         "", description="file that fermloop fit --region wrote, beside this one: what batches tried"

@@ -109,13 +109,10 @@ class ModelSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """How often it plans, and its limits."""
+    """How often it plans, when it may lead, and how far; what for is in ``EconomySettings``."""
 
     period_s: Positive = 300.0
     latency_s: Positive = 30.0
-    acetate_max_g_per_l: Positive = 1.5
-    do_min: float = Field(25.0, ge=0, le=100, description="% of air saturation")
-    do_max: float = Field(45.0, ge=0, le=100, description="% of air saturation")
     feed_loop: Name = "feed"
     do_loop: Name = "do"
     advice_every_s: Positive = 1800.0
@@ -218,11 +215,9 @@ class ReactorSettings(Settings):
     @property
     def planned(self) -> tuple[str, ...]:
         """The loops that the optimiser may lead, the main feed first."""
-        if self.optimiser is None:
+        if self.optimiser is None or self.economy is None:
             return ()
         feed = self.optimiser.feed_loop
-        if self.economy is None or not self.economy.leads:
-            return feed, self.optimiser.do_loop
         return tuple(sorted(self.economy.move, key=lambda name: (name != feed, name)))
 
 

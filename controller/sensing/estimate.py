@@ -7,34 +7,13 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.ecoli import EColi
 from models.organisms import WATCHED
 from models.soft_sensor import GAS, KLA, offset
-from models.vessels import VESSELS
 
-ORGANISMS = {"ecoli": EColi}  # that an optimiser knows
 UNITS: Final = {"_g_per_l": "g/L", "_l": "L", "_percent": "%", "_factor": "1"}  # by ending
 DO: Final = "do_percent"  # as OUR and kLa have it
 NINETY: Final = 1.6449  # standard deviations to each side that hold 90 %
-
-
-def require_settings(settings: Any) -> None:
-    """Raise ``ValueError`` unless organism and vessel are known and no number is below 0.
-
-    Args:
-        settings: a dataclass of this room with ``organism`` and ``vessel``.
-    """
-    if settings.organism not in WATCHED:
-        raise ValueError(f"organism: {settings.organism!r} is none of {', '.join(WATCHED)}")
-    if settings.vessel not in VESSELS:
-        raise ValueError(f"vessel: {settings.vessel!r} is none of {', '.join(VESSELS)}")
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{field.name}: {value:g} is not allowed; it must be >= 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,22 +244,6 @@ class Estimate:
         if spread < 0.0:  # hardly there: it may be nothing at all
             return max(value - NINETY * own, 0.0), value + NINETY * own
         return value * math.exp(-NINETY * spread), value * math.exp(NINETY * spread)
-
-    def relative(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """Return the principal parts of what is not known of ``names``, as logarithms.
-
-        Row by row one standard deviation in independent directions: their squares add up to the
-        covariance of the logarithms. What is nearly nothing is not known to better than 0.01 of
-        its unit, which is not a relative matter: it counts as known.
-        """
-        of = layout(self.organism)
-        mean, cov = self.joint(names)
-        per = [
-            1.0 if name in of.logarithms else (1.0 / value if value > 0.01 else 0.0)
-            for name, value in zip(names, mean, strict=True)
-        ]
-        size, directions = np.linalg.eigh(np.asarray(cov) * np.outer(per, per))
-        return (directions * np.sqrt(np.maximum(size, 0.0))).T
 
     @property
     def finite(self) -> bool:

@@ -1,10 +1,11 @@
 """What the soft sensor believes before it has seen anything, and its instruments."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from controller.sensing.estimate import require_settings
+from models.organisms import WATCHED
 from models.vessels import VESSELS
 
 Method = Literal["ukf", "ekf"]
@@ -66,7 +67,14 @@ class EstimatorSettings:
     feed_weight_noise: float = 4e-4
 
     def __post_init__(self) -> None:
-        require_settings(self)
+        if self.organism not in WATCHED:
+            raise ValueError(f"organism: {self.organism!r} is none of {', '.join(WATCHED)}")
+        if self.vessel not in VESSELS:
+            raise ValueError(f"vessel: {self.vessel!r} is none of {', '.join(VESSELS)}")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{one.name}: {value:g} is not allowed; it must be >= 0")
 
     @property
     def room_l(self) -> float:

@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script,
 
 from drivers.clock import monotonic
 from models.ecoli import M_O2, EColi
-from models.fedbatch import Aeration
 from models.model import Functions
 from models.oxygen import AIR_O2
 from models.symbolic import SYMBOLS, ca, library
+from models.transfer import Transfer
 from models.vessels import BENCH_5L
 
 Floats = NDArray[np.float64]
@@ -63,12 +63,12 @@ class Vat:
 
     def __init__(self, kla: float = 1.0, grown: float = 1.0) -> None:
         self.organism = EColi()
-        self.aeration = Aeration(self.organism, BENCH_5L)
+        self.transfer = Transfer(self.organism, BENCH_5L)
         self.kla = kla
         names = [v.name for v in self.organism.parameters]
         self.strain = [v.default for v in self.organism.parameters]
         self.strain[names.index("Yem")] *= grown
-        self.full = float(self.aeration.saturation_mmol_per_l(37.0, AIR_O2)) * M_O2 / 1e3
+        self.full = float(self.transfer.saturation_mmol_per_l(37.0, AIR_O2)) * M_O2 / 1e3
 
     def rhs(self, x: Any, u: Any, fn: Functions) -> list[Any]:
         """Return ``dx/dt`` per hour."""
@@ -76,7 +76,7 @@ class Vat:
         F, N, Q = u  # noqa: N806 likewise
         r = self.organism.rates(S, A, O, EXPRESSED, self.strain, fn)
         D = F / V  # noqa: N806 likewise
-        kla = self.kla * self.aeration.kla_per_h(N, Q, V, 37.0, fn)
+        kla = self.kla * self.transfer.kla_per_h(N, Q, V, 37.0, fn)
         return [
             (r.mu - D) * X,
             D * (FEED - S) - r.qS * X,
@@ -88,7 +88,7 @@ class Vat:
 
     def limits(self, x: Any) -> list[Any]:
         """Return by which share each soft limit is passed: oxygen, acetate, sugar."""
-        do = 100.0 * x[3] / self.aeration.calibration_g_per_l
+        do = 100.0 * x[3] / (self.transfer.calibration_mmol_per_l * M_O2 / 1e3)
         return [1.0 - do / DO_MIN, x[2] / ACETATE_MAX - 1.0, x[1] / SUGAR_MAX - 1.0]
 
 

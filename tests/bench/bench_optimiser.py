@@ -1,8 +1,8 @@
-"""How long a plan takes along a day's batch, with fatrop and with IPOPT in the same run.
+"""How long a plan takes along a day's batch, with one vessel under each plan and with several.
 
 Run it by hand: ``.venv/bin/python tests/bench/bench_optimiser.py [RESULTS.jsonl]``; with a file it
-goes on behind the solvers that are in it. The vessel is the model itself,
-followed plan by plan; every plan has its rollout and its checks in its time, as in service.
+goes on behind the rows that are in it. E. coli in 5 L from 8 h to harvest; the vessel is the model
+itself, followed plan by plan. Every plan has its rollouts and checks in its time, as in service.
 """
 
 import dataclasses
@@ -15,68 +15,79 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
-from controller.planning.optimiser import Optimiser, OptimiserSettings
+from controller.planning.economic.belief import Belief
+from controller.planning.economic.guesses import sampled
+from controller.planning.economic.optimiser import Economic
 from controller.planning.plan import Plan, Situation
-from controller.planning.rollout import Course, linear
-from controller.sensing.estimate import N_STATES, Estimate
-from controller.sensing.estimator import Estimator, EstimatorSettings
 from drivers.clock import monotonic
 from fermloop.campaign.results import Results, Row
-from models.fedbatch import FACTORS
 from tests.bench.long_run import rows
+from tests.controller.economies import NOW, case
 
-START = 1.8e9
 PERIOD_H = 1.0 / 12.0
+SPREAD = 0.03
 
 
-def after(optimiser: Optimiser, estimate: Estimate, plan: Plan, induced_at: float) -> Estimate:
-    """Return the estimate one period later if the vessel does what the model says."""
-    hours = (np.array(plan.times) - estimate.time) / 3600.0
-    feed, do = np.array(plan.setpoints).T
-    course = Course(linear(hours, feed / 1e3), linear(hours, do), induced_at)
-    points = optimiser.rollout.run(
-        estimate.mean[:6], [1.0] * len(FACTORS), course, PERIOD_H, 500.0, 2e-3
+def after(economic: Economic, belief: Belief, situation: Situation, plan: Plan) -> Belief:
+    """Return the belief one period later if the vessel does what the model says."""
+    p, now, hours = economic.problem, situation.now, np.array([PERIOD_H])
+    start, factors = Belief(now, {"drawn": 0.0, **belief.states}, {}).vessel(
+        p.states, economic.settings.learned
     )
-    last = points[-1]
-    mean = (last.X, last.S, last.A, last.P, last.E, last.V, *estimate.mean[6:])
-    return dataclasses.replace(estimate, time=estimate.time + PERIOD_H * 3600.0, mean=mean)
-
-
-def day(solver: str) -> tuple[list[float], float, int]:
-    """Return the wall seconds of every plan of 19 h, the product in g, and plans not good."""
-    optimiser = Optimiser(OptimiserSettings.from_json({"first_solver": solver}))
-    optimiser.warm_up()
-    first = Estimator(EstimatorSettings()).update(START, {}, {}, induced=False)
-    mean = (5.0, 0.03, 0.3, 0.0, 1.0, 3.05, *first.mean[6:])
-    spread = np.diag([(0.03 * max(abs(v), 0.1)) ** 2 for v in mean])
-    estimate = dataclasses.replace(
-        first, mean=mean, cov=tuple(spread.reshape(N_STATES * N_STATES).tolist())
+    moved = np.array([[situation.applied[n] for n in p.moved], list(_inputs(economic, plan, now))])
+    usual = {v.name: v.default for v in p.model.inputs} | dict(situation.applied)
+    given = np.array(
+        [[*sampled(situation.profiles.get(n, ()), usual[n], now, hours)] for n in p.given]
     )
-    previous: Plan | None = None
+    run = economic.rollout.run(start, factors, hours, moved, given.T)
+    states = dict(zip(p.states, run.states[0, 1].tolist(), strict=True))
+    sd = {"X": SPREAD * states["X"], **dict.fromkeys(economic.settings.learned, SPREAD)}
+    return Belief.sure(now + 3600.0 * PERIOD_H, states, {}, sd)
+
+
+def _inputs(economic: Economic, plan: Plan, now: float) -> Iterator[float]:
+    """Yield what a plan sets one period later, in the model's unit."""
+    for name, loop in zip(plan.names, economic.problem.moved, strict=True):
+        yield plan.at(now + 3600.0 * PERIOD_H, name) / (1.0 if loop == "do" else 1e3)
+
+
+def day(vessels: int) -> tuple[list[float], float, int]:
+    """Return the wall seconds of every plan of 16 h, the product in g, and plans not good."""
+    one = case("ecoli_5l", SPREAD)
+    economic = Economic(dataclasses.replace(one.settings, scenarios=vessels))
+    economic.warm_up()
+    belief, situation = one.belief, one.situation
     times: list[float] = []
     refused = 0
-    for k in range(int(19.0 / PERIOD_H) - 1):
-        batch_h = 5.0 + k * PERIOD_H
-        feed = 0.0 if previous is None else previous.at(estimate.time)
-        situation = Situation(
-            estimate.time, batch_h, 24.0, 14.0, batch_h >= 14.0, feed, True, previous
-        )
+    for k in range(int((situation.end_h - situation.batch_h) / PERIOD_H) - 1):
         began = monotonic()
-        plan = optimiser.plan(estimate, situation)
+        plan = economic.plan(belief, situation)
         times.append(monotonic() - began)
         refused += not plan.good
-        previous = plan if plan.good else previous
-        if previous is not None:
-            estimate = after(optimiser, estimate, previous, max(14.0 - batch_h, 0.0))
-    return times, estimate.mean[3] * estimate.mean[5], refused
+        previous = plan if plan.good else situation.previous
+        if previous is None:
+            raise ValueError(f"no plan to begin with: {plan.reason}")
+        belief = after(economic, belief, situation, previous)
+        applied = dict(
+            zip(economic.problem.moved, _inputs(economic, previous, situation.now), strict=True)
+        )
+        now = NOW + 3600.0 * PERIOD_H * (k + 1)
+        situation = dataclasses.replace(
+            situation,
+            now=now,
+            batch_h=one.situation.batch_h + PERIOD_H * (k + 1),
+            applied={**situation.applied, **applied},
+            previous=previous,
+        )
+    return times, belief.states["P"] * belief.states["V"] + belief.states["drawn"], refused
 
 
-def run(solvers: Sequence[str]) -> Iterator[Row]:
-    """Yield the figures of a day with each solver."""
-    for solver in solvers:
-        times, product, refused = day(solver)
+def run(vessels: Sequence[int]) -> Iterator[Row]:
+    """Yield the figures of a day with each number of vessels under a plan."""
+    for count in vessels:
+        times, product, refused = day(count)
         yield {
-            "solver": solver,
+            "vessels": count,
             "plans": len(times),
             "median_ms": 1e3 * float(np.median(times)),
             "p99_ms": 1e3 * float(np.quantile(times, 0.99)),
@@ -87,12 +98,12 @@ def run(solvers: Sequence[str]) -> Iterator[Row]:
 
 
 def main(kept: Path) -> None:
-    """Print both solvers."""
-    with Results(kept, lambda row: row["solver"]) as results:
-        for row in rows(results, ("fatrop", "ipopt"), str, run):
+    """Print both."""
+    with Results(kept, lambda row: row["vessels"]) as results:
+        for row in rows(results, (3, 1), int, run):
             print(
-                f"{row['solver']:<7} {row['plans']} plans: median {row['median_ms']:6.1f} ms, "
-                f"p99 {row['p99_ms']:6.1f} ms, sum {row['sum_s']:5.1f} s, "
+                f"{row['vessels']} vessels, {row['plans']} plans: median {row['median_ms']:6.1f} ms"
+                f", p99 {row['p99_ms']:6.1f} ms, sum {row['sum_s']:5.1f} s, "
                 f"product {row['product_g']:.2f} g, {row['not_good']} not good"
             )
 

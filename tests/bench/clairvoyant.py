@@ -8,7 +8,7 @@ from controller.planning.economic.formulation import economic_settings
 from controller.planning.economic.optimiser import Economic
 from controller.planning.economic.problem import TOGETHER
 from controller.planning.plan import Plan, Situation
-from controller.plant import Plant, load_plant
+from controller.plant import Plant
 from sim.vessel import Vessel
 from tests.loop.rig import Oracle, Rig
 
@@ -41,10 +41,6 @@ def best_product(plant: Plant, recipe: Path, seed: int) -> float:
         recipe: its file; the plan begins where it begins to feed.
         seed: draws the vessel.
     """
-    text = plant.path.read_text(encoding="utf-8").replace("leads = false", "leads = true")
-    leading = plant.path.with_name("leading.toml")
-    leading.write_text(text, encoding="utf-8")
-    plant = load_plant(leading, data_dir=plant.data_dir)
     vessel, situation, left_kg = asked(plant, recipe, seed)
     ours = economic_settings("R1", plant)
     own = Economic(dataclasses.replace(ours, organism=vessel.about["organism"], learned=()))

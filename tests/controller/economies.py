@@ -1,5 +1,8 @@
-"""The four shipped plants in the middle of a batch, as an economic optimiser is asked."""
+"""The four shipped plants in the middle of a batch, as an optimiser is asked."""
 
+import dataclasses
+import math
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,8 +11,11 @@ from controller.planning.economic.formulation import economic_settings
 from controller.planning.economic.settings import EconomicSettings
 from controller.planning.plan import Situation
 from controller.plant import load_plant
+from controller.sensing.estimate import N_STATES, NAMES, Estimate
+from controller.sensing.estimator import Estimator, EstimatorSettings
 
 NOW = 1.8e9
+GROWING = {"biomass_g_per_l": 8.0, "substrate_g_per_l": 0.03, "acetate_g_per_l": 0.01}
 PLANTS = ("ecoli_5l", "ecoli_100m3", "yeast_300l", "penicillin_100m3")
 
 
@@ -74,3 +80,23 @@ def case(plant: str, spread: float = 0.05, **states: float) -> Case:
     belief = Belief.sure(NOW, known, {}, sd)
     situation = Situation(NOW, batch_h, end_h, applied=applied, profiles=profiles)
     return Case(settings, belief, situation)
+
+
+@lru_cache
+def quick() -> EconomicSettings:
+    """Return those of E. coli in 5 L with one vessel under each plan, for tests of many plans."""
+    return dataclasses.replace(case("ecoli_5l").settings, scenarios=1)
+
+
+def believed(spread: float = 0.03, **values: float) -> Estimate:
+    """Return an estimate of E. coli of given values, with factors 1 and a relative spread."""
+    first = Estimator(EstimatorSettings()).update(NOW, {}, {}, induced=False)
+    mean = list(first.mean)
+    for name, value in {**GROWING, **values}.items():
+        i = NAMES.index(name)
+        mean[i] = math.log(value) if name.endswith("_factor") else value
+    cov = [0.0] * N_STATES**2
+    for i in range(N_STATES):
+        scale = 1.0 if i < len(NAMES) and NAMES[i].endswith("_factor") else mean[i]
+        cov[i * N_STATES + i] = (spread * scale) ** 2
+    return Estimate(NOW, tuple(mean), tuple(cov))

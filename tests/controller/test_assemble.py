@@ -6,7 +6,6 @@ import pytest
 
 from controller.assemble import build_guard, build_loops, optimiser_settings
 from controller.loops.loops import Mode, PidLoop, Station
-from controller.planning.optimiser_settings import OptimiserSettings
 from controller.plant import Plant, load_plant
 
 DEMO = Path("sim/plants/ecoli_5l.toml")
@@ -87,13 +86,12 @@ def test_a_pump_is_counted_on_only_until_its_devices_watchdog() -> None:
 
 def test_the_optimiser_may_use_what_the_loops_reach(tmp_path: Path) -> None:
     settings = optimiser_settings(PLANT)["R1"]
-    assert isinstance(settings, OptimiserSettings)
-    assert (settings.feed_max_ml_per_h, settings.stirrer_max, settings.air_max) == (150, 1000, 6)
-    assert (settings.temperature, settings.volume_max_l) == (37.0, 4.5)
+    assert settings.moves["feed"] == pytest.approx((0.0, 0.15, 0.08))  # L/h, and per h
+    assert settings.moves["do"] == (27.0, 45.0, 40.0)
+    assert settings.aeration == {"stirrer": (300, 1000), "air": (1, 6), "oxygen": (0, 1)}
+    assert settings.volume_max_l == 4.5
     slower = changed(tmp_path, "setpoint_high = 1000.0", "setpoint_high = 800.0")
-    reach = optimiser_settings(slower)["R1"]
-    assert isinstance(reach, OptimiserSettings)
-    assert reach.stirrer_max == 800
+    assert optimiser_settings(slower)["R1"].aeration["stirrer"] == (300, 800)
 
 
 def test_a_reactor_without_an_optimiser_has_none(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from controller.planning.guardrail import OPENS_S, Guardrail
 from controller.planning.outlook import QUANTITIES, Band, Foreseen, Outlook
 from controller.plant_file.promotion_settings import GuardrailSettings, PromotionSettings
 from controller.sensing.estimate import Estimate
-from tests.controller.test_optimiser import START, believed
+from tests.controller.economies import NOW as START
+from tests.controller.economies import believed
 
 LIMITS = PromotionSettings.model_validate({"shadow_h": 1.0, "forecasts": 2, "coverage": 0.6})
 

@@ -1,4 +1,4 @@
-"""A vessel run ahead: the model's own numbers, what the estimate leaves open, limits in time."""
+"""A vessel run ahead: what the estimate leaves open, and limits in time."""
 
 import json
 import math
@@ -7,65 +7,49 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.planning.foresight import Foresight
-from controller.planning.optimiser import Optimiser, OptimiserSettings
+from controller.planning.economic.estimated import Estimated
+from controller.planning.economic.problem import TOGETHER
 from controller.planning.outlook import Course, Line, Outlook, Question
-from controller.planning.rollout import Course as Run
-from controller.planning.rollout import constant
 from controller.sensing.estimate import N_STATES, NAMES, Estimate
-from tests.controller.test_optimiser import START, believed
+from tests.controller.economies import NOW, believed, quick
 
 HOURS = 12.0
 
 
 @pytest.fixture(scope="module")
-def optimiser() -> Optimiser:
-    return Optimiser(OptimiserSettings())
+def solver() -> Estimated:
+    return Estimated(quick())
 
 
 @pytest.fixture(scope="module")
-def foresight(optimiser: Optimiser) -> Foresight:
-    return Foresight(optimiser.rollout.cells, optimiser.settings)
+def with_air_alone() -> Estimated:
+    """A vessel without pure oxygen."""
+    reach = {n: most for n, most in quick().aeration.items() if n in TOGETHER}
+    return Estimated(replace(quick(), aeration=reach))
 
 
 def flat(value: float) -> Line:
-    return ((START, value),)
+    return ((NOW, value),)
 
 
-def course(feed: float = 18.0, do: float = 30.0, temperature: float | None = None) -> Course:
-    return Course(flat(feed), flat(do), temperature, START + 4 * 3600.0)
+def course(
+    feed: float = 18.0, do: float = 30.0, temperature: float | None = None, induced_h: float = 4.0
+) -> Course:
+    """Return what is done from now on: inducer as the recipe gives it, 10 mL within 5 min."""
+    begin = NOW + 3600.0 * induced_h
+    dose = ((begin - 1.0, 0.0), (begin, 0.12), (begin + 300.0, 0.12), (begin + 301.0, 0.0))
+    return Course(flat(feed), flat(do), temperature, begin, {"inducer": dose})
 
 
 def asked(*courses: Course, hours: float = HOURS) -> Question:
-    return Question(START, START + hours * 3600.0, courses)
-
-
-def test_the_middle_is_what_the_model_of_a_plans_check_gives(
-    optimiser: Optimiser, foresight: Foresight
-) -> None:
-    estimate = believed(spread=1e-6)
-    found = foresight.run(estimate, asked(course())).courses[0]
-    points = optimiser.rollout.run(
-        [max(v, 0.0) for v in estimate.mean[:6]],
-        [1.0] * 4,
-        Run(constant(0.018 * estimate.feed_factor), constant(30.0), 4.0),
-        HOURS,
-        500.0,
-        estimate.base_ml_per_g / 1e3,
-    )
-    last, bands = points[-1], found.bands
-    assert bands["biomass_g_per_l"].middle[-1] == pytest.approx(last.X, rel=0.005)
-    assert bands["product_g"].middle[-1] == pytest.approx(last.P * last.V, rel=0.01)
-    assert bands["volume_l"].middle[-1] == pytest.approx(last.V, rel=0.002)
-    assert bands["our_mmol_per_l_h"].middle[-1] == pytest.approx(last.our, rel=0.01)
-    assert found.crossings == ()
+    return Question(NOW, NOW + hours * 3600.0, courses)
 
 
 def test_vessels_drawn_from_the_estimate_end_within_its_interval_nine_times_in_ten(
-    foresight: Foresight,
+    solver: Estimated,
 ) -> None:
     estimate = believed(spread=0.08)
-    band = foresight.run(estimate, asked(course())).courses[0].bands
+    band = solver.foresee(estimate, asked(course())).courses[0].bands
     rng = np.random.default_rng(6)
     sd = np.sqrt(np.diag(np.reshape(estimate.cov, (N_STATES, N_STATES))))
     inside = dict.fromkeys(("biomass_g_per_l", "product_g"), 0)
@@ -74,16 +58,16 @@ def test_vessels_drawn_from_the_estimate_end_within_its_interval_nine_times_in_t
         mean = np.array(estimate.mean)
         mean[:11] += sd[:11] * rng.standard_normal(11)
         drawn = replace(estimate, mean=tuple(mean.tolist()), cov=nothing)
-        ends = foresight.run(drawn, asked(course())).courses[0].bands
+        ends = solver.foresee(drawn, asked(course())).courses[0].bands
         for name in inside:
             inside[name] += band[name].low[-1] <= ends[name].middle[-1] <= band[name].high[-1]
     assert all(0.8 * 60 <= n <= 59 for n in inside.values()), inside
 
 
 def test_a_gain_is_of_the_same_vessel_so_it_is_surer_than_either_product(
-    foresight: Foresight,
+    solver: Estimated,
 ) -> None:
-    slow, fast = foresight.run(believed(0.08), asked(course(10.0), course(25.0))).courses
+    slow, fast = solver.foresee(believed(0.08), asked(course(10.0), course(25.0))).courses
     assert slow.gain_g == (0.0, 0.0, 0.0)
     low, middle, high = fast.gain_g
     assert 0 < low < middle < high
@@ -92,40 +76,47 @@ def test_a_gain_is_of_the_same_vessel_so_it_is_surer_than_either_product(
     assert high - low < (b.high[-1] - b.low[-1])
 
 
-def test_too_much_feed_empties_the_oxygen_and_runs_away_in_order(foresight: Foresight) -> None:
-    found = foresight.run(believed(), asked(course(), course(140.0))).courses[1]
+@pytest.mark.parametrize("induced_h", [4.0, 4.02, 4.03, 4.05, 4.06, 4.08])
+def test_no_dose_is_missed_wherever_it_falls(solver: Estimated, induced_h: float) -> None:
+    asks = asked(course(), course(induced_h=induced_h))
+    assert abs(solver.foresee(believed(), asks).courses[1].gain_g[1]) < 0.1  # of 7 g
+
+
+def test_too_much_feed_empties_the_oxygen_and_runs_away_in_order(with_air_alone: Estimated) -> None:
+    found = with_air_alone.foresee(believed(), asked(course(), course(140.0))).courses[1]
     names = [c.limit for c in found.crossings]
-    assert names == ["oxygen transfer", "substrate", "acetate", "volume"]
+    assert set(names[:2]) == {"oxygen transfer", "substrate"}  # within the same minutes
+    assert names[2:] == ["acetate", "volume"]
     for crossing in found.crossings:
         assert crossing.expected is not None
         assert crossing.possible <= crossing.expected
     assert min(found.bands["do_percent"].middle) < 15
 
 
-def test_what_only_the_worse_half_crosses_is_said_to_be_possible(foresight: Foresight) -> None:
+def test_what_only_the_worse_half_crosses_is_said_to_be_possible(solver: Estimated) -> None:
     feeds = (float(feed) for feed in np.arange(20.0, 60.0, 2.0))
-    found = (foresight.run(believed(0.1), asked(course(feed), hours=16.0)) for feed in feeds)
+    found = (solver.foresee(believed(0.1), asked(course(feed), hours=16.0)) for feed in feeds)
     first = next(f.courses[0].crossings for f in found if f.courses[0].crossings)
     assert first[0].expected is None
 
 
-def test_a_colder_broth_is_slower_and_takes_more_oxygen_in(foresight: Foresight) -> None:
+def test_a_colder_broth_is_slower_and_takes_more_oxygen_in(solver: Estimated) -> None:
     courses = (course(90.0), course(90.0, temperature=30.0))
-    hot, cold = foresight.run(believed(), asked(*courses, hours=1.0)).courses
+    hot, cold = solver.foresee(believed(), asked(*courses, hours=1.0)).courses
     ours = [f.bands["our_mmol_per_l_h"].middle[-1] for f in (hot, cold)]
     assert ours[1] < 0.8 * ours[0]
 
 
-def test_it_can_be_said_as_json_and_read_back(foresight: Foresight) -> None:
+def test_it_can_be_said_as_json_and_read_back(solver: Estimated) -> None:
     question = asked(course(), course(25.0), hours=2.0)
     assert Question.from_json(json.loads(json.dumps(question.as_json()))) == question
-    outlook = foresight.run(believed(), question)
+    outlook = solver.foresee(believed(), question)
     assert Outlook.from_json(json.loads(json.dumps(outlook.as_json()))) == outlook
 
 
 EMPTY: dict[str, list[float]] = {"feed_ml_per_h": [], "do_percent": []}
 WRONG: list[tuple[dict[str, object], str]] = [
-    ({"end": START - 1.0}, "end"),
+    ({"end": NOW - 1.0}, "end"),
     ({"courses": ()}, "end"),
     ({"start": math.nan}, "start"),
     ({"courses": [EMPTY]}, "courses"),
@@ -140,16 +131,16 @@ def test_a_question_that_is_none_is_refused_by_name(change: dict[str, object], w
         Question.from_json(plain)
 
 
-def test_what_cannot_be_run_ahead_is_an_answer_with_the_reason(foresight: Foresight) -> None:
+def test_what_cannot_be_run_ahead_is_an_answer_with_the_reason(solver: Estimated) -> None:
     broken = list(believed().mean)
     broken[NAMES.index("volume_l")] = math.nan
-    believed_nothing = Estimate(START, tuple(broken), believed().cov)
-    old = replace(believed(), time=START - 3600.0)
+    believed_nothing = Estimate(NOW, tuple(broken), believed().cov)
+    old = replace(believed(), time=NOW - 3600.0)
     for estimate, question, why in (
         (believed_nothing, asked(course()), "finite"),
         (old, asked(course()), "3600 s old"),
         (believed(), asked(course(), hours=10_000.0), "10000 h is not allowed"),
     ):
-        outlook = foresight.run(estimate, question)
+        outlook = solver.foresee(estimate, question)
         assert (outlook.status, outlook.courses) == ("bad_input", ())
         assert why in outlook.reason

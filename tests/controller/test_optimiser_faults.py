@@ -14,12 +14,12 @@ import pytest
 
 from controller.planning.advisor import Advisor
 from controller.planning.nursery import PARENT
-from controller.planning.optimiser import OptimiserSettings
 from controller.planning.plan import Plan, Situation
 from controller.planning.pool import WorkerPool
-from controller.plant_file.settings import OptimiserSettings as Table
+from controller.plant_file.settings import OptimiserSettings
 from controller.priority import scan_first, take_turns
 from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
+from tests.controller.economies import quick
 from tests.controller.faulty_worker import FAULTS
 
 PERIOD_S, SCAN_S, DEADLINE_S = 0.5, 0.1, 0.3  # wall
@@ -33,7 +33,7 @@ class Seat:
     """One reactor's advisor, stepped scan by scan, and what is asked of it at each of them."""
 
     def __init__(self, name: str, pool: WorkerPool, estimate: Estimate) -> None:
-        table = Table.model_validate(
+        table = OptimiserSettings.model_validate(
             {"period_s": PERIOD_S * FAST, "latency_s": 1.2 * DEADLINE_S * FAST}
         )
         self.advisor = Advisor(name, table, pool, lock_step=False)
@@ -76,7 +76,7 @@ async def suffer(faults: int, seed: int, record: Path) -> tuple[Counter[str], li
     """Scan until so many faults happened; return them, the seats, scans and missed scans."""
     loop = asyncio.get_running_loop()
     command = (sys.executable, str(WORKER), PARENT, str(seed), str(record))
-    settings: dict[str, OptimiserSettings] = {name: OptimiserSettings() for name in REACTORS}
+    settings = {name: quick() for name in REACTORS}
     pool = WorkerPool(settings, workers=len(REACTORS), deadline_s=DEADLINE_S, command=command)
     estimate = Estimator(EstimatorSettings()).update(START, {}, {}, induced=False)
     scans = missed = 0

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller.planning.optimiser import OptimiserSettings
 from controller.planning.outlook import Course, Outlook, Question
 from controller.planning.plan import Plan, Situation
 from controller.planning.pool import WorkerPool
-from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
+from controller.sensing.estimator import Estimate
+from tests.controller.economies import NOW, believed, case, quick
 
 READY = 'import sys, json\nprint(json.dumps({"id": 0, "ready": True}), flush=True)\n'
 
@@ -26,17 +26,17 @@ def broken(code: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def estimate() -> Estimate:
-    return Estimator(EstimatorSettings()).update(1e9, {}, {}, induced=False)
+    return believed()
 
 
-SITUATION = Situation(now=1e9, batch_h=8.0, end_h=24.0, induction_h=14.0, feed_ml_per_h=5.0)
+SITUATION = case("ecoli_5l").situation
 
 
 @asynccontextmanager
 async def pool(
     command: tuple[str, ...] = (), deadline_s: float = 20.0
 ) -> AsyncGenerator[WorkerPool]:
-    one = WorkerPool({"R1": OptimiserSettings()}, deadline_s=deadline_s, command=command)
+    one = WorkerPool({"R1": quick()}, deadline_s=deadline_s, command=command)
     await one.start()
     try:
         yield one
@@ -167,8 +167,8 @@ async def test_workers_end_with_the_pool() -> None:
 
 
 async def test_a_worker_runs_a_vessel_ahead_beside_the_plans(estimate: Estimate) -> None:
-    line = ((1e9, 5.0),)
-    question = Question(1e9, 1e9 + 3600.0, (Course(line, line),))
+    line = ((NOW, 5.0),)
+    question = Question(NOW, NOW + 3600.0, (Course(line, line),))
     async with pool() as one:
         one.foresee("R1/whatif", "R1", estimate, question)
         one.request("R1", estimate, SITUATION)
@@ -193,8 +193,8 @@ async def test_a_worker_runs_a_vessel_ahead_beside_the_plans(estimate: Estimate)
 async def test_an_outlook_that_never_comes_is_late_and_its_worker_replaced(
     estimate: Estimate,
 ) -> None:
-    line = ((1e9, 5.0),)
-    question = Question(1e9, 1e9 + 3600.0, (Course(line, line),))
+    line = ((NOW, 5.0),)
+    question = Question(NOW, NOW + 3600.0, (Course(line, line),))
     async with pool(broken("import time\ntime.sleep(60)"), deadline_s=0.3) as one:
         await until(one, lambda: one.pids)
         one.foresee("R1/whatif", "R1", estimate, question)

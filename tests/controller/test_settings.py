@@ -236,9 +236,27 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
             "plant.toml: R1.stirrer.remote: R1.do from -5 to 200 is not allowed; low = 0 (local)",
         ),
         (
-            "do_min = 25.0",
-            "do_min = nan",
-            "plant.toml: reactor.R1.optimiser.do_min: nan is not allowed;",
+            "volume_share = 0.94",
+            "volume_share = nan",
+            "plant.toml: reactor.R1.economy.volume_share: nan is not allowed;",
+        ),
+        *(
+            (
+                "[reactor.R1.optimiser]",
+                f"[reactor.R1.optimiser]\n{key} = 25.0",
+                f"plant.toml: reactor.R1.optimiser.{key}: no such key; ",
+            )
+            for key in ("acetate_max_g_per_l", "do_min", "do_max")
+        ),
+        (
+            "stages = 16",
+            "stages = 16\nleads = true",
+            "plant.toml: reactor.R1.economy.leads: no such key; ",
+        ),
+        (
+            "feed = { per_h = 80.0 }",
+            "",
+            "plant.toml: reactor.R1.economy.move: feed is missing; the loop of the main feed",
         ),
     ],
 )
@@ -246,6 +264,16 @@ def test_a_mistake_is_named_with_file_key_value_and_what_was_allowed(
     mutant: Callable[..., list[str]], old: str, new: str, line: str
 ) -> None:
     assert any(said.startswith(line) for said in mutant(old, new)), mutant(old, new)
+
+
+def test_an_optimiser_without_an_economy_is_refused(mutant: Callable[..., list[str]]) -> None:
+    text = PLANT.read_text(encoding="utf-8")
+    start, end = text.index("[reactor.R1.economy]"), text.index("[reactor.R1.report]")
+    line = (
+        "plant.toml: reactor.R1.economy: missing; an optimiser needs it: organism, vessel, a table"
+    )
+    lines = mutant(text[start:end], "")
+    assert [said.startswith(line) for said in lines] == [True], lines
 
 
 def test_all_mistakes_are_named_at_once(mutant: Callable[..., list[str]]) -> None:

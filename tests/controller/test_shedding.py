@@ -139,7 +139,8 @@ def test_plans_and_situations_survive_json() -> None:
     one = plan(5.0)
     assert Plan.from_json(one.as_json()) == Plan.from_json(Plan.from_json(one.as_json()).as_json())
     assert Plan.from_json(one.as_json()).setpoints == one.setpoints
-    situation = Situation(1.0, 2.0, 24.0, None, False, 3.0, True, None, ((1.0, 2.0), (3.0, 4.0)))
+    profiles = {"feed": ((1.0, 2.0), (3.0, 4.0))}
+    situation = Situation(1.0, 2.0, 24.0, True, one, {"do": 30.0}, profiles, 1.5)
     assert Situation.from_json(situation.as_json()) == situation
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from controller.acting.authority import Role
 from controller.alarms.alarm import Priority, State
+from controller.assemble import optimiser_settings
 from controller.consistency.plant import UNITS
 from controller.planning.advice import BINDINGS
-from controller.planning.foresight import LIMITS
+from controller.planning.economic.problem import Problem
+from controller.plant import load_plant
 from dashboards.console.app import LANGUAGES, STATIC, catalogue
 from drivers.point import Quality
 
@@ -56,12 +58,19 @@ def names_of_the_plant() -> dict[str, set[str]]:
         "optimiser_mode": words("off shadow advisory on"),
         "optimiser_short": words("off shadow advisory on"),
         "decision": words("accepted edited rejected superseded lapsed"),
-        "limit": {*BINDINGS[1:], *LIMITS},
+        "limit": {*BINDINGS[1:], *limits_of_the_plants()},
         "optimiser_state": words("off waiting good late infeasible shed latched dead"),
         "estimate": words(ESTIMATES),
         "alarm_priority": {priority.name.lower() for priority in Priority},
         "alarm_state": {state.value for state in State},
     }
+
+
+def limits_of_the_plants() -> set[str]:
+    """Return the limits that a plan may be held by."""
+    plants = map(load_plant, sorted((ROOT / "sim/plants").glob("*.toml")))
+    found = [s for plant in plants for s in optimiser_settings(plant).values()]
+    return {limit for s in found for limit in Problem(s).limits}
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from controller.assemble import optimiser_settings
-from controller.planning.economic.formulation import economic_settings
 from controller.plant import load_plant
 from controller.plant_file.config import ConfigError
 from controller.recipes.file import load_recipe
@@ -101,7 +100,6 @@ def test_the_plant_file_names_what_was_found_and_everything_uses_it(
     assert set(model.strain) == set(TRUE)  # KA is not determined, so it is not written
     assert estimator_settings(model, 1.05).strain == model.strain
     assert optimiser_settings(plant)["R1"].strain == model.strain
-    assert economic_settings("R1", plant).strain == model.strain
     assert fitted
     page = (folder / "fit.html").read_text(encoding="utf-8")
     assert "模型拟合" in page

@@ -87,11 +87,14 @@ def test_a_plan_moves_setpoints_by_their_ramps_and_no_output_jumps(
 
 def test_what_is_asked_starts_from_the_feed_that_is_applied(led: Rig) -> None:
     situation = oracle(led).asked[-1]
-    assert situation.feed_ml_per_h == 26
+    assert situation.applied["feed"] == pytest.approx(0.026)  # L/h
     assert situation.previous is not None
     assert situation.end_h == 6.0
-    assert situation.induction_h == 2.0
-    assert situation.recipe[0] == (situation.now, 20.0)
+    assert situation.profiles["feed"][0] == (situation.now, 0.02)
+    given = [
+        (t - situation.now) / 3600.0 for t, flow in situation.profiles["inducer"] if flow > 0.0
+    ]
+    assert situation.batch_h + given[0] == pytest.approx(2.0, abs=0.01)
 
 
 def test_an_infeasible_plan_sheds_at_once_and_the_last_one_holds_two_periods(led: Rig) -> None:

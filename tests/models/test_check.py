@@ -10,8 +10,6 @@ import pytest
 from models.bioreactor import Bioreactor
 from models.check import check_model, check_organism, check_plant, known_unit
 from models.culture import Culture
-from models.ecoli import EColi
-from models.fedbatch import FedBatch
 from models.model import Functions, ModelError, Variable
 from models.organism import Composition, Exchange, Feed, Surroundings
 from models.organisms import ORGANISMS
@@ -24,7 +22,6 @@ def test_ours_are_fit_to_be_run(organism: Callable[[], Any]) -> None:
     for vessel in VESSELS.values():
         check_plant(Bioreactor(organism(), vessel))
     check_model(Culture(organism()))
-    check_model(FedBatch(EColi()))
 
 
 class Mine(Yeast):

@@ -14,6 +14,7 @@ import math
 
 from acme.tank import HeatedTank
 from fermloop import Variable
+from models import culture, ecoli
 
 
 class Plain:
@@ -27,6 +28,13 @@ class Plain:
 
     def rhs(self, t, x, u, p, fn):
         return (u[0] - p[0] * x[0],)
+
+
+class Grown(culture.Culture):
+    """Cells of this repository, without a vessel."""
+
+    def __init__(self):
+        super().__init__(ecoli.EColi())
 
 
 class Stiff(Plain):

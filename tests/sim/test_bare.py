@@ -154,12 +154,9 @@ def test_a_failure_ends_the_batch_and_says_where(plant: Path) -> None:
     assert made.age == pytest.approx(3600.0, abs=1.0)
 
 
-def test_the_models_of_this_repository_are_plants_too() -> None:
-    settings = BareSettings.model_validate(
-        {"model": "models.fedbatch:FedBatch", "tags": {"biomass": "X", "feed": "F"}}
-    )
+def test_the_models_of_this_repository_are_plants_too(plant: Path) -> None:
     tags = (Tag("R1.biomass", "g/L", 0, 100), Tag("R1.feed", "mL/h", 0, 500, safe=20.0))
-    made = BarePlant(settings, tags)
+    made = bare("Grown", *tags, tags={"biomass": "X"})
     made.advance(3600.0)
     assert made.read("R1.biomass") == made.truth["X (g/L)"] > 0.0
     assert made.flow("feed") == pytest.approx(20.0)

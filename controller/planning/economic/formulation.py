@@ -27,7 +27,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
     reactor = plant.settings.reactor[name]
     table, where = reactor.economy, f"reactor.{name}.economy"
     if table is None:
-        raise ValueError(f"{where}: missing; an economic optimiser needs it")
+        raise ValueError(f"{where}: missing; an optimiser needs it")
     for key, value, known in (
         ("organism", table.organism, ORGANISMS),
         ("vessel", table.vessel, VESSELS),

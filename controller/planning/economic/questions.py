@@ -15,6 +15,8 @@ from controller.planning.economic.sensed import BROTH, CARRYING
 from controller.planning.plan import Situation
 
 STALE_S = 1800.0  # a belief older than this is no input
+VOLUME = (0.1, 1.5)  # of the greatest volume, between which a vessel is believed
+BIOMASS = (0.05, 300.0)  # g/L between which there is something to plan
 LAW = 0.2  # share of the way to full aeration, in logarithms, that a plan does not count on
 OPEN = (0.1, 0.3)  # of the cooling: below it says nothing of how much it could carry, above all
 LEAST_K = 0.5  # across a wall, below which noise is as large
@@ -87,8 +89,12 @@ class Questions:
         if missing := [n for n in self.problem.states[:-1] if n not in belief.states]:
             return f"the estimate does not know {', '.join(missing)}"
         volume, most = belief.states["V"], self.settings.volume_max_l
-        if not 0.02 * most <= volume <= 1.5 * most:
-            return f"volume: {volume:.3g} L is not believed; {0.02 * most:g} to {1.5 * most:g} can"
+        low, high = VOLUME[0] * most, VOLUME[1] * most
+        if not low <= volume <= high:
+            return f"volume: {volume:.3g} L is not believed; {low:g} to {high:g} L can be"
+        cells, (low, high) = belief.states[self.problem.states[self.problem.biomass]], BIOMASS
+        if not low <= cells <= high:
+            return f"biomass: {cells:.3g} g/L is not believed; {low:g} to {high:g} g/L can be"
         return ""
 
     def prepare(self, belief: Belief, situation: Situation) -> Question:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from models.organisms import ORGANISMS
 from models.vessels import VESSELS
 
+SHARES = ("oxygen_share", "cooling_share", "flooding_share", "volume_share")
+
 
 class Range(NamedTuple):
     """How far an input may go and how fast, in the model's unit and per h."""
@@ -94,6 +96,9 @@ class EconomicSettings:
         for name, r in self.moves.items():
             if not (math.isfinite(sum(r)) and r.low < r.high and r.per_h > 0):
                 raise ValueError(f"moves.{name}: {r} is not allowed; low < high, per_h > 0")
+        for key in SHARES:
+            if not 0.0 < getattr(self, key) <= 1.0:
+                raise ValueError(f"{key}: {getattr(self, key):g} is not allowed; above 0, up to 1")
         if not 4 <= self.stages <= 60:
             raise ValueError(f"stages: {self.stages} is not allowed; it must be 4 to 60")
         if not 1 <= self.scenarios <= 9:
