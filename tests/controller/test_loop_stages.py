@@ -228,8 +228,8 @@ def test_pulses_have_the_mean_that_was_wanted(wanted: float, on_s: float) -> Non
             "reactor.R1.loop.do.outputs.1.low: 4 is not allowed; below high, 3",
         ),
         (
-            "dosing = true\nneeds",
-            'dosing = true\ncut = { loop = "air" }\nneeds',
+            'cut = { loop = "do"',
+            'cut = { loop = "air"',
             "reactor.R1.loop.feed.cut.loop: air is not allowed; one of temperature, ph, do",
         ),
         (

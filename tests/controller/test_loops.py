@@ -49,7 +49,7 @@ def feed(loops: dict[str, Loop]) -> Station:
 def present() -> dict[str, Sample]:
     """Return a GOOD reading of everything that the feed asks for."""
     names = ("R1.air_flow", "R1.do", "R1.temperature", "R1.agitation")
-    return {n: s for name in names for n, s in reading(name, 5.0).items()}
+    return {n: s for name in names for n, s in reading(name, 30.0).items()}
 
 
 def test_a_loop_starts_off_with_its_actuators_at_their_safe_values(temperature: PidLoop) -> None:
