@@ -17,7 +17,7 @@ from drivers.point import Tag
 from fermloop.commands.closed_loop import EPOCH, Outcome, run_batch
 from historian.events import Kind
 from historian.sqlite import SqliteReader, SqliteStore
-from tests.loop.rig import DEMO, RECIPE, Rig
+from tests.loop.rig import DEMO, FED, Rig, plant_file
 
 HOURS = 4.0
 SHORT = """\
@@ -191,10 +191,13 @@ def test_a_seed_gives_one_batch_and_another_seed_another(recipe: Path) -> None:
 
 
 def test_a_batch_with_the_optimiser_is_repeatable_too(tmp_path: Path) -> None:
-    plant, recipe = load_plant(DEMO), load_recipe(RECIPE)
+    path = tmp_path / "fed.toml"
+    path.write_text(FED.replace("flow = 20.0", "flow = 2.0"))  # plans are of recipes that feed
+    quick = {"stages = 16": "stages = 16\nscenarios = 1"}
+    plant, recipe = plant_file(tmp_path, quick), load_recipe(path)
 
     def run() -> Outcome:
-        return run_batch(plant, recipe, RECIPE, hours=0.4, seed=3, optimiser="shadow")
+        return run_batch(plant, recipe, path, hours=0.4, seed=3, optimiser="shadow")
 
     first, again = run(), run()
     assert of(first)["optimiser"] == "shadow"
