@@ -36,11 +36,11 @@ from historian.progress import Status, save_status
 from historian.reader import SqliteReader
 from historian.sqlite import SqliteStore
 from tests.dashboards.grafana_asks import POINTS, Asked, Reader, all_queries
+from tests.loop.rig import FED
 from tests.system.influx_server import InfluxServer
 
 ROOT = Path(__file__).parents[2]
 PLANT = load_plant(ROOT / "sim/plants/ecoli_5l.toml")
-RECIPE = ROOT / "sim/recipes/ecoli.toml"
 HOURS = 0.4
 BEGIN, END = round(EPOCH), round(EPOCH + 3600 * HOURS)
 ASKED = list(all_queries({n: b for n, b in Wanted(PLANT, ("en",)).boards().items()}))
@@ -74,8 +74,10 @@ class Filled:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     folder = tmp_path_factory.mktemp("grafana")
     with SqliteStore(folder / "store.sqlite", wait_when_full=True) as store:
-        recipe = recipe_for(PLANT, RECIPE)
-        run_batch(PLANT, recipe, RECIPE, hours=HOURS, seed=1, optimiser="on", store=store)
+        path = folder / "fed.toml"
+        path.write_text(FED.replace("flow = 20.0", "flow = 2.0"))  # plans are of recipes that feed
+        recipe = recipe_for(PLANT, path)
+        run_batch(PLANT, recipe, path, hours=HOURS, seed=1, optimiser="on", store=store)
         status = folder / "forwarder.json"
         save_status(status, Status(time=END, behind_rows=3, lag_s=2.0))
         PlantTags(store, status=status).step(END - 60.0, END)
