@@ -52,8 +52,7 @@ def test_a_quarter_of_an_hour_over_the_wire_is_that_on_virtual_time(near: Path) 
     wire, virtual, said = both(near, 0.25)
     for key in ("biomass_g_per_l", "volume_l", "energy_kwh"):
         assert wire[key] == pytest.approx(virtual[key], rel=0.02), key
-    assert wire["optimiser_plans"] == pytest.approx(virtual["optimiser_plans"], abs=1)
-    assert wire["optimiser_plans"] >= 2
+    assert wire["optimiser_plans"] == virtual["optimiser_plans"] == 0  # nothing is fed yet
     assert wire["scans"] >= 900
     assert wire["scans"] == pytest.approx(virtual["scans"], abs=2)
     assert wire["scans_missed"] == wire["samples_lost"] == 0
@@ -74,4 +73,6 @@ def test_a_day_over_the_wire_makes_the_same_product(near: Path) -> None:
         f"\nproduct over the wire {wire['product_g']:.3f} g, virtual {virtual['product_g']:.3f} g"
     )
     assert wire["product_g"] == pytest.approx(virtual["product_g"], rel=0.02)
+    assert wire["optimiser_plans"] == pytest.approx(virtual["optimiser_plans"], abs=3)
+    assert wire["optimiser_plans"] >= 100
     assert wire["samples_lost"] == 0
