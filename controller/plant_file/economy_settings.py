@@ -54,6 +54,9 @@ class EconomySettings(Settings):
         None, description="receding; to the batch's end if not given"
     )
     stages: int = Field(24, ge=4, le=60)
+    iterations: int = Field(
+        200, ge=20, le=1000, description="of one solve; one that has not ended by then ends nowhere"
+    )
     by_product_max_g_per_l: Positive | None = None
     substrate_max_g_per_l: Positive | None = None
     oxygen_share: Share = 0.95

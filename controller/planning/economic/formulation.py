@@ -86,6 +86,7 @@ def economic_settings(name: str, plant: Plant) -> EconomicSettings:
         track=table.track,
         horizon_h=table.horizon_h,
         stages=table.stages,
+        iterations=table.iterations,
         learned=(*table.learned, *(CARRYING if table.cooling is not None else ())),
         derated=dict(table.derated),
         scenarios=table.scenarios,

@@ -48,6 +48,7 @@ class EconomicSettings:
             size all the time, in g of product.
         horizon_h: receding; ``None``: to the end of the batch.
         stages: of the horizon.
+        iterations: of one solve; one that has not ended by then ends nowhere.
         learned: parameters of the model whose factor the estimate knows.
         derated: of these, the share of the estimate that a plan counts on: near the most that
             cells respire, overflow is a cliff, and no model knows where.
@@ -78,6 +79,7 @@ class EconomicSettings:
     track: Mapping[str, float] = field(default_factory=dict[str, float])
     horizon_h: float | None = None
     stages: int = 24
+    iterations: int = 200
     learned: tuple[str, ...] = ()
     derated: Mapping[str, float] = field(default_factory=dict[str, float])
     scenarios: int = 3
@@ -101,6 +103,8 @@ class EconomicSettings:
                 raise ValueError(f"{key}: {getattr(self, key):g} is not allowed; above 0, up to 1")
         if not 4 <= self.stages <= 60:
             raise ValueError(f"stages: {self.stages} is not allowed; it must be 4 to 60")
+        if not 20 <= self.iterations <= 1000:
+            raise ValueError(f"iterations: {self.iterations} is not allowed; it must be 20 to 1000")
         if not 1 <= self.scenarios <= 9:
             raise ValueError(f"scenarios: {self.scenarios} is not allowed; it must be 1 to 9")
 

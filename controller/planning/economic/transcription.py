@@ -173,14 +173,14 @@ class Transcription(Problem):
                     "fatrop": {
                         "print_level": 0,
                         "tol": 1e-4,
-                        "max_iter": 200,
+                        "max_iter": self.settings.iterations,
                         "mu_init": BARRIER,
                     },
                 }
             else:
                 options["ipopt"] = {
-                    "print_level": 0, "sb": "yes", "tol": 1e-4, "max_iter": 200,
-                    "max_cpu_time": 20.0,
+                    "print_level": 0, "sb": "yes", "tol": 1e-4,
+                    "max_iter": self.settings.iterations, "max_cpu_time": 20.0,
                 }  # fmt: skip
             self._solvers[name] = ca.nlpsol(f"fl_economic_{name}", name, self.program.nlp, options)
         return self._solvers[name]
