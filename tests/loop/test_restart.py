@@ -349,7 +349,7 @@ def test_the_optimiser_comes_back_in_shadow_and_waits_for_the_operator(
     first = make(GROWN, planner=Oracle)
     first.vessel.set_state(X=8.0)
     first.begin(fed, "on")
-    first.run(1000)
+    first.run(1900)
     assert first.loop("feed").actual is Mode.OPTIMISER
     rig = restarted(make, first, 10.0, planner=Oracle)
     rig.run(1000)
@@ -359,10 +359,10 @@ def test_the_optimiser_comes_back_in_shadow_and_waits_for_the_operator(
     with pytest.raises(RefusedError, match="R1: the recipe is HELD; resume it first"):
         rig.controller.optimiser("R1", "on", *WHO)
     rig.controller.recipe("R1", "resume", "", *WHO)
-    rig.run(1000)
+    rig.run(1900)
     assert rig.state()["reactors"]["R1"]["optimiser"]["state"] == "good"
     assert rig.held()["R1.feed"] == 20  # in shadow the recipe leads
     rig.controller.optimiser("R1", "on", *WHO)
-    rig.run(1000)
+    rig.run(1900)
     assert rig.loop("feed").actual is Mode.OPTIMISER
     assert rig.held()["R1.feed"] == 26
