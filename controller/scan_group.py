@@ -5,9 +5,8 @@ One scan is one moment of plant time. It never waits for the store, the console,
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 
 from controller.alarms.notices import Notices
@@ -148,10 +147,16 @@ class ScanGroup:
             values = reactor.step(now, dt, samples)
             for device, outputs in self._due_writes(reactor, values).items():
                 due.setdefault(device, []).append((reactor, outputs))
-        if due:
-            await self._each(due, partial(self._write, due, now))
-        hungry = [d for d in self.devices if d.guarded or not d.armed]
-        await self._each(hungry, partial(heartbeat, around, now, self._budget))
+        if self._immediate:  # none makes us wait: no task is needed
+            for device, moves in due.items():
+                await self._write(device, moves, now)
+            for device in self.devices:
+                if device.guarded or not device.armed:
+                    await heartbeat(around, now, None, device)
+        else:  # all at once, for none waits for another
+            await asyncio.gather(*(self._write(d, moves, now) for d, moves in due.items()))
+            hungry = [d for d in self.devices if d.guarded or not d.armed]
+            await asyncio.gather(*(heartbeat(around, now, self._budget, d) for d in hungry))
         late = now - self._due if now > self._due else 0.0  # NaN: nobody waits for it
         for reactor in self.reactors:
             reactor.derived.late_s, reactor.derived.missed = late, self.counts.missed
@@ -203,16 +208,6 @@ class ScanGroup:
             budget = max(LEAST_BUDGET_S, budget - offset) if device.answering else LEAST_BUDGET_S
         await device.read(now, budget)
 
-    async def _each(
-        self, devices: Iterable[Device], work: Callable[[Device], Coroutine[None, None, None]]
-    ) -> None:
-        """Do ``work`` for all, at once where devices make us wait: none waits for another."""
-        if self._immediate:
-            for device in devices:
-                await work(device)
-        else:
-            await asyncio.gather(*map(work, devices))
-
     def _unreachable(self) -> Mapping[str, str]:
         """Return the actuators that cannot be moved now, with why; what they hold stays."""
         found: dict[str, str] = {}
@@ -242,9 +237,9 @@ class ScanGroup:
                 due.setdefault(self._device[name], {})[name] = value
         return due
 
-    async def _write(self, due: Mapping[Device, Moves], now: float, device: Device) -> None:
+    async def _write(self, device: Device, moves: Moves, now: float) -> None:
         """Write to one device what its reactors want, and take what it confirms."""
-        for reactor, outputs in due[device]:
+        for reactor, outputs in moves:
             if not device.writable:
                 return
             try:

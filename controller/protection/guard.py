@@ -94,7 +94,7 @@ class _Seat:
 
     __slots__ = (
         "dose", "excludes", "high", "last", "low", "open", "passed", "rate", "rest", "rule", "safe",
-        "texts", "time",
+        "same", "texts", "time",
     )  # fmt: skip
 
     def __init__(self, rule: ActuatorRule) -> None:
@@ -107,7 +107,8 @@ class _Seat:
         self.rate = rule.rate_per_s
         self.last = self.safe  # what it holds
         self.time = math.inf  # when that was decided, s since 1970; inf: never
-        self.passed: Checked | None = None  # what a check of ``last`` gives in a quiet scan
+        self.passed = Checked(self.safe)  # what a check of ``same`` gives in a quiet scan
+        self.same = math.nan  # what may be asked for again without another look; NaN: nothing
         self.dose = None
         if rule.max_ml_per_h is not None:
             self.dose = Dose(rule.max_ml_per_h, ML_PER_S[tag.unit])
@@ -189,13 +190,12 @@ class Guard:
             raise ValueError(f"{name}: no actuator of this guard; {', '.join(self._seats)}")
         if value.__class__ is not float:
             value = _number(value)
-        quiet = now == self._begun and not self.interlocks.demands
-        passed = seat.passed
-        if quiet and passed is not None and value == passed[0]:
+        demands = self.interlocks.demands
+        if value == seat.same and now == self._begun and not demands:
             seat.time = now  # it is asked for what it holds, as nearly always
-            return passed
+            return seat.passed
         limited, reason = NO, ""
-        if value != seat.last or not quiet or seat.excludes:
+        if value != seat.last or now != self._begun or demands or seat.excludes:
             value, limited, reason = self._limited(seat, name, value, now)
         dose = seat.dose
         if dose is not None and (value > 0.0 or dose.flow > 0.0):
@@ -212,9 +212,9 @@ class Guard:
         seat.last, seat.time = value, now
         if reason is None:
             reason = seat.texts[limited]
-        checked = quick(Checked, (value, reason, limited))
+        seat.passed = checked = quick(Checked, (value, reason, limited))
         stands = dose is None or dose.flow == 0.0  # else there is a dose to count in each scan
-        seat.passed = checked if limited is NO and stands and not seat.excludes else None
+        seat.same = value if limited is NO and stands and not seat.excludes else math.nan
         return checked
 
     def _limited(
@@ -278,7 +278,7 @@ class Guard:
         if seat is None or not math.isfinite(value):
             raise ValueError(f"{tag.name}: cannot adopt {value}; a finite value of an actuator")
         seat.last = min(max(value, seat.low), seat.high)
-        seat.passed = None
+        seat.same = math.nan
         dose = seat.dose
         if dose is not None:
             if seat.time < math.inf:
