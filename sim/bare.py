@@ -96,7 +96,6 @@ class BarePlant(Stepped):
         self._look()
         self._require_numbers(self._x_after, self._y)
         self.panel = Panel(prefix, seed, self._seen(made, draw))
-        self._shown = self.panel.shown
         self.panel.look(0.0, 1.0)
         self.faults = Faults(self, BareParts(made))
 

@@ -26,6 +26,9 @@ class Bench:
     Args:
         instruments: by their place among all of the vessel; plain ones.
         looks: of all, where what it looks at is.
+
+    Attributes:
+        readings: of all of the vessel, by their place; those of others are nothing to it.
     """
 
     def __init__(self, instruments: Mapping[int, Instrument], looks: Sequence[Place]) -> None:
@@ -42,7 +45,8 @@ class Bench:
         seen, own = arguments[: len(sources)], arguments[len(sources) :]
         self._sources = list(zip(seen, sources, strict=True))
         self._normal, self._age, self._lagged, self._way, self._arrived, *calibration = own
-        self._shown, self._after = self._read.results
+        self.readings: MutableSequence[float] = self._read.results[0]
+        self._after = self._read.results[1]
         for argument, name in zip(calibration, _CALIBRATION, strict=True):
             argument[:] = array("d", [getattr(i, name) for i in kept])
         self._way_s = math.nan  # the step that ``_way`` is for
@@ -68,8 +72,8 @@ class Bench:
             if k == j:
                 instrument.line = line.copy()
 
-    def show(self, normal: Sequence[float], age: float, dt: float) -> Sequence[float]:
-        """Return the readings, as ``Instrument.show``; ``normal``: an array of numbers for all."""
+    def show(self, normal: Sequence[float], age: float, dt: float) -> None:
+        """Take the readings, as ``Instrument.show``; ``normal``: an array of numbers for all."""
         if dt != self._way_s:
             self._way_s = dt
             self._way[:] = array("d", [follow(i.lag_s, dt) for i in self._instruments])
@@ -84,7 +88,6 @@ class Bench:
         self._lagged[:] = after = self._after
         for j, line, delay_s in self._lines:
             line.append((age + delay_s, after[j]))
-        return self._shown
 
 
 @lru_cache
@@ -93,7 +96,7 @@ def _function(sorts: Sequence[_Sort], sizes: Sequence[int]) -> Any:
     n = len(sorts)
     sources, age = [ca.SX.sym(f"from{k}", size) for k, size in enumerate(sizes)], ca.SX.sym("age")
     of_each = [ca.SX.sym(name, n) for name in ("lagged", "way", "arrived", *_CALIBRATION)]
-    after, shown = ca.SX(n, 1), ca.SX(n, 1)
+    after, shown = ca.SX(n, 1), ca.SX.zeros(sizes[-1], 1)
     for j, (source, where, k, waits, shares, rounds) in enumerate(sorts):
         lagged, way, arrived, gain, offset, drift, noise, share, digit = (v[j] for v in of_each)
         after[j] = lagged + way * (sources[source][where] - lagged)
@@ -102,5 +105,5 @@ def _function(sorts: Sequence[_Sort], sizes: Sequence[int]) -> Any:
         if rounds:  # to the nearest digit, between two to the even one
             digits = y / digit
             y = (digits - ca.remainder(digits, 1.0)) * digit
-        shown[j] = y
+        shown[k] = y
     return ca.Function("fl_bench", [*sources, age, *of_each], [shown, after])

@@ -26,7 +26,6 @@ class Panel:
 
     Attributes:
         instruments: by tag; a fault stands before the one that it spoils.
-        shown: the latest readings, by tag.
 
     Args:
         prefix: of the tags.
@@ -42,13 +41,12 @@ class Panel:
         for name, (sight, probe) in seen.items():
             numbers, k = self._look_at(sight)
             self.instruments[f"{prefix}.{name}"] = probe(numbers[k])
+        self._places = {tag: k for k, tag in enumerate(self.instruments)}
         self._noise = Noise(seed, tuple(seen))
-        self.shown = dict.fromkeys(self.instruments, 0.0)
         made = list(self.instruments.values())
         self._plain = {k: i for k, i in enumerate(made) if isinstance(i, Instrument) and i.plain}
         self._bench = Bench(self._plain, self._looks)
-        self._tags = tuple(self.instruments)
-        self._together = tuple(self._tags[k] for k in self._plain)
+        self._readings = self._bench.readings
         self._fitted: Sequence[Probe] = made  # what stands in the place of each now
         self._fit(made)
 
@@ -61,6 +59,16 @@ class Panel:
         self._looks.append(sight)
         return sight
 
+    @property
+    def shown(self) -> dict[str, float]:
+        """The latest readings, by tag."""
+        return dict(zip(self.instruments, self._readings, strict=True))
+
+    def reader(self, tag: str) -> Callable[[], float] | None:
+        """Return what gives the latest reading of a tag, again and again; ``None``: not here."""
+        place = self._places.get(tag)
+        return None if place is None else partial(self._readings.__getitem__, place)
+
     def look(self, age: float, dt: float) -> None:
         """Read every instrument, ``age`` s after the start and ``dt`` s after the last time."""
         for k, sight in enumerate(self._sights):
@@ -68,13 +76,11 @@ class Panel:
         fitted = [*self.instruments.values()]
         if fitted != self._fitted:
             self._fit(fitted)
-        normal, shown = self._noise.row(), self.shown
-        readings = self._bench.show(normal, age, dt)
-        for name, reading in zip(self._together, readings):  # noqa: B905 (as many as it is made of)
-            shown[name] = reading
-        for k, name, probe in self._alone:
+        normal = self._noise.row()
+        self._bench.show(normal, age, dt)
+        for k, probe in self._alone:
             numbers, at = self._looks[k]
-            shown[name] = probe.show(numbers[at], age, dt, normal[k])
+            self._readings[k] = probe.show(numbers[at], age, dt, normal[k])
 
     def _fit(self, fitted: Sequence[Probe]) -> None:
         """Take what is fitted now: what a fault spoils is read by itself, from where it is."""
@@ -86,9 +92,7 @@ class Panel:
                 self._bench.take(j)
         self._fitted = fitted
         self._alone = [
-            (k, self._tags[k], probe)
-            for k, probe in enumerate(fitted)
-            if probe is not self._plain.get(k)
+            (k, probe) for k, probe in enumerate(fitted) if probe is not self._plain.get(k)
         ]
 
 

@@ -1,10 +1,10 @@
 """What every simulated plant is to the wires before it: instruments, actuators, time in steps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 
 from sim.actuators import Actuators
+from sim.panel import Panel
 
 
 class Stepped(ABC):
@@ -14,12 +14,13 @@ class Stepped(ABC):
         prefix: of its tags.
         time: s since 1970 UTC.
         step_s: its longest step, s.
+        panel: its instruments.
     """
 
     prefix: str
     time: float
     step_s: float
-    _shown: Mapping[str, float]  # what each instrument shows now, by tag
+    panel: Panel
     _actuators: Actuators
     _watchers: list[Callable[[], None]]
 
@@ -29,14 +30,11 @@ class Stepped(ABC):
 
     def read(self, name: str) -> float:
         """Return what the instrument or the actuator of a tag shows, in the tag's unit."""
-        value = self._shown.get(name)
-        return self.actual(name) if value is None else value
+        return self.reader(name)()
 
     def reader(self, name: str) -> Callable[[], float]:
         """Return what reads a tag as ``read`` does, again and again."""
-        if name in self._shown:
-            return partial(self._shown.__getitem__, name)
-        return self._actuators.reader(name)
+        return self.panel.reader(name) or self._actuators.reader(name)
 
     def write(self, name: str, value: float) -> None:
         """Want ``value`` of an actuator from now on; the drive itself limits what happens."""

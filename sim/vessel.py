@@ -165,7 +165,6 @@ class Vessel(Stepped):
         # drives read back, and so do their local/remote switches
         wanted = {n: unit for n, unit in wanted.items() if n.removesuffix(SWITCH) not in made}
         self.panel = panel(view, self._bottle, draw, self.seed, prefix, wanted)
-        self._shown = self.panel.shown
         self.panel.look(0.0, 1.0)
         self.faults = Faults(self, VesselParts(self))
 
