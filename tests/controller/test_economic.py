@@ -12,6 +12,7 @@ from controller.planning.economic.guesses import grid, held, pointed, sampled
 from controller.planning.economic.optimiser import Economic
 from controller.planning.economic.problem import TOGETHER
 from controller.planning.economic.settings import EconomicSettings
+from controller.planning.economic.transcription import Found, Guess, Numbers
 from controller.planning.plan import Plan, Situation
 from tests.controller.economies import NOW, PLANTS, Case, case
 
@@ -241,6 +242,43 @@ def test_the_next_plan_goes_on_from_the_last(economic: Economic, yeast: Case, pl
     following = economic.plan(yeast.belief, dataclasses.replace(yeast.situation, previous=plan))
     assert following.good
     assert following.reason == ""
+
+
+def solves_of(economic: Economic, monkeypatch: pytest.MonkeyPatch) -> list[Found]:
+    """Return what its solver answers from now on."""
+    solve, found = economic.problem.solve, list[Found]()
+
+    def watched(name: str, numbers: Numbers, guess: Guess) -> Found:
+        found.append(solve(name, numbers, guess))
+        return found[-1]
+
+    monkeypatch.setattr(economic.problem, "solve", watched)
+    return found
+
+
+@pytest.mark.parametrize(("fallen", "solves"), [(0.001, 1), (0.02, 2)])
+def test_a_plan_is_looked_for_twice_where_it_is_worth_less_than_the_last(
+    economic: Economic, yeast: Case, plan: Plan, monkeypatch: pytest.MonkeyPatch,
+    fallen: float, solves: int,
+) -> None:  # fmt: skip
+    asked = dataclasses.replace(yeast.situation, previous=plan)
+    worth = economic.plan(yeast.belief, asked).objective
+    made = solves_of(economic, monkeypatch)
+    last = dataclasses.replace(plan, objective=worth / (1.0 - fallen))
+    economic.plan(yeast.belief, dataclasses.replace(yeast.situation, previous=last))
+    assert len(made) == solves
+
+
+def test_a_solve_ends_after_its_iterations_and_says_so(
+    yeast: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Economic(dataclasses.replace(yeast.settings, iterations=20))
+    found = solves_of(short, monkeypatch)
+    assert short.plan(yeast.belief, yeast.situation).good  # the recipe, if nothing else
+    assert max(one.iterations for one in found) <= 21
+    assert any(one.status != "solved" for one in found)
+    with pytest.raises(ValueError, match="iterations: 5 is not allowed; it must be 20 to 1000"):
+        dataclasses.replace(yeast.settings, iterations=5)
 
 
 def test_a_last_plan_that_feeds_nothing_is_not_gone_on_with(
