@@ -303,7 +303,9 @@ def cache_dir() -> Path:
     return Path(home) / "fermloop"
 
 
-def compiled(functions: Sequence[Any], compiler: str | None = "gcc") -> dict[str, Compiled]:
+def compiled(
+    functions: Sequence[Any], compiler: str | None = "gcc", flags: Sequence[str] = ()
+) -> dict[str, Compiled]:
     """Return ``functions`` as machine code, by name.
 
     C is generated and compiled once per content and kept in ``cache_dir()``. Where there is no
@@ -314,11 +316,12 @@ def compiled(functions: Sequence[Any], compiler: str | None = "gcc") -> dict[str
         functions: CasADi functions; their names begin with ``fl_``, as one called ``step``
             clashes with libc.
         compiler: the C compiler's command; ``None`` for the virtual machine.
+        flags: for the compiler, beside the usual.
     """
     for function in functions:
         if not function.name().startswith("fl_"):
             raise ValueError(f"{function.name()}: the name of a compiled function begins with fl_")
-    made = library(functions, compiler)
+    made = library(functions, compiler, flags=flags)
     return {f.name(): Compiled(f, made) for f in functions}
 
 

@@ -54,6 +54,8 @@ class Problem:
         self.biomass = self.states.index(called["biomass"])
         words = {name: word for word, name in called.items()}
         self.eaten = [words.get(n, "biomass") not in SLOW for n in self.states]
+        self.stiff = [i for i, eaten in enumerate(self.eaten) if eaten]
+        self.slow = [i for i, eaten in enumerate(self.eaten) if not eaten]
         self.tracked = tuple(self.states.index(called.get(w, w)) for w in s.track)
         main = self.model.organism.feeds[0].name
         # where the main feed stands among what is moved, if its tank is weighed

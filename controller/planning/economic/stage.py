@@ -10,8 +10,10 @@ Source: L. T. Biegler, Nonlinear Programming (SIAM, 2010), chapter 10, for the c
 
 from typing import Any
 
+import numpy as np
+
 from controller.planning.economic.problem import KWH, M3_PER_H, Problem
-from models.symbolic import SYMBOLS, ca, library
+from models.symbolic import SYMBOLS, Compiled, ca, compiled
 
 POINTS = (1.0 / 3.0, 1.0)  # of a stage: Radau's two
 # derivatives of the polynomial through 0, 1/3 and 1 at 1/3 and at 1
@@ -25,14 +27,19 @@ OPTIMISED = "-O1"  # gcc: more takes five times as long and makes nothing faster
 class Stage:
     """Balances, room below each limit and costs of one vessel in one stage.
 
-    Its variables are one column: states at the start and at both points, each as a share of its
-    usual size; what is moved, how hard the oxygen loop works and how far each moves, as shares of
-    their ranges; slack. So are its numbers: usual sizes, factors, hours, what is given and targets.
+    Its variables are one column: states at the start, as a share of each one's usual size; what is
+    moved, how hard the oxygen loop works and how far each moves, as shares of their ranges; then
+    the states at both points, first of what cells eat, last of the others. So are its numbers:
+    usual sizes, factors, hours, what is given and targets.
 
     Attributes:
         variables: how many of each, by name, in their order.
         numbers: likewise.
-        rows: balances and room.
+        inside: how many of the variables, the last of them, are solved for before a solver sees
+            the rest: the first rows say what they are.
+        tied: how many rows after those are balances, of what cells eat.
+        values: ``(variables, numbers) -> rows, cost``; the rows are balances, states at the end
+            with the sign of what is taken off, and room below the limits at both points.
 
     Args:
         problem: of which reactor.
@@ -40,68 +47,83 @@ class Stage:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = p = problem
-        n, m, limits = len(p.states), len(p.moved), len(p.limits)
+        n, m = len(p.states), len(p.moved)
+        self.tied, self.inside = 2 * len(p.stiff), 2 * len(p.slow)
         self.variables = {
-            "start": n, "first": n, "second": n,
-            "moved": m, "effort": len(p.inner), "move": m, "slack": limits,
+            "start": n, "moved": m, "effort": len(p.inner), "move": m,
+            "stiff": self.tied, "inside": self.inside,
         }  # fmt: skip
         self.numbers = {
             "scale": n, "factors": len(p.settings.learned), "hours": 1,
             "given": len(p.given), "targets": len(p.tracked),
         }  # fmt: skip
-        self.rows = 2 * n + 2 * limits
-        name = f"fl_{p.model.name}_stage"
         parts = {k: ca.SX.sym(k, size) for k, size in (self.variables | self.numbers).items()}
         y = ca.vertcat(*(parts[k] for k in self.variables))
         given = ca.vertcat(*(parts[k] for k in self.numbers))
-        rows, cost = self._rows(parts)
-        weights, weight = ca.SX.sym("weights", self.rows), ca.SX.sym("weight")
-        lagrangian = weight * cost + ca.dot(weights, rows)
-        hessian, slope = ca.hessian(lagrangian, y)
-        self.values = ca.Function(f"{name}_values", [y, given], [rows, cost])
-        slopes = [ca.jacobian(rows, y), ca.jacobian(cost, y).T]
-        self._first = ca.Function(f"{name}_first", [y, given], [rows, cost, *slopes])
-        self._second = ca.Function(
-            f"{name}_second", [y, given, weights, weight], [slope, ca.triu(hessian)]
-        )
+        self.values = ca.Function("values", [y, given], list(self._formulated(parts)))
 
-    def compiled(self) -> tuple[Any, Any]:
-        """Return what gives values and slopes, and what gives curvature, as fast as they can be.
+    def compiled(self, parts: int) -> tuple[Compiled, Compiled]:
+        """Return what gives values and slopes of many, and what gives curvature.
 
         ``first(variables, numbers) -> rows, cost, d rows, d cost`` and
-        ``second(variables, numbers, weights of rows, weight of cost)`` gives slope and curvature
-        (upper triangle) of what they weigh up to.
+        ``second(variables, numbers, weights of rows, weight of cost) -> slope, curvature`` of what
+        they weigh up to; each part has its columns.
         """
-        made = library([self._first, self._second], "gcc", flags=[OPTIMISED])
-        if made is None:  # without a compiler: the same numbers from CasADi's virtual machine
-            return self._first, self._second
-        first, second = (ca.external(f.name(), str(made)) for f in (self._first, self._second))
-        return first, second
+        y, given = (ca.SX.sym(n, self.values.size1_in(i)) for i, n in enumerate(("y", "given")))
+        rows, cost = self.values(y, given)
+        weights, weight = ca.SX.sym("weights", rows.shape[0]), ca.SX.sym("weight")
+        hessian, slope = ca.hessian(weight * cost + ca.dot(weights, rows), y)
+        slopes = [ca.densify(ca.jacobian(rows, y)), ca.densify(ca.jacobian(cost, y))]
+        name = f"fl_{self._problem.model.name}_stage"
+        first = ca.Function(f"{name}_one", [y, given], [rows, cost, *slopes])
+        second = ca.Function(
+            f"{name}_curve", [y, given, weights, weight], [slope, ca.densify(hessian)]
+        )
+        mapped = [
+            f.map(f"{name}_{word}", "serial", parts, [], [])
+            for f, word in ((first, "first"), (second, "second"))
+        ]
+        made = compiled(mapped, flags=[OPTIMISED])
+        return made[f"{name}_first"], made[f"{name}_second"]
 
-    def _rows(self, parts: dict[str, Any]) -> tuple[Any, Any]:
-        """Return balances at both points, room below each limit at both points; and the cost."""
+    def _formulated(self, parts: dict[str, Any]) -> tuple[Any, Any]:
+        """Return rows and cost."""
         p, hours, scale = self._problem, parts["hours"], parts["scale"]
         low, span = ca.DM(p.ranges[:, 0]), ca.DM(p.ranges[:, 1] - p.ranges[:, 0])
         at, reach = ca.DM(p.reach[:, 0]), ca.DM(p.reach[:, 1] - p.reach[:, 0])
         # what is eaten turns over many times in a stage: its balance is counted in turnovers
         turnover = TURNOVER * scale[p.biomass] / scale
         stiff = 1.0 + hours * ca.DM(p.eaten) * turnover
+        first, second = self._points(parts)
         balances: list[Any] = []
         room: list[Any] = []
         cost: Any = 0.0
-        for j, point in enumerate(POINTS):
+        for j, (state, point) in enumerate(zip((first, second), POINTS, strict=True)):
             slopes, shares, rate = self._point(
-                parts[("first", "second")[j]] * scale,
+                state * scale,
                 low + span * (parts["moved"] + point * parts["move"]),
                 at + reach * parts["effort"],
                 parts,
             )
             a, b, c = self._coefficients(j)
-            turned = a * parts["start"] + b * parts["first"] + c * parts["second"]
+            turned = a * parts["start"] + b * first + c * second
             balances.append((hours * slopes / scale - turned) / stiff)
-            room.append(1.0 + parts["slack"] - shares)
+            room.append(1.0 - shares)
             cost += hours * WEIGHTS[j] * rate
-        return ca.vertcat(*balances, *room), cost
+        own, tied = ([b[places] for b in balances] for places in (p.slow, p.stiff))
+        return ca.vertcat(*own, *tied, -second, *room), cost
+
+    def _points(self, parts: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the states at both points, in their order."""
+        stiff, slow = self._problem.stiff, self._problem.slow
+        order = np.argsort([*stiff, *slow]).tolist()
+        halves = zip(
+            ca.vertsplit(parts["stiff"], len(stiff)),
+            ca.vertsplit(parts["inside"], len(slow)),
+            strict=True,
+        )
+        first, second = (ca.vertcat(*pair)[order] for pair in halves)
+        return first, second
 
     def _point(self, x: Any, moved: Any, effort: Any, parts: dict[str, Any]) -> tuple[Any, ...]:
         """Return slopes of the states, shares of the limits and the rate of cost."""

@@ -111,6 +111,7 @@ class Transcription(Problem):
         hours = numbers.hours
         s, n = self.settings, len(self.states)
         vessels, m = s.scenarios, len(self.moved)
+        tied = 2 * vessels * len(self.stiff)
         span = self.ranges[:, 1] - self.ranges[:, 0]
         left = self._least_left(numbers)
         x_low = np.concatenate([np.full(vessels * n, FLOOR), np.zeros(m), left])
@@ -122,13 +123,13 @@ class Transcription(Problem):
             loose = k == 0
             low += [
                 np.where(loose, -np.inf, x_low),
-                np.full(2 * vessels * n, FLOOR),
+                np.full(tied, FLOOR),
                 np.zeros(len(self.inner)),
                 -most,
             ]
             high += [
                 np.where(loose, np.inf, x_high),
-                np.full(2 * vessels * n, CEILING),
+                np.full(tied, CEILING),
                 np.ones(len(self.inner)),
                 most,
             ]
@@ -200,20 +201,19 @@ class Transcription(Problem):
         width = self.program.nx + self.program.nu
         rows = found[: stages * width].reshape(stages, width)
         ends = np.vstack([rows[:, : vessels * n], found[stages * width :][: vessels * n]])
-        u = rows[:, self.program.nx :]
+        u = rows[:, self.program.nx + 2 * vessels * len(self.stiff) :]
         span = self.ranges[:, 1] - self.ranges[:, 0]
         nodes = np.vstack([rows[:, : self.program.nx], found[stages * width :]])
         v = nodes[:, vessels * n : vessels * n + m]
         inner = len(self.inner)
-        effort = u[:, 2 * vessels * n : 2 * vessels * n + inner]
         return Found(
             status="solved" if stats["success"] else str(stats.get("unified_return_status")),
             iterations=int(stats.get("iter_count", 0)),
             objective=-float(result["f"]) * numbers.size,
             moved=self.ranges[:, 0] + span * v,
-            inner=self.reach[:, 0] + (self.reach[:, 1] - self.reach[:, 0]) * effort,
+            inner=self.reach[:, 0] + (self.reach[:, 1] - self.reach[:, 0]) * u[:, :inner],
             states=ends.reshape(stages + 1, vessels, n) * numbers.scale,
-            slack=u[:, 2 * vessels * n + inner + m :],
+            slack=u[:, inner + m :],
         )
 
     def _begin(self, numbers: Numbers, guess: Guess, given: Floats) -> Floats:
@@ -228,11 +228,12 @@ class Transcription(Problem):
         stock = self._stock(numbers) - taken[:, None]
         parts: list[Floats] = []
         for k in range(s.stages):
-            z = guess.states[k] / numbers.scale
-            parts += [x.ravel(), moved[k], stock[k], z.ravel(), effort[k], moved[k + 1] - moved[k]]
-            parts.append(np.zeros(len(self.limits)))
-            x = z[1]
+            stiff = (guess.states[k] / numbers.scale)[..., self.stiff].swapaxes(0, 1)
+            parts += [x.ravel(), moved[k], stock[k], stiff.ravel()]
+            parts += [effort[k], moved[k + 1] - moved[k], np.zeros(len(self.limits))]
+            x = guess.states[k, 1] / numbers.scale
         parts += [x.ravel(), moved[-1], stock[-1]]
         begin = np.concatenate(parts)
+        self.program.begin(guess.states / numbers.scale)
         begin[self.program.slack] = np.maximum(self.program.over(begin, given), 0.0) + 0.01
         return begin
