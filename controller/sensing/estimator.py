@@ -380,7 +380,7 @@ class Estimator:
         gained = (our * M_O2 - cer * M_CO2) * volume * 1e-6
         self._instruments.weigh(litres, gained, volume, hours)
         k = self._prior.factors[-1]
-        look = self._instruments.look(our, x[self._at["yO2"]])
+        look = self._instruments.look(our, x[self._at["yO2"]], x[self._at["sCO2"]], volume)
         if self._fresh == now:
             sd = math.sqrt(max(self._cov[k * self._n + k], 0.0))
             self._probe.look(now, hours, x[k], sd, look)

@@ -9,6 +9,7 @@ from controller.sensing.estimator_settings import EstimatorSettings
 from controller.sensing.probe_watch import Look
 from models import ph
 from models.fn import SCALARS
+from models.offgas import MOL_PER_H
 from models.soft_sensor import SEEN
 from models.transfer import Transfer
 from models.vessels import DENSITY
@@ -66,6 +67,8 @@ class Instruments:
         self._span = 0.0  # s since the last update
         self._stirrer, self._air = 0.0, 0.0  # last good
         self._offgas: dict[str, float | None] = {}  # when it was taken in last
+        self._co2 = math.nan  # that was taken in now, %
+        self._gas = 0.0  # normal L/min
         self.nominal = 0.0
         self._kla, self._saturated, self._full = 1.0, 1.0, 0.21
         self.excess_kg = 0.0
@@ -140,7 +143,7 @@ class Instruments:
         saturated = float(a.saturation_mmol_per_l(temperature, 1.0, SCALARS, pressure))
         dissolved = max(self.do_percent, 0.0) / 100.0 * full
         self.nominal = kla * (saturated * max(y_o2, 1.0) / 100.0 - dissolved)
-        self._kla, self._saturated, self._full = kla, saturated, full
+        self._kla, self._saturated, self._full, self._gas = kla, saturated, full, air + pure
         return [
             *(flows.get(f.name, 0.0) for f in organism.feeds),
             *(
@@ -157,15 +160,18 @@ class Instruments:
             1.0 + ph.K_CO2 / ph.hydrogen(acidity, SCALARS),
         ]
 
-    def look(self, our: float, y_o2: float) -> Look:
-        """Return what there is to see of oxygen transfer, by the inputs of the last call.
+    def look(self, our: float, y_o2: float, s_co2: float, volume: float) -> Look:
+        """Return what there is to see of oxygen transfer, by what was given and read last.
 
         Args:
             our: oxygen uptake, mmol/(L.h).
             y_o2: oxygen in the gas, %.
+            s_co2: CO2 that the analyser should see, %.
+            volume: of the broth, L.
         """
         full = 100.0 * self._saturated * y_o2 / 100.0 / self._full
-        return Look(self._kla, our, full - self.do_percent, self.do_percent)
+        beside = 10.0 * self._gas * MOL_PER_H * (self._co2 - s_co2) / volume
+        return Look(self._kla, our, full - self.do_percent, self.do_percent, beside)
 
     def measured(self, seen: Seen, gas: Sequence[float]) -> Measured:
         """Return what was measured.
@@ -177,11 +183,14 @@ class Instruments:
         s, count = self._settings, len(SEEN) + len(self._probes)
         m = Measured([0.0] * count, [1.0] * count, [0.0] * count)
         y_o2, y_co2, s_o2, s_co2 = gas
+        self._co2 = math.nan
         moving = (abs(y_o2 - s_o2), abs(y_co2 - s_co2))
         for i, name, size in ((O2, "offgas_o2", 20.95 - s_o2), (CO2, "offgas_co2", s_co2)):
             value = seen.get(name)
             if value is None or seen.get("air_flow") is None or self._old(name, value):
                 continue
+            if i == CO2:
+                self._co2 = value
             # white noise is the least of it: a wrong flow or delay, and cells that breathe
             # otherwise than their equations, do not average out from one reading to the next
             every = max(s.offgas_every_s, self._span, 1.0)

@@ -5,6 +5,10 @@ that kLa changes, since stirrer and gas explain it no longer. That is the residu
 there would be if the factor on kLa were what it was in the last hours, against what the probe
 shows; less what the law of kLa may be wrong by, where stirrer and gas have had to follow cells that
 breathe more than in those hours.
+What cells breathe beside their equations (acetate that nobody knew of, eaten when the feed is cut)
+the soft sensor lays on kLa, too. The carbon dioxide beside what the model gives off says how much
+that is, with neither kLa nor the oxygen's flow meter, which mislead the analyser's oxygen by more
+than that while the air is enriched. A probe is accused by no more than both ways say.
 Antifoam and viscosity move the factor too. A gas step tells them apart: what another stirrer
 speed, gas flow or DO setpoint changes does not depend on the factor at all.
 """
@@ -18,6 +22,8 @@ LEARNT_H: Final = 3.0  # of it, before anything is said
 LAW: Final = 0.01  # of the way up in OUR, in logarithms, where it has not been: exponents differ
 SURE: Final = 0.12  # spread of the factor's logarithm from which on it is remembered
 LEAST_OUR: Final = 1.0  # mmol/(L.h)
+BESIDE_S: Final = 600.0  # over which what is breathed beside the model is averaged
+LEAST_SHARE: Final = 0.2  # of the model's OUR, that may be left of it by the carbon dioxide
 MINUTE_S: Final = 60.0
 SIDE: Final = 3  # min that are averaged on each side of a step
 GAP: Final = 8  # min between them, in which the probe follows
@@ -26,12 +32,24 @@ LEAST: Final = 0.15  # logarithm of the step in kLa by OUR, from which on it tel
 
 
 class Look(NamedTuple):
-    """A minute: kLa without its factor (1/h), OUR (mmol/(L.h)), driving force and DO (%)."""
+    """A minute: kLa without its factor (1/h), OUR (mmol/(L.h)), driving force and DO (%).
+
+    ``beside`` is the CO2 that is measured beside that of the model, mmol/(L.h); NaN: not measured.
+    """
 
     kla: float
     our: float
     force: float
     do: float
+    beside: float = math.nan
+
+
+class Usual(NamedTuple):
+    """Logarithms: the factor on kLa by the model's OUR, that by the CO2, and OUR."""
+
+    factor: float
+    by_gas: float
+    our: float
 
 
 class Step(NamedTuple):
@@ -58,14 +76,14 @@ class ProbeWatch:
         step: what the last gas step told; ``None`` before the first.
     """
 
-    __slots__ = ("_at", "_minutes", "_our", "_reference", "_sum", "_weight", "offset", "step")
+    __slots__ = ("_at", "_beside", "_minutes", "_sum", "_usual", "_weight", "offset", "step")
 
     def __init__(self) -> None:
         self.offset = 0.0
         self.step: Step | None = None
-        self._reference = math.nan  # logarithm of the factor as it was
-        self._our = math.nan  # logarithm of OUR, likewise
-        self._weight = 0.0  # h in them
+        self._usual: Usual | None = None  # as it was in the last hours
+        self._weight = 0.0  # h in it
+        self._beside = 0.0  # mmol/(L.h)
         self._minutes: deque[Look] = deque(maxlen=2 * SIDE + GAP)
         self._sum: list[Look] = []  # of this minute
         self._at = -math.inf
@@ -73,8 +91,8 @@ class ProbeWatch:
     def copy(self) -> "ProbeWatch":
         """Return another of the same state."""
         other = ProbeWatch()
-        other.offset, other.step, other._reference = self.offset, self.step, self._reference
-        other._our, other._weight, other._at = self._our, self._weight, self._at
+        other.offset, other.step, other._usual = self.offset, self.step, self._usual
+        other._beside, other._weight, other._at = self._beside, self._weight, self._at
         other._sum = list(self._sum)
         other._minutes = self._minutes.copy()
         return other
@@ -89,24 +107,33 @@ class ProbeWatch:
             sd: its spread.
             look: at gas and probe.
         """
-        log_our = math.log(max(look.our, LEAST_OUR))
+        now_is = self._now(hours, log_factor, look)
+        usual = self._usual or now_is
         if sd < SURE:
-            if math.isnan(self._reference):
-                self._reference, self._our = log_factor, log_our
             self._weight = min(self._weight + hours, REFERENCE_H)
             share = min(hours / max(self._weight, 1e-6), 1.0)
-            self._reference += share * (log_factor - self._reference)
-            self._our += share * (log_our - self._our)
+            pairs = zip(usual, now_is, strict=True)
+            self._usual = usual = Usual(*(old + share * (new - old) for old, new in pairs))
         self.offset = 0.0
         if self._weight >= LEARNT_H:
-            off = log_factor - self._reference
-            told = max(abs(off) - LAW * max(log_our - self._our, 0.0), 0.0)
-            self.offset = look.force * math.expm1(math.copysign(told, off))
+            law = LAW * max(now_is.our - usual.our, 0.0)
+            ways = (now_is.factor - usual.factor, now_is.by_gas - usual.by_gas)
+            told = max(min(map(abs, ways)) - law, 0.0) if ways[0] * ways[1] > 0.0 else 0.0
+            self.offset = look.force * math.expm1(math.copysign(told, ways[0]))
         self._sum.append(look)
         if now - self._at >= MINUTE_S:
             self._minutes.append(_mean(self._sum))
             self._sum, self._at = [], now
             self._judge(now)
+
+    def _now(self, hours: float, log_factor: float, look: Look) -> Usual:
+        """Return the factor in both ways; one mol of CO2 is taken for one of oxygen."""
+        if not math.isnan(look.beside):
+            share = -math.expm1(-hours * 3600.0 / BESIDE_S)
+            self._beside += share * (look.beside - self._beside)
+        our = max(look.our, LEAST_OUR)
+        more = math.log(max(1.0 + self._beside / our, LEAST_SHARE))
+        return Usual(log_factor, log_factor + more, math.log(our))
 
     def _judge(self, now: float) -> None:
         """Solve for what the probe shows too much, if there was a step and both sides stand."""
