@@ -181,3 +181,27 @@ def test_where_cells_breathe_more_the_law_of_kla_may_be_a_little_wrong(grows: fl
         watch.look(60.0 * k, 1.0 / 60.0, factor, 0.02, Look(100.0, our, 100.0, 30.0))
     way = grows * hours / 2.0  # over the mean of these hours
     assert watch.offset == pytest.approx(100.0 * math.expm1(0.03 - LAW * way), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("drop", "beside", "told"),
+    [
+        (0.13, 0.0, -0.13),  # the probe, or the broth
+        (0.13, 0.14, 0.0),  # cells that breathe beside their equations: acetate that nobody knew of
+        (0.13, 0.05, -0.13 + math.log(1.05)),  # a little of both
+        (0.13, -0.10, -0.13),  # what says more accuses no more
+        (-0.13, 0.0, 0.13),
+        (-0.13, math.nan, 0.13),  # nobody measures CO2
+    ],
+)
+def test_a_probe_is_not_accused_of_what_cells_breathe_beside_the_model(
+    drop: float, beside: float, told: float
+) -> None:
+    """``drop`` of the factor's logarithm, and a share of OUR in CO2, for an hour after five."""
+    watch, our = ProbeWatch(), 100.0
+    for k in range(360):
+        late = k >= 300
+        look = Look(100.0, our, 100.0, 30.0, beside * our * late)
+        watch.look(60.0 * k, 1.0 / 60.0, -drop * late, 0.02, look)
+    usual = told / 6.0  # by then an hour of six
+    assert watch.offset == pytest.approx(100.0 * math.expm1(told - usual), abs=0.3)
