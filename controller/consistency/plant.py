@@ -217,6 +217,12 @@ def _model(key: str, reactor: ReactorSettings) -> Iterator[str]:
         )
     elif s.feed_loop not in reactor.economy.move:
         yield f"{key}.economy.move: {s.feed_loop} is missing; the loop of the main feed is required"
+    if reactor.economy is not None and reactor.model is not None:
+        for field in ("organism", "vessel"):  # what is believed of one says nothing of another
+            planned, believed = getattr(reactor.economy, field), getattr(reactor.model, field)
+            if planned != believed:
+                where = f"{key}.economy.{field}"
+                yield f"{where}: {planned} is not allowed; {believed}, as in {key}.model"
     outputs = reactor.loop[s.do_loop].outputs if s.do_loop in reactor.loop else ()
     for needed in sorted({"agitation", "air"} - {o.loop for o in outputs}):
         yield f"{key}.optimiser.do_loop: {s.do_loop} must lead a loop {needed} (it reaches oxygen)"

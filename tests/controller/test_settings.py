@@ -258,6 +258,17 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
             "",
             "plant.toml: reactor.R1.economy.move: feed is missing; the loop of the main feed",
         ),
+        *(
+            (
+                f'{key} = "{own}"\n{after}',
+                f'{key} = "{other}"\n{after}',
+                f"plant.toml: reactor.R1.economy.{key}: {other} is not allowed; {own}, as in reactor.R1.model",
+            )
+            for key, own, other, after in (
+                ("organism", "ecoli", "yeast", 'vessel = "5l"\nvolume_share'),
+                ("vessel", "5l", "300l", "volume_share"),
+            )
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_key_value_and_what_was_allowed(
