@@ -15,6 +15,7 @@ from drivers.point import BAD, GOOD, UNCERTAIN, Sample
 
 MINUTE_S = 60.0
 SETTLED = 3.0  # spans after which the filter of a rate has forgotten where it began
+SURE = 2.5  # standard deviations of an estimate by which a reading must be off it to be accused
 USUAL = 0.4  # share of a residual's limit by which two values differ without any doubt
 MOVED = 0.5  # share of a deviation's limit by which a setpoint must move to begin another approach
 
@@ -252,6 +253,9 @@ class Rate:
 class Residual:
     """Two values that should be the same: a reading and a second one, a command or an estimate.
 
+    An estimate that is not sure itself accuses nobody: the alarm begins beyond the limit and beyond
+    ``SURE`` standard deviations of it. What is in doubt (``doubt``) goes by the limit alone.
+
     Args:
         alarms: told of what is so.
         rule: of how far they are apart, in the tag's unit.
@@ -269,6 +273,7 @@ class Residual:
         "_away",
         "_limit",
         "_scale",
+        "_sd",
         "_time",
         "alarm",
         "latch",
@@ -282,7 +287,7 @@ class Residual:
         self._limit = rule
         self.alarm = rule.alarm
         self.tag = tag
-        self._against = against
+        self._against, self._sd = against, spread_of(against)
         self._scale = scale
         self.latch = latch
         self._away = 0.0
@@ -306,15 +311,21 @@ class Residual:
         one, other = samples.get(self.tag), samples.get(self._against)
         if one is None or other is None or one.quality is BAD or other.quality is BAD:
             return
-        away, time = abs(one.value - self._scale * other.value), other.time
-        if time != self._time:  # of an older estimate a value that moves is away anyway
-            self._away, self._time = away, time
-        rule, alarm = self._limit, self.alarm
+        if other.time != self._time:  # of an older estimate a value that moves is away anyway
+            self._away, self._time = abs(one.value - self._scale * other.value), other.time
+        away, rule, alarm = self._away, self._limit, self.alarm
         if away <= rule.limit and not alarm.active and alarm.differs is None:
             return  # as nearly always
         outside = rule.outside(away)
+        if outside and not alarm.active and (sd := samples.get(self._sd)) is not None:
+            outside = away > SURE * abs(self._scale) * sd.value
         if outside != alarm.active or alarm.differs is not None:
             self._alarms.judge(alarm, outside, now, away)
+
+
+def spread_of(against: str) -> str:
+    """Return the tag of an estimate's standard deviation; what is none has none."""
+    return f"{against}.sd" if ".est." in against else ""
 
 
 class Rules:

@@ -15,6 +15,7 @@ from controller.alarms.rules import (
     Rule,
     Rules,
     TagWatch,
+    spread_of,
 )
 from controller.consistency.alarms import (
     SUFFIX,
@@ -91,12 +92,8 @@ def rules(
 
 def derived(plant: PlantSettings) -> frozenset[str]:
     """Return the names of the controller's own tags that a rule looks at."""
-    return frozenset(
-        s.against
-        for reactor in plant.reactor.values()
-        for s in reactor.alarm.values()
-        if s.against is not None and ".est." in s.against
-    )
+    seconds = {s.against or "" for r in plant.reactor.values() for s in r.alarm.values()}
+    return frozenset(name for s in seconds if (sd := spread_of(s)) for name in (s, sd))
 
 
 # -- what every plant has --------------------------------------------------------------------------

@@ -13,6 +13,9 @@ from models.soft_sensor import GAS, KLA, offset
 
 UNITS: Final = {"_g_per_l": "g/L", "_l": "L", "_percent": "%", "_factor": "1"}  # by ending
 DO: Final = "do_percent"  # as OUR and kLa have it
+WANDER: Final = (
+    0.035  # share of kLa by which a broth is off its mean of some hours, by itself (ours)
+)
 NINETY: Final = 1.6449  # standard deviations to each side that hold 90 %
 
 
@@ -231,7 +234,7 @@ class Estimate:
 
     def _sd(self, of: Layout, name: str, value: float, spread: float) -> float:
         if name == DO:
-            return spread * abs(self.do_force_percent)
+            return math.hypot(spread, WANDER) * abs(self.do_force_percent)
         return spread * value if name in of.logarithms else spread
 
     def _interval(self, of: Layout, name: str, value: float, own: float) -> tuple[float, float]:

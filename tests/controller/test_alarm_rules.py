@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.alarms.alarms import Alarms
-from controller.alarms.rules import Rules
+from controller.alarms.rules import SURE, Rules
 from controller.alarms.table import definitions, rules
 from controller.assemble import build_loops
 from controller.loops.loop import Loop, Mode
@@ -241,6 +241,20 @@ def test_a_residual_compares_a_reading_with_a_command_or_an_estimate() -> None:
     assert bench.scans(30, agitation=300, stirrer=340, weight=3.05) == set()
 
 
+def test_an_estimate_that_is_not_sure_itself_accuses_nobody() -> None:
+    bench = Bench(
+        "[volume]\nmeasured = 'R1.weight'\nagainst = 'R1.est.volume'\nresidual = 0.2\nscale = 1.0\n"
+    )
+    tag = Tag("R1.est.volume.sd", "L", 0, 9)
+    bench.samples[tag.name] = Sample(tag, 0.0, 0.2, Quality.GOOD)
+    sure, unsure = {"est.volume.sd": 0.05}, {"est.volume.sd": 0.4 / SURE}
+    assert bench.scans(300, weight=3.39, **unsure) == set()
+    assert bench.scans(300, weight=3.39, **sure) == {"R1.volume.residual"}
+    assert bench.scans(300, weight=3.39, **unsure) == {"R1.volume.residual"}  # ends at its limit
+    assert bench.scans(300, weight=3.1, **sure) == set()
+    assert bench.scans(300, weight=3.41, **unsure) == {"R1.volume.residual"}
+
+
 LATCHED = """
 [probe]
 measured = "R1.do"
@@ -285,10 +299,11 @@ def test_a_value_is_compared_with_an_estimate_when_the_estimate_is_new() -> None
     (second,) = loop.seconds
     bench.scan(do=6.0, air=5.0)
     old = bench.samples["R1.air"]
-    for do in (7.0, 8.0, 9.0):  # it moves, and the estimate is as it was
-        moved = bench.samples["R1.do"]._replace(value=do, time=bench.now + 1.0)
-        bench.rules.step(bench.now + 1.0, {**bench.samples, "R1.do": moved, "R1.air": old})
-    assert second.doubt == 0.0
+    for k, do in enumerate((7.0, 8.0, 9.0, 11.0, 11.0), 1):  # it moves, the estimate is as it was
+        now = bench.now + 900.0 * k
+        moved = bench.samples["R1.do"]._replace(value=do, time=now)
+        bench.rules.step(now, {**bench.samples, "R1.do": moved, "R1.air": old})
+    assert (second.doubt, bench.alarms.active) == (0.0, {})
 
 
 def test_without_a_latch_an_alarm_that_is_over_disputes_nothing() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from controller.sensing.estimate import layout, reported
+from controller.sensing.estimate import WANDER, layout, reported
 from controller.sensing.estimator import Estimate, Estimator, EstimatorSettings
 from controller.sensing.excitation import WINDOW_H, Excitation
 from controller.sensing.hindsight import Hindsight
@@ -101,6 +101,7 @@ def test_a_drifting_do_probe_is_told_by_our_and_kla_and_by_a_gas_step() -> None:
     assert estimate.do_offset_percent == pytest.approx(twin.offset, abs=5.0)
     shown = estimate.do_percent - estimate.value("do_percent")
     assert shown == pytest.approx(estimate.do_offset_percent)
+    assert estimate.sd("do_percent") > WANDER * estimate.do_force_percent
     assert twin.worst["biomass"] < 0.15  # the factor on kLa takes it, not the cells
     twin.wanted = 45.0  # a step of the setpoint is a step of gas and stirrer
     twin.run(12.4)
