@@ -262,7 +262,8 @@ def test_the_simulation_table_is_never_read(tmp_path: Path) -> None:
             (
                 f'{key} = "{own}"\n{after}',
                 f'{key} = "{other}"\n{after}',
-                f"plant.toml: reactor.R1.economy.{key}: {other} is not allowed; {own}, as in reactor.R1.model",
+                f"plant.toml: reactor.R1.economy.{key}: {other} is not allowed; {own}, "
+                "as in reactor.R1.model",
             )
             for key, own, other, after in (
                 ("organism", "ecoli", "yeast", 'vessel = "5l"\nvolume_share'),
