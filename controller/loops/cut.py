@@ -22,23 +22,26 @@ class Cut:
 
     Attributes:
         why: the last step left less than was wanted.
+        returning: it only comes back from what something above had it at; oxygen keeps up.
     """
 
-    __slots__ = ("_back", "_blocked_s", "_cap", "_cut", "_no_rise", "_settings", "loop", "why")
+    __slots__ = (
+        "_back", "_blocked_s", "_cap", "_cut", "_no_rise", "_settings", "loop", "returning", "why",
+    )  # fmt: skip
 
     def __init__(self, settings: CutSettings, loop: Loop) -> None:
         self.loop = loop
         self._settings = settings
         self._blocked_s = 0.0
         self._cap = math.inf  # in the feed's unit; inf: nothing is cut
-        self.why = ""
+        self.why, self.returning = "", False
         self._cut = said("cut", loop=loop.name)
         self._no_rise = said("no_rise", loop=loop.name, limit=settings.no_rise_below)
         self._back = said("back_slowly", loop=loop.name)
 
     def overruled(self, fed: float) -> None:
         """Take note that something above has the feed at ``fed``: it comes back slowly."""
-        self._cap = min(self._cap, fed)
+        self._cap, self.returning = min(self._cap, fed), True
 
     def step(self, wanted: float, fed: float, samples: Mapping[str, Sample], dt: float) -> float:
         """Return what may be fed of ``wanted`` beside what is ``fed`` now, both in its unit."""
@@ -49,16 +52,16 @@ class Cut:
         blocked = self.loop.blocked > 0
         self.why = self._no_rise if low else self._cut if blocked else self._back
         if low and wanted > fed:
-            self._cap = min(self._cap, fed)
+            self._cap, self.returning = min(self._cap, fed), False
         if blocked:
             self._blocked_s += dt
             if self._blocked_s > s.after_s:
-                self.why = self._cut
+                self.why, self.returning = self._cut, False
                 self._cap = min(self._cap, wanted) * (1.0 - s.cut_per_min * dt / 60.0)
         else:
             self._blocked_s = 0.0
             if not low:  # inf stays inf
                 self._cap += wanted * s.back_per_min * dt / 60.0
             if self._cap >= wanted:
-                self._cap = math.inf
+                self._cap, self.returning = math.inf, False
         return min(wanted, self._cap)

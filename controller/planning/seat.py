@@ -237,15 +237,30 @@ class Seat:
         )
 
     def _applied(self) -> dict[str, float]:
-        """Return what every loop is set to now, as an input of a control model has it."""
+        """Return what every loop is set to now, as an input of a control model has it.
+
+        What an interlock holds, or has let go, counts as the plan that is followed has it, since
+        it goes back to that: a plan that began at a feed of nothing would take hours.
+        """
         found: dict[str, float] = {}
         for name, loop in self._loops.items():
             if isinstance(loop, Station):
                 per = LIQUID_L_PER_H.get(loop.unit) or GAS_L_PER_MIN.get(loop.unit, 1.0)
-                found[STIRRER if name == AGITATION else name] = loop.output * per
+                value = self._planned(loop) if _held(loop) else None
+                value = loop.output if value is None else value
+                found[STIRRER if name == AGITATION else name] = value * per
             elif name in UNITS:
                 found[name] = loop.setpoint
         return found
+
+    def _planned(self, loop: Loop) -> float | None:
+        """Return what the plan that is followed wants of a loop now, in its unit."""
+        name = next((name for other, name in self.led if other is loop), "")
+        plan = self._followed
+        if plan is None or loop.target is not OPTIMISER or name not in plan.names:
+            return None
+        per = ML_PER_H.get(loop.unit, 1.0) if name.endswith(FLOWS) else 1.0
+        return plan.at(self.now, name) / per
 
     def _profiles(self, runner: RecipeRunner) -> dict[str, Line]:
         """Return what the recipe alone would set of each loop, likewise."""
@@ -362,3 +377,8 @@ def _stamp(settings: ReactorSettings, optimiser: "OptimiserSettings") -> str:
     economy = None if settings.economy is None else settings.economy.model_dump(mode="json")
     table = [model, optimiser.model_dump(mode="json", exclude=aside), economy]
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _held(loop: Station) -> bool:
+    """Whether an interlock has a loop elsewhere than it was set, or it comes back from there."""
+    return loop.actual is LO or (loop.cut is not None and loop.cut.returning)

@@ -87,7 +87,7 @@ def test_a_pump_is_counted_on_only_until_its_devices_watchdog() -> None:
 def test_the_optimiser_may_use_what_the_loops_reach(tmp_path: Path) -> None:
     settings = optimiser_settings(PLANT)["R1"]
     assert settings.moves["feed"] == pytest.approx((0.0, 0.15, 0.08))  # L/h, and per h
-    assert settings.moves["do"] == (27.0, 45.0, 40.0)
+    assert settings.moves["do"] == (30.0, 45.0, 40.0)
     assert settings.aeration == {"stirrer": (300, 1000), "air": (1, 6), "oxygen": (0, 1)}
     assert settings.volume_max_l == 4.5
     slower = changed(tmp_path, "setpoint_high = 1000.0", "setpoint_high = 800.0")

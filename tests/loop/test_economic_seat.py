@@ -74,6 +74,15 @@ def test_it_is_asked_with_what_is_set_and_what_the_recipe_would_do(led: Rig) -> 
     assert (max(given), given.count(4000.0)) == (4000.0, 2 * 7)  # from 100 h on every 20 h
 
 
+def test_a_feed_that_an_interlock_holds_is_asked_about_as_it_was_set(led: Rig) -> None:
+    assert isinstance(led.planner, Oracle)
+    led.vessel.faults.inject("temperature.offset", 600.0, 4.0)  # it seems too warm: an interlock
+    led.run(100)
+    assert led.loop("feed").actual is Mode.LO
+    assert led.held()["R1.feed"] < 20.0
+    assert led.planner.asked[-1].applied["feed"] == pytest.approx(20.0)
+
+
 def test_switched_off_every_loop_is_the_recipes_again(led: Rig) -> None:
     led.controller.optimiser("R1", "off", *WHO)
     led.run(90)

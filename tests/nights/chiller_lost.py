@@ -12,7 +12,7 @@ from historian.events import Event, Kind
 from sim.vessel import Vessel
 from tests.loop.rig import ROOT, Rig
 from tests.nights.night import Figures, Night, Promise, Record, Text
-from tests.nights.twin import undisturbed
+from tests.nights.twin import planner_of, undisturbed
 
 WARM: Final = 32.0  # Cel of coolant while the chiller is lost
 LOST_S: Final = 45 * 60.0
@@ -32,6 +32,7 @@ class Case:
         lost_h: age of the batch when the chiller is lost.
         hours: age at which the batch is over.
         start: makes the vessel what it is at the start, for a night that begins late.
+        led: whether the optimiser leads; twice as much is breathed then.
     """
 
     plant: Path
@@ -39,11 +40,19 @@ class Case:
     lost_h: float
     hours: float
     start: Callable[[Vessel], None] = lambda _: None
+    led: bool = False
 
 
 CASES: Final = {
     "ecoli_100m3": Case(
         ROOT / "sim/plants/ecoli_100m3.toml", ROOT / "sim/recipes/ecoli_100m3.toml", 16.0, 28.0
+    ),
+    "ecoli_100m3 led": Case(
+        ROOT / "sim/plants/ecoli_100m3.toml",
+        ROOT / "sim/recipes/ecoli_100m3.toml",
+        9.0,
+        28.0,
+        led=True,
     ),
 }
 
@@ -96,7 +105,7 @@ def play(name: str, seed: int) -> Figures:
     """
     case = CASES[name]
     figures = disturbed(case, seed)
-    twin = undisturbed(case.plant, case.recipe, case.hours, case.start, seed)
+    twin = undisturbed(case.plant, case.recipe, case.hours, case.start, seed, led=case.led)
     return {**figures, "product_percent": 100.0 * (figures["product_g"] or 0.0) / twin}
 
 
@@ -105,10 +114,11 @@ def disturbed(case: Case, seed: int) -> dict[str, float]:
     record = Record()
     with tempfile.TemporaryDirectory() as folder:
         plant = load_plant(case.plant, data_dir=Path(folder))
-        with Rig(plant, seed=seed, store=record) as rig:
+        planner = planner_of(plant) if case.led else None
+        with Rig(plant, seed=seed, store=record, planner=planner) as rig:
             case.start(rig.vessel)
             truth, observer = rig.truth(), Observer(rig.vessel)
-            rig.begin(case.recipe)
+            rig.begin(case.recipe, "on" if case.led else "off")
             rig.hours(case.lost_h)
             began, our = rig.clock.now(), rig.samples["R1.our"].value
             observer.lost(rig.vessel.actual("R1.feed"))

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from controller.assemble import optimiser_settings
 from controller.loops.loop import OPTIMISER
-from controller.planning.planning import InProcessPlanner
 from controller.plant import load_plant
 from historian.events import Kind
-from sim.clock import SimClock
 from sim.vessel import Vessel
 from tests.loop.rig import ROOT, Rig
 from tests.nights.night import Figures, Night, Promise, Record, Text
 from tests.nights.people import Operator
+from tests.nights.twin import planner_of
 
 HOUR_S: Final = 3600.0
 GROWS_H, BIAS = 2.0, 20.0  # h until the probe reads so many points too much
@@ -94,11 +92,7 @@ def play(name: str, seed: int) -> Figures:
     case, record = CASES[name], Record()
     with tempfile.TemporaryDirectory() as folder:
         plant = load_plant(case.plant, data_dir=Path(folder))
-
-        def planner(clock: SimClock) -> InProcessPlanner:
-            return InProcessPlanner(optimiser_settings(plant), clock, latency_s=0.0)
-
-        with Rig(plant, seed=seed, store=record, planner=planner) as rig:
+        with Rig(plant, seed=seed, store=record, planner=planner_of(plant)) as rig:
             feed, operator = rig.loop("feed"), Operator(rig, "laboratory")
             rig.begin(case.recipe, "on")
             rig.hours(case.drift_h)
