@@ -256,6 +256,18 @@ def solves_of(economic: Economic, monkeypatch: pytest.MonkeyPatch) -> list[Found
     return found
 
 
+def guesses_of(economic: Economic, monkeypatch: pytest.MonkeyPatch) -> list[Guess]:
+    """Return what its solver begins from, from now on."""
+    solve, begun = economic.problem.solve, list[Guess]()
+
+    def watched(name: str, numbers: Numbers, guess: Guess) -> Found:
+        begun.append(guess)
+        return solve(name, numbers, guess)
+
+    monkeypatch.setattr(economic.problem, "solve", watched)
+    return begun
+
+
 @pytest.mark.parametrize(("fallen", "solves"), [(0.001, 1), (0.02, 2)])
 def test_a_plan_is_looked_for_twice_where_it_is_worth_less_than_the_last(
     economic: Economic, yeast: Case, plan: Plan, monkeypatch: pytest.MonkeyPatch,
@@ -267,6 +279,22 @@ def test_a_plan_is_looked_for_twice_where_it_is_worth_less_than_the_last(
     last = dataclasses.replace(plan, objective=worth / (1.0 - fallen))
     economic.plan(yeast.belief, dataclasses.replace(yeast.situation, previous=last))
     assert len(made) == solves
+
+
+def test_no_solve_begins_where_a_limit_is_passed_many_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = case("ecoli_5l")
+    economic = Economic(asked.settings)
+    plan = economic.plan(asked.belief, asked.situation)
+    assert plan.names == ("feed_ml_per_h", "do_percent")
+    flood = dataclasses.replace(plan, setpoints=tuple((150.0, do) for _, do in plan.setpoints))
+    begun = guesses_of(economic, monkeypatch)
+    again = economic.plan(asked.belief, dataclasses.replace(asked.situation, previous=flood))
+    assert (again.good, again.reason) == (True, "")
+    sugar, limit = economic.problem.substrate, asked.settings.substrate_max_g_per_l
+    assert limit is not None
+    assert max(float(guess.states[..., sugar].max()) for guess in begun) < 20.0 * limit
 
 
 def test_a_solve_ends_after_its_iterations_and_says_so(

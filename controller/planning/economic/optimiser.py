@@ -25,6 +25,7 @@ LESS = (0.8, 0.5, 0.2)  # shares of the recipe's feeds that are tried when nothi
 OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
+FAR = 20.0  # times a limit, in any vessel
 FALLEN = 0.003  # share by which a plan may be worth less than the last: estimates move it as far
 STARTS = 2  # of a plan that has nothing to be measured by: solvers report success at local optima
 HALVINGS = 12  # of what is not known of a feed that empties its tank
@@ -101,6 +102,9 @@ class Economic:
         ready: list[Answer] = []
         solved = False
         for begin in self._begins(q):
+            if max(float(run.shares.max()) for run in begin.runs) > FAR:
+                yield begin  # no solver finds its way back from there within its iterations
+                continue
             ready.append(begin)
             answer = self._solved("fatrop", q, begin)
             solved = solved or not answer.broken
