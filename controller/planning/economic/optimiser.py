@@ -25,7 +25,7 @@ LESS = (0.8, 0.5, 0.2)  # shares of the recipe's feeds that are tried when nothi
 OVER = 0.03  # share by which a limit may be passed in the rollout
 PROMISE = 0.05  # share by which the value may differ from what the problem promised
 BINDING = 0.02  # share within a limit that counts as at it
-FAR = 20.0  # times a limit, in any vessel
+FAR = 20.0  # times a limit, or what is there of it already, in any vessel
 FALLEN = 0.003  # share by which a plan may be worth less than the last: estimates move it as far
 STARTS = 2  # of a plan that has nothing to be measured by: solvers report success at local optima
 HALVINGS = 12  # of what is not known of a feed that empties its tank
@@ -102,7 +102,7 @@ class Economic:
         ready: list[Answer] = []
         solved = False
         for begin in self._begins(q):
-            if max(float(run.shares.max()) for run in begin.runs) > FAR:
+            if any(_far(run) for run in begin.runs):
                 yield begin  # no solver finds its way back from there within its iterations
                 continue
             ready.append(begin)
@@ -308,3 +308,8 @@ class Economic:
         if self.problem.drawn(q.hours, answer.moved)[-1] > (1.0 - BINDING) * q.stock:
             hours["feed tank"] = float(q.hours[-1])  # that is when it would be missed
         return hours
+
+
+def _far(run: Run) -> bool:
+    """Whether a limit is passed many times, but for what is there already: sugar of the medium."""
+    return bool((run.shares > FAR * np.maximum(run.shares[0], 1.0)).any())
