@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.loops.loops import Loop, RefusedError
-from controller.planning.outlook import QUANTITIES, Course, Foreseen, Outlook, Question
+from controller.planning.outlook import QUANTITIES, TANK, Course, Foreseen, Outlook, Question
 from controller.plant_file.units import ML_PER_H
 from controller.reactor import Reactor
 from controller.texts.said import Said, said, word
@@ -167,6 +167,7 @@ def _line(present: Foreseen, changed: Foreseen, zero: float) -> Said:
         first = new[0]
         hours = f"{((first.expected or first.possible) - zero) / HOUR_S:.1f}"
         code = "whatif.may_cross" if first.expected is None else "whatif.crosses"
+        code = "whatif.empties" if first.limit == TANK else code
         limit = said(code, limit=word(first.limit), hours=hours)
     return said(
         "whatif",

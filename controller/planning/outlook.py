@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Status = Literal["good", "bad_input", "late", "dead"]
+TANK = "feed tank"  # the limit that is no limit: then there is nothing left to feed
 Line = tuple[tuple[float, float], ...]  # s since 1970 UTC and a value; linear, held outside
 QUANTITIES: Mapping[str, str] = {  # what is foreseen, and its unit
     "biomass_g_per_l": "g/L",

@@ -151,6 +151,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "whatif.over": ("the batch is about to end", "批次即将结束"),
     "whatif.no_limit": ("no further limit is crossed", "不会超出新的限制"),
     "whatif.crosses": ("{limit} is exceeded after {hours} h", "{hours} 小时后超出{limit}"),
+    "whatif.empties": ("the feed tank is empty after {hours} h", "{hours} 小时后补料罐用空"),
     "whatif.may_cross": (
         "{limit} may be exceeded after {hours} h",
         "{hours} 小时后可能超出{limit}",

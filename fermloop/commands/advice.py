@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from controller.planning.outlook import TANK
 from fermloop.commands.live import number, printable
 from fermloop.commands.remote import ask, command, find, name
 from fermloop.failure import FailureError
@@ -121,6 +122,8 @@ def picture(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _when(row: Mapping[str, Any]) -> str:
+    if row["limit"] == TANK:
+        return f"empty from {row['possible_h']:.1f} h on"
     if row["expected_h"] is None:
         return f"may be exceeded from {row['possible_h']:.1f} h on"
     return f"exceeded from {row['expected_h']:.1f} h on (may be from {row['possible_h']:.1f} h)"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from controller.planning.economic.estimated import Estimated
+from controller.planning.economic.foresight import emptied
 from controller.planning.economic.problem import TOGETHER
 from controller.planning.outlook import Course, Line, Outlook, Question
 from controller.sensing.estimate import N_STATES, NAMES, Estimate
@@ -98,6 +99,42 @@ def test_what_only_the_worse_half_crosses_is_said_to_be_possible(solver: Estimat
     found = (solver.foresee(believed(0.1), asked(course(feed), hours=16.0)) for feed in feeds)
     first = next(f.courses[0].crossings for f in found if f.courses[0].crossings)
     assert first[0].expected is None
+
+
+@pytest.mark.parametrize(
+    ("line", "litres", "hours"),
+    [
+        (((0.0, 2.0),), 3.0, 1.5),
+        (((0.0, 0.0), (7200.0, 4.0)), 1.0, 1.0),  # h^2 = 1
+        (((0.0, 4.0), (7200.0, 0.0)), 3.0, 1.0),  # 4 h - h^2 = 3
+        (((0.0, 0.0), (3600.0, 0.0), (3601.0, 2.0)), 0.0, 1.0),
+        (((0.0, 2.0),), 20.0, None),
+        (((0.0, 0.0),), 0.0, None),
+    ],
+)
+def test_a_tank_is_empty_when_its_flow_has_taken_all(
+    line: Line, litres: float, hours: float | None
+) -> None:
+    end = emptied(line, 0.0, 36_000.0, litres)
+    assert end == (None if hours is None else pytest.approx(3600.0 * hours))
+
+
+def test_a_feed_ends_with_its_tank_and_that_is_said(solver: Estimated) -> None:
+    settings = solver.economic.settings
+    assert settings.tank_empty_kg is not None
+    left = settings.tank_empty_kg + 0.1 * solver.economic.feed_kg_per_l  # 0.1 L: 2 h of 50 mL/h
+    scarce = replace(believed(), feed_left_kg=left)
+    short, long = (
+        solver.foresee(scarce, asked(course(50.0), hours=h)).courses[0] for h in (1.5, HOURS)
+    )
+    assert not short.crossings
+    (crossing,) = long.crossings
+    assert crossing.limit == "feed tank"
+    assert crossing.possible == crossing.expected == pytest.approx(NOW + 2.0 * 3600.0)
+    began, ended = (long.bands["volume_l"].middle[i] for i in (0, -1))
+    assert ended - began == pytest.approx(0.1 + 0.01, abs=0.015)  # with the inducer, base, vapour
+    plenty = solver.foresee(believed(), asked(course(50.0))).courses[0]
+    assert long.bands["product_g"].middle[-1] < plenty.bands["product_g"].middle[-1]
 
 
 def test_a_colder_broth_is_slower_and_takes_more_oxygen_in(solver: Estimated) -> None:

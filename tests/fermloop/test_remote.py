@@ -66,13 +66,14 @@ STATE: dict[str, Any] = {
 BAND = {"low": [1.0, 2.0], "middle": [2.0, 4.0], "high": [3.0, 6.0]}
 COURSE: dict[str, Any] = {"bands": dict.fromkeys(advice.PICTURES, BAND), "limits": []}
 LIMITED = {"limit": "oxygen transfer", "possible_h": 0.5, "expected_h": None}
+EMPTY = {"limit": "feed tank", "possible_h": 2.5, "expected_h": 2.5}
 AHEAD: dict[str, Any] = {
     "reactor": "R1",
     "hours": [0.0, 4.0],
     "wish": {"feed_percent": 120.0},
     "units": dict.fromkeys(advice.PICTURES, "g/L"),
     "present": COURSE,
-    "changed": {**COURSE, "limits": [LIMITED]},
+    "changed": {**COURSE, "limits": [LIMITED, EMPTY]},
     "text": "product at the end 4 g",
 }
 
@@ -303,6 +304,7 @@ def test_a_what_if_is_drawn_with_its_limits_and_what_it_comes_to(
     assert "product / g/L, 0 to 4.0 h: o present, * changed, : 90 %" in out
     assert "4 (2 … 6)" in out
     assert "changed: oxygen transfer may be exceeded from 0.5 h on" in out
+    assert "changed: feed tank empty from 2.5 h on" in out
     assert out.endswith("product at the end 4 g\n")
 
 

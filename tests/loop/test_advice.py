@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from controller.acting.whatif import Wish
+from controller.acting.whatif import Wish, question, told
 from controller.assemble import optimiser_settings
 from controller.controller import Controller
 from controller.loops.loops import Mode, RefusedError
+from controller.planning.outlook import TANK, Band, Crossing, Foreseen, Outlook
 from controller.planning.plan import Plan
 from controller.planning.planning import InProcessPlanner
 from drivers.point import RangeError
@@ -303,6 +304,19 @@ def test_a_what_if_shows_what_would_come_and_changes_nothing(shadow: Rig) -> Non
     more = shadow.do(shadow.controller.what_if("R1", Wish(feed_percent=120.0)))
     assert more["hours"][-1] == pytest.approx(5.9, abs=0.2)  # to the planned end
     assert more["gain_g"][1] > 0
+    all_of_it = shadow.do(shadow.controller.what_if("R1", Wish(feed=35.0, hours=60.0)))
+    assert [row["limit"] for row in all_of_it["changed"]["limits"]] == ["volume", "feed tank"]
+
+
+def test_a_what_if_says_when_the_tank_will_be_empty(shadow: Rig) -> None:
+    reactor, wish = shadow.controller.reactors["R1"], Wish(feed=35.0)
+    asked = question(reactor, wish)
+    bands = {"product_g": Band((1.0,), (2.0,), (3.0,))}
+    empty = Crossing(TANK, asked.start + 9000.0, asked.start + 9000.0)
+    none, soon = (Foreseen(bands, found, (0.0, 0.0, 0.0)) for found in ((), (empty,)))
+    answer = told(reactor, wish, asked, Outlook("good", asked.start, courses=(none, soon)))
+    assert answer["text"].endswith("the feed tank is empty after 2.5 h")
+    assert answer["text_zh"].endswith("2.5 小时后补料罐用空")
     for wish, why in (
         (Wish(), "say what would be changed"),
         (Wish(feed=1.0, feed_percent=50.0), "not allowed together"),

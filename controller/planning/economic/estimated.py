@@ -51,7 +51,7 @@ class Estimated:
             self.economic.settings.learned,
             induced=induced is not None and induced <= question.start,
         )
-        return self.foresight.run(believed, question, estimate.feed_factor)
+        return self.foresight.run(believed, question, estimate.feed_factor, self._stock(estimate))
 
     def _wrong(self, estimate: Estimate) -> str:
         organism = self.economic.settings.organism

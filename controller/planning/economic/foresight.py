@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from controller.planning.economic.problem import Floats
 from controller.planning.economic.rollout import Rollout
 from controller.planning.outlook import (
     QUANTITIES,
+    TANK,
     Band,
     Course,
     Crossing,
@@ -32,6 +34,7 @@ STALE_S = 600.0
 SUBSTRATE_MAX = 1.0  # g/L above what there was: more has run away
 DO_SHORT = 3.0  # % below its setpoint from which on oxygen is short
 ML = 1e3  # of a L
+SHUT_S = 1.0  # in which a feed ends that has nothing left
 
 
 class _Path(NamedTuple):
@@ -64,15 +67,22 @@ class Foresight:
         }
         self._names = (*self._species, "product_g", "volume_l", "our_mmol_per_l_h", "do_percent")
         by_product = tuple(p.model.organism.called)[-1]
-        self.limits = ("substrate", "oxygen transfer", "cooling", "volume", by_product)
+        self.limits = ("substrate", "oxygen transfer", "cooling", "volume", TANK, by_product)
 
-    def run(self, belief: Belief, question: Question, feed_factor: float) -> Outlook:
+    def run(
+        self,
+        belief: Belief,
+        question: Question,
+        feed_factor: float,
+        stock_l: float | None = None,
+    ) -> Outlook:
         """Return what comes of every course.
 
         Args:
             belief: where it begins.
             question: what would be done.
             feed_factor: true flow of the main feed over the pump's own figure.
+            stock_l: what its tank can give yet, L; ``None``: as much as is asked for.
         """
         began = monotonic()
         hours = (question.end - question.start) / 3600.0
@@ -82,21 +92,28 @@ class Foresight:
         if abs(question.start - belief.time) > STALE_S:
             why = f"the estimate is {question.start - belief.time:.0f} s old"
             return Outlook("bad_input", question.start, reason=why)
-        paths = [self._paths(c, belief, question, hours, feed_factor) for c in question.courses]
+        stock = math.inf if stock_l is None else stock_l
+        fed = [self._fed(c, feed_factor, question, stock) for c in question.courses]
+        paths = [
+            self._paths(self._lines(c, feed), belief, question.start, hours)
+            for c, (feed, _) in zip(question.courses, fed, strict=True)
+        ]
         if not all(np.isfinite(p.rows).all() for course in paths for p in course):
             return Outlook("bad_input", question.start, reason="the model leaves the numbers")
         shown = np.linspace(0.0, hours, min(SHOWN, max(2, math.ceil(hours / STEP_H))))
         product = self._names.index("product_g")
         ends = [np.array([p.rows[-1, product] for p in course]) for course in paths]
         courses = tuple(
-            self._foreseen(course, question.start, shown, mine, end - ends[0])
-            for course, mine, end in zip(question.courses, paths, ends, strict=True)
+            self._foreseen(course, question.start, shown, mine, end - ends[0], empty)
+            for course, mine, end, (_, empty) in zip(
+                question.courses, paths, ends, fed, strict=True
+            )
         )
         times = tuple((question.start + 3600.0 * shown).tolist())
         return Outlook("good", question.start, times, courses, solve_s=monotonic() - began)
 
     def _paths(
-        self, course: Course, belief: Belief, question: Question, hours: float, factor: float
+        self, lines: Mapping[str, Line], belief: Belief, start: float, hours: float
     ) -> list[_Path]:
         """Return the likely vessel's path, then one for each part of what is not known."""
         p = self._problem
@@ -106,16 +123,29 @@ class Foresight:
         learned = p.settings.learned
         every = [(), *np.eye(len(belief.parts)).tolist()]
         vessels = [filled.vessel(p.states, learned, weights) for weights in every]
-        lines = self._lines(course, factor)
-        return [self._follow(x, f, lines, question.start, hours) for x, f in vessels]
+        return [self._follow(x, f, lines, start, hours) for x, f in vessels]
 
-    def _lines(self, course: Course, factor: float) -> Mapping[str, Line]:
+    def _fed(
+        self, course: Course, factor: float, question: Question, stock: float
+    ) -> tuple[Line, float | None]:
+        """Return the true main feed, L/h, as long as ``stock`` L last, and when it ends for that.
+
+        A stock is known far better than cells are: no interval is given to it.
+        """
+        asked = tuple((t, max(v, 0.0) * factor / ML) for t, v in course.feed_ml_per_h)
+        end = emptied(asked, question.start, question.end, stock)
+        if end is None:
+            return asked, None
+        before = tuple(point for point in asked if point[0] < end)
+        return (*before, (end, at(asked, end)), (end + SHUT_S, 0.0)), end
+
+    def _lines(self, course: Course, feed: Line) -> Mapping[str, Line]:
         """Return every input of the model over time, in its unit; what is missing is usual."""
         p = self._problem
         lines = {v.name: ((0.0, v.default),) for v in p.model.inputs}
         lines |= {n: line for n, line in course.inputs.items() if n in lines}
         main = p.model.organism.feeds[0].name
-        lines[main] = tuple((t, max(v, 0.0) * factor / ML) for t, v in course.feed_ml_per_h)
+        lines[main] = feed
         lines["do"] = course.do_percent
         if course.temperature is not None:
             lines["temperature"] = ((0.0, course.temperature),)
@@ -172,7 +202,13 @@ class Foresight:
         return [*species, made, volume, our, reached, warm / carried]
 
     def _foreseen(
-        self, course: Course, zero: float, shown: Floats, paths: Sequence[_Path], gain: Floats
+        self,
+        course: Course,
+        zero: float,
+        shown: Floats,
+        paths: Sequence[_Path],
+        gain: Floats,
+        empty: float | None,
     ) -> Foreseen:
         every: Floats = np.stack([_shown(path, shown) for path in paths])
         middle: Floats = every[0]
@@ -184,9 +220,12 @@ class Foresight:
         }
         wanted = np.array([at(course.do_percent, zero + 3600.0 * h) for h in shown])
         found = self._crossings(zero, shown, bands, wanted, (middle[-1], half[-1]))
+        if empty is not None:
+            found.append(Crossing(TANK, empty, empty))
         value = float(gain[0])
         spread = NINETY * math.sqrt(float(((gain[1:] - value) ** 2).sum()))
-        return Foreseen(bands, found, (value - spread, value, value + spread))
+        crossings = tuple(sorted(found, key=lambda c: c.possible))
+        return Foreseen(bands, crossings, (value - spread, value, value + spread))
 
     def _crossings(
         self,
@@ -195,7 +234,7 @@ class Foresight:
         bands: Mapping[str, Band],
         wanted: Floats,
         heat: tuple[Floats, Floats],
-    ) -> tuple[Crossing, ...]:
+    ) -> list[Crossing]:
         """Return when each limit is or may be crossed; what is so at the start is no news."""
         s, by_product = self._problem.settings, self.limits[-1]
         found: list[Crossing] = []
@@ -219,7 +258,22 @@ class Foresight:
         if s.by_product_max_g_per_l is not None:
             high, middle = ends(f"{by_product}_g_per_l")
             judge(by_product, high, middle, max(s.by_product_max_g_per_l, float(middle[0]) + 0.15))
-        return tuple(sorted(found, key=lambda c: c.possible))
+        return found
+
+
+def emptied(line: Line, start: float, end: float, litres: float) -> float | None:
+    """Return when a flow, L/h, has taken so much since ``start``; ``None``: not before ``end``."""
+    corners = [start, *(t for t, _ in line if start < t < end), end]
+    left = litres
+    for begin, over in pairwise(corners):
+        first, last, hours = at(line, begin), at(line, over), (over - begin) / 3600.0
+        taken = 0.5 * (first + last) * hours
+        if taken > left:  # first * h + slope * h^2 / 2 = left
+            slope = (last - first) / hours
+            root = first + math.sqrt(max(first * first + 2.0 * slope * left, 0.0))
+            return begin + 3600.0 * (2.0 * left / root if root > 0.0 else 0.0)
+        left -= taken
+    return None
 
 
 def _shown(path: _Path, hours: Floats) -> Floats:

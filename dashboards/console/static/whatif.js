@@ -47,7 +47,8 @@ const range = ([low, middle, high], unit) => `${quantity(middle, unit)} (${numbe
 function limits(course, label) {
   return course.limits.map((row) => {
     const limit = word("limit", row.limit);
-    const key = row.expected_h == null ? "whatif.possible" : "whatif.expected";
+    const crossed = row.expected_h == null ? "whatif.possible" : "whatif.expected";
+    const key = row.limit === "feed tank" ? "whatif.empty" : crossed;
     const hours = (row.expected_h ?? row.possible_h).toFixed(1);
     return el("p", { class: "wrong" }, `${label}: ${t(key, { limit, hours })}`);
   });
