@@ -241,7 +241,7 @@ class EColi:
             Tracked("E", sd=1e-3),
         ),
         learned=(
-            Learned("qomax", "qOmax", 0.15),
+            Learned("qomax", "qOmax", 0.15, 3.0),
             Learned("yem", "Yem", 0.1),
             Learned("qpm", "qPm", 0.15),
             Learned("qsmax", "qSmax", 0.10),

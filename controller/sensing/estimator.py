@@ -42,6 +42,9 @@ ASSAY_GATE: Final = 4.0  # standard deviations; a dilution forgotten is further 
 REJECTED_MAX: Final = 12  # in a row, after which the filter and not the instrument is doubted
 WINDOW_H: Final = 6.0  # over which a state that nothing shows would be lost
 SURPRISE_S: Final = 300.0  # over which squared innovations are averaged
+OVERTURNED: Final = 3.0  # standard deviations that make another belief of one ...
+MATTERS: Final = 0.02  # ... that matter: of the biomass, whatever it is that differs
+MISFIT_S: Final = 1800.0  # likewise for telling two beliefs apart
 FADE: Final = 0.02  # of the covariance per update and unit of surprise above 1
 FADE_MAX: Final = 0.1
 SUPPLIES: Final = ("acid", "base", "antifoam", "harvest", "medium", "seed")  # pumps beside feeds
@@ -106,6 +109,7 @@ class Estimator:
         self._time = math.nan
         self._fresh = math.nan  # when oxygen was last seen
         self._rejections = [0] * len(self._outputs)
+        self._misfit = 0.0
         self._surprise = 0.0  # squared innovations of oxygen in units of their variance
         self._base_ml = self._grown_g = 0.0
         self._refused: dict[str, float] = {}  # by how much the last assay of a quantity was off
@@ -231,6 +235,31 @@ class Estimator:
         return self._innovations
 
     @property
+    def biomass(self) -> float:
+        """What is believed of it, g/L."""
+        return self._x[0]
+
+    def overturned(self, other: "Estimator") -> bool:
+        """Return whether another believes in a broth that this one holds for impossible."""
+        least = MATTERS * self._x[0]
+        return any(
+            abs(other._x[k] - self._x[k])
+            > OVERTURNED * math.hypot(math.sqrt(max(self._cov[k * self._n + k], 0.0)), least)
+            for of in self.layout.assays.values()
+            for k in of
+        )
+
+    @property
+    def misfit(self) -> float:
+        """How badly the readings of the last half hour fit; the lower the more likely.
+
+        The mean over readings of squared innovation over variance (25 at most: a spike proves
+        little) and the variance's logarithm, which is -2 ln of their likelihood; to be compared
+        with that of another that has seen the same.
+        """
+        return self._misfit
+
+    @property
     def time(self) -> float:
         """Time of the last update, s since 1970 UTC; NaN before the first."""
         return self._time
@@ -270,7 +299,8 @@ class Estimator:
             if before * innovation <= 0.0:
                 self._refused[quantity] = innovation
                 return expected, sigmas
-            _stretch(cov, n, dict.fromkeys(of, abs(innovation) / math.sqrt(known)))
+            for i in of:  # by itself: what the filter was wrong in has no known part in the others
+                cov[i * n + i] += innovation * innovation / len(of)
             sigmas = abs(innovation) / math.hypot(innovation, sd)
         column = [sum(cov[k * n + i] for i in of) for k in range(n)]
         spread = sum(column[i] for i in of) + sd * sd
@@ -352,6 +382,8 @@ class Estimator:
             if gate[i] <= 0:
                 continue
             self._innovations.take(i, innovation[i], spread[i], span)
+            likely = min(innovation[i] * innovation[i] / spread[i], 25.0) + math.log(spread[i])
+            self._misfit += (likely - self._misfit) * min(span / MISFIT_S, 1.0)
             if i in (O2, DEFICIT):
                 size = min(innovation[i] * innovation[i] / spread[i], 25.0)
                 self._surprise += (size - self._surprise) * min(span / SURPRISE_S, 1.0)

@@ -5,14 +5,18 @@ takes the result in there, and goes through everything that was read since: what
 is what it would believe had the result been there at once. The replay goes on beside the updates,
 some rows each time, so that no scan waits for it.
 
-Source: of the idea, D. Simon, Optimal State Estimation (Wiley, 2006), 10.5.
+What was believed without the last results is kept beside for some hours, and gone on from where the
+readings say so. Cells that have acetate left and cells that have eaten it can breathe alike until
+the feed changes; then one of both is seen to be wrong.
+
+Source: of the ideas, D. Simon, Optimal State Estimation (Wiley, 2006), 10.5 and 10.2.
 """
 
 import math
 from array import array
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +34,8 @@ DRY = "dry_weight"
 STEP_S = 1800.0  # between two gas steps that are told of
 OFF = 5.0  # % of air saturation that a DO probe may be off
 LOT = 60  # rows that are gone through at each update: 5 ms
+BESIDE_S = 6 * 3600.0  # for which another belief is kept
+CLEAR = 0.5  # of ``Estimator.misfit``, from which on the other belief is the better one
 
 
 @dataclass(slots=True)
@@ -51,6 +57,40 @@ class Assay:
     taken: bool | None = None
 
 
+class Line:
+    """A soft sensor, and copies of it from along its way.
+
+    Args:
+        estimator: what it believes now.
+        times: of the last row that is in each copy, s since 1970 UTC.
+        copies: as many.
+    """
+
+    def __init__(
+        self, estimator: Estimator, times: Sequence[float] = (), copies: Sequence[Estimator] = ()
+    ) -> None:
+        self.estimator = estimator
+        self.times, self.copies = list(times), list(copies)
+
+    def keep(self, now: float) -> None:
+        """Keep a copy from time to time, before the row of ``now``."""
+        if math.isnan(self.estimator.time):
+            return
+        if not self.times or now - self.times[-1] >= SNAPSHOT_S:
+            self.times.append(self.estimator.time)
+            self.copies.append(self.estimator.copy())
+
+    def forget(self, before: float) -> None:
+        """Drop the copies that are older."""
+        k = bisect_left(self.times, before)
+        del self.times[:k], self.copies[:k]
+
+    def back(self, time: float) -> "Line":
+        """Return another that knows nothing of ``time`` yet, or as little as is remembered."""
+        k = max(bisect_right(self.times, time) - 1, 0)
+        return Line(self.copies[k].copy(), self.times[: k + 1], self.copies[: k + 1])
+
+
 class Hindsight:
     """A soft sensor that takes late results in.
 
@@ -59,11 +99,12 @@ class Hindsight:
     """
 
     def __init__(self, estimator: Estimator) -> None:
-        self._estimator = estimator
-        self._behind: Estimator | None = None  # replays the past
+        self._present = Line(estimator)
+        self._behind: Line | None = None  # replays the past
+        self._beside: Line | None = None  # goes on without the last results
+        self._until = math.inf  # when that is forgotten
+        self._unseen = math.inf  # when the first sample was taken whose result it has not seen
         self._rows: deque[tuple[float, array[float]]] = deque()
-        self._times: list[float] = []  # of the snapshots: of the last row that is in each
-        self._snapshots: list[Estimator] = []
         self._assays: list[Assay] = []
         self._news: list[str] = []
         self._told = -math.inf  # when a gas step was
@@ -71,11 +112,11 @@ class Hindsight:
     @property
     def innovations(self) -> Innovations:
         """Of the soft sensor, see ``Estimator.innovations``."""
-        return self._estimator.innovations
+        return self._present.estimator.innovations
 
     def resume(self, state: Mapping[str, object], now: float) -> bool:
         """Continue from a stored estimate, see ``Estimator.resume``; what was before is gone."""
-        return self._estimator.resume(state, now)
+        return self._present.estimator.resume(state, now)
 
     def update(
         self,
@@ -86,13 +127,14 @@ class Hindsight:
     ) -> Estimate:
         """Update the soft sensor, see ``Estimator.update``, and go on with a replay."""
         seen = [good(name, readings) for name in PLAUSIBLE]
-        flows = [flow(flows_ml_per_h.get(name, 0.0)) for name in self._estimator.pumps]
+        present = self._present
+        flows = [flow(flows_ml_per_h.get(name, 0.0)) for name in present.estimator.pumps]
         row = array("d", [math.nan if v is None else v for v in seen])
         row.extend((*flows, float(induced)))
-        if self._behind is None:
-            self._keep(self._estimator, now)
         self._rows.append((now, row))
-        estimate = self._advance(self._estimator, now, row)
+        estimate = self._advance(present, now, row)
+        if self._beside is not None:
+            estimate = self._compare(self._beside, now, row) or estimate
         self._forget(now - MEMORY_S)
         self._tell_step(now)
         return self._replay(now) or estimate
@@ -105,9 +147,10 @@ class Hindsight:
             analyte: what the plant file says of such results.
         """
         quantity = result.analyte if analyte.g_per_l is None else DRY
-        if quantity not in self._estimator.layout.assays:
+        if quantity not in self._present.estimator.layout.assays:
             return f"{result.analyte} is recorded; the soft sensor has no use for it"
-        if not self._times or result.t_sampled < self._times[0]:
+        times = self._present.times
+        if not times or result.t_sampled < times[0]:
             return "the sample is older than what the soft sensor remembers; it is only recorded"
         value = (0.5 if result.below_limit else 1.0) * result.value * (analyte.g_per_l or 1.0)
         sd = value if result.below_limit else analyte.cv * value + 0.01
@@ -131,11 +174,11 @@ class Hindsight:
     @property
     def gas_step(self) -> GasStep | None:
         """What the last gas step told of the DO probe, see ``probe_watch``."""
-        return self._estimator.gas_step
+        return self._present.estimator.gas_step
 
     def _tell_step(self, now: float) -> None:
         """Say what a gas step told of a probe that is off, once a step."""
-        step, by_residual = self.gas_step, self._estimator.do_offset_percent
+        step, by_residual = self.gas_step, self._present.estimator.do_offset_percent
         if step is None or step.time != now or now - self._told < STEP_S:
             return
         if abs(by_residual) < OFF and abs(step.offset) < max(OFF, 2.0 * step.sd):
@@ -155,22 +198,17 @@ class Hindsight:
     def _forget(self, before: float) -> None:
         while self._rows and self._rows[0][0] < before:
             self._rows.popleft()
-        while self._times and self._times[0] < before:
-            del self._times[0], self._snapshots[0]
+        for line in (self._present, self._behind, self._beside):
+            if line is not None:
+                line.forget(before)
         while self._assays and self._assays[0].result.t_sampled < before:
             del self._assays[0]
 
-    def _keep(self, estimator: Estimator, now: float) -> None:
-        """Keep a copy from time to time, before the row of ``now``."""
-        if math.isnan(estimator.time):
-            return
-        if not self._times or now - self._times[-1] >= SNAPSHOT_S:
-            self._times.append(estimator.time)
-            self._snapshots.append(estimator.copy())
-
-    def _advance(self, estimator: Estimator, now: float, row: "array[float]") -> Estimate:
+    def _advance(self, line: Line, now: float, row: "array[float]") -> Estimate:
         """Take in the results of before ``now``, then the row of then."""
-        for assay in self._assays:
+        line.keep(now)
+        estimator = line.estimator
+        for assay in self._assays if line is not self._beside else ():
             if estimator.time <= assay.result.t_sampled < now:
                 self._believe(estimator, assay)
         seen = {n: None if v != v else v for n, v in zip(PLAUSIBLE, row, strict=False)}
@@ -190,13 +228,27 @@ class Hindsight:
         why = f"{expected:.3g} g/L were expected, {sigmas:.1f} standard deviations away"
         self._news.append(f"{what} is {'taken in' if taken else 'not believed'}: {why}")
 
+    def _compare(self, beside: Line, now: float, row: "array[float]") -> Estimate | None:
+        """Go on with what was believed before; return its estimate if it is the better one."""
+        estimate = self._advance(beside, now, row)
+        present = self._present
+        if now > self._until:
+            self._beside = None
+        elif beside.estimator.misfit < present.estimator.misfit - CLEAR and not self.replaying:
+            self._present, self._beside = beside, None
+            self._news.append(_instead(beside.estimator, present.estimator))
+            if self._unseen < math.inf:
+                self._go_back(self._unseen)
+            self._unseen = math.inf
+            return estimate
+        return None
+
     def _go_back(self, time: float) -> None:
         """Begin again from the last copy that knows nothing of ``time`` yet."""
-        k = max(bisect_right(self._times, time) - 1, 0)
-        if self._behind is not None and self._behind.time <= time:
-            return  # the replay comes by
-        del self._times[k + 1 :], self._snapshots[k + 1 :]
-        self._behind = self._snapshots[k].copy()
+        self._unseen = min(self._unseen, time)
+        line = self._present if self._behind is None else self._behind
+        if self._behind is None or line.estimator.time > time:  # else the replay comes by
+            self._behind = line.back(time)
 
     def _replay(self, now: float) -> Estimate | None:
         """Go through some rows; return the new estimate when the present is reached."""
@@ -204,16 +256,28 @@ class Hindsight:
         if behind is None:
             return None
         times = [time for time, _ in self._rows]
-        first = bisect_right(times, behind.time)
+        first = bisect_right(times, behind.estimator.time)
         estimate: Estimate | None = None
         for k in range(first, min(first + LOT, len(times))):
-            time, row = self._rows[k]
-            self._keep(behind, time)
-            estimate = self._advance(behind, time, row)
-        if behind.time < now:
+            estimate = self._advance(behind, *self._rows[k])
+        if behind.estimator.time < now:
             return None
-        self._estimator, self._behind = behind, None
+        before, self._behind = self._present, None
+        if self._beside is None or before.estimator.overturned(behind.estimator):
+            if before.estimator.misfit < behind.estimator.misfit - CLEAR:
+                self._news.append(_instead(before.estimator, behind.estimator))
+                return None
+            self._beside, self._until, self._unseen = before, now + BESIDE_S, math.inf
+        self._present = behind
         return estimate
+
+
+def _instead(better: Estimator, worse: Estimator) -> str:
+    return (
+        f"with the last results of the laboratory there are {worse.biomass:.3g} g/L of cells now, "
+        f"without them {better.biomass:.3g} g/L, which agrees better with what is read since: it "
+        "is gone on from"
+    )
 
 
 def _sampled(assay: Assay) -> float:

@@ -131,3 +131,36 @@ def test_a_replay_takes_its_time_and_the_present_goes_on() -> None:
     twin.run(1.1)
     at_once, _ = run((0.3, DRY), hours=1.1)
     same(twin.estimate, at_once)
+
+
+def overturned(truly: bool) -> tuple[Twin, Hindsight]:
+    """Return a vessel in which the laboratory found acetate twice, and whose feed ends then."""
+    twin, hindsight = watched()
+    twin.run(8.0)
+    if truly:
+        twin.vessel.set_state(A=1.5)
+    for number, hours in enumerate((8.05, 8.3), 1):
+        twin.run(hours)
+        found = twin.vessel.truth["acetate_g_per_l"] if truly else 1.5
+        hindsight.take(result("acetate", found, hours, number), G_PER_L)
+    twin.run(8.4)
+    return twin, hindsight
+
+
+def test_what_was_overturned_comes_back_where_the_readings_say_so() -> None:
+    """Two samples of another vessel: the cells have none to eat when their feed ends."""
+    twin, hindsight = overturned(truly=False)
+    assert twin.estimate.value("acetate_g_per_l") > 1.0
+    hindsight.news()
+    twin.run(9.4, feed_mu=-1.0)
+    assert any("agrees better with what is read since" in text for text in hindsight.news())
+    assert twin.estimate.value("acetate_g_per_l") < 0.1
+
+
+def test_what_the_laboratory_found_stays_where_the_readings_do_not_mind() -> None:
+    twin, hindsight = overturned(truly=True)
+    twin.run(8.6, feed_mu=-1.0)
+    truth = twin.vessel.truth["acetate_g_per_l"]
+    assert twin.estimate.value("acetate_g_per_l") == pytest.approx(truth, abs=0.35)
+    twin.run(9.4, feed_mu=-1.0)
+    assert not any("agrees better" in text for text in hindsight.news())
