@@ -257,6 +257,7 @@ class EColi:
         doubt={"biomass_g_per_l": 0.02},
         given={"inducer": 1.0},  # mmol/L, ten times what induces half
         probes={"capacitance": ("X",), "turbidity": ("X",)},
+        titrated=True,
     )
 
     def uptake(self, S: Any, A: Any, p: Sequence[Any], activity: Any = 1.0) -> Any:

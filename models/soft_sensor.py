@@ -53,6 +53,7 @@ SEEN: Final = (
     Variable("deficit", "mmol/(L.h)", doc="oxygen uptake less transfer, by the DO probe"),
     Variable("V", "L", doc="volume by the balance"),
 )
+TITRANT: Final = Variable("titrant", "mmol/L", doc="acid of the cells by the base they were given")
 
 
 def offset(probe: str) -> str:
@@ -70,6 +71,7 @@ class SoftSensor:
         organism: whose rates, and what of it is watched.
         vessel: whose defaults of the medium hold.
         probes: meanings of the probes in the broth that there are, of ``watched.probes``.
+        titrated: what base and acid have neutralised is known, and says something of the organism.
 
     Attributes:
         factors: names of what is learned, kLa's last, in the order of their states.
@@ -78,7 +80,12 @@ class SoftSensor:
     time_unit: Literal["h", "s"] = "h"
 
     def __init__(
-        self, organism: WatchedOrganism, vessel: Stirred, probes: Sequence[str] = ()
+        self,
+        organism: WatchedOrganism,
+        vessel: Stirred,
+        probes: Sequence[str] = (),
+        *,
+        titrated: bool = False,
     ) -> None:
         self.organism, watched = organism, organism.watched
         self.name = f"{organism.name}_{vessel.name}_sensor"
@@ -121,7 +128,10 @@ class SoftSensor:
         self.outputs = (
             *SEEN,
             *(Variable(n, "g/L", doc=f"{n} by its probe") for n in self.probes),
+            *([TITRANT] if titrated else []),
         )
+        self.titrated = titrated
+        self._acid = self._acids()
         self.n_tracked = len(self._tracked)
         self._logs = slice(self.n_tracked + 1, self.n_tracked + 1 + len(self.factors))
         self._gas = slice(self._logs.stop, self._logs.stop + len(GAS))
@@ -174,6 +184,7 @@ class SoftSensor:
             *(s_o2 + b_o2, s_co2 + b_co2, cells.our + given["rise"] - kla * force),
             x[self.n_tracked],
             *(sum(own[s] for s in of) + offsets.get(n, 0.0) for n, of in self.probes.items()),
+            *([self._neutralised(x, given)] if self.titrated else []),
         ]
 
     def report(
@@ -182,6 +193,26 @@ class SoftSensor:
         """Return growth rate (1/h), oxygen uptake and CO2 evolution (mmol/(L.h))."""
         cells, _ = self._exchange(x, u, p, fn)
         return float(cells.mu), float(cells.our), float(cells.cer)
+
+    def _acids(self) -> Sequence[float]:
+        """Return what each tracked species has set free of acid, mmol/g.
+
+        Nitrogen is taken up as ammonium, whose proton stays; an acid far above its pK gives all of
+        its own.
+        """
+        organism = self.organism
+        own = organism.acid
+        return [
+            1e3 * (organism.composition[n].nitrogen if n in organism.composition else 0.0)
+            + (1e3 / own.g_per_mol if own is not None and own.species == n else 0.0)
+            for n in self._tracked
+        ]
+
+    def _neutralised(self, x: Sequence[Any], given: Mapping[str, Any]) -> Any:
+        """Return what base must have neutralised, mmol/L: also of the CO2 that is bicarbonate."""
+        dic = x[self._gas][2]
+        acid = sum(c * a for c, a in zip(x, self._acid, strict=False) if a)
+        return acid + dic * (1.0 - 1.0 / given["bound"])
 
     def _split(self, u: Sequence[Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
         count = len(self.organism.feeds)

@@ -70,6 +70,8 @@ class Watched:
         offsets: those of ``probes`` of which the filter learns what they show too much. Where cells
             eat at once what is there (ethanol below their capacity), a tenth of a g/L that is none
             is taken for overflow, and that for less capacity than they have.
+        titrated: what base and acid have neutralised is the nitrogen that was built in and the
+            organism's own acid, so that what was dosed tells of both.
     """
 
     tracked: Sequence[Tracked]
@@ -80,6 +82,7 @@ class Watched:
     doubt: Mapping[str, float] = field(default_factory=dict[str, float])
     probes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     offsets: Sequence[str] = ()
+    titrated: bool = False
 
 
 class WatchedOrganism(Organism, Protocol):

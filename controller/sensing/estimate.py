@@ -118,6 +118,7 @@ class Estimate:
         base_ml_per_g: base per gram of biomass formed, as seen so far.
         rejected: readings refused by the gate in this update, with the reason.
         meter: sums that a restart must not lose: the feed meter's state, mass, base, growth.
+        neutralised_mmol: by base, less by acid, of what is in the vessel; ``None``: nobody knows.
         feed_left_kg: what the feed's balance shows; NaN where nothing weighs it.
         organism: key of ``models.organisms.WATCHED``.
         seen: how well what is measured shows each of ``names``, 0 (not at all) to 1.
@@ -139,6 +140,7 @@ class Estimate:
     base_ml_per_g: float = 2.0
     rejected: tuple[str, ...] = ()
     meter: tuple[float, ...] = ()
+    neutralised_mmol: float | None = None
     feed_left_kg: float = math.nan
     organism: str = EColi.name
     seen: tuple[float, ...] = ()

@@ -27,7 +27,7 @@ from models.bioreactor import M_CO2
 from models.fn import SCALARS
 from models.kalman import sigma_step, slope_step
 from models.organisms import WATCHED, of_strain
-from models.soft_sensor import SoftSensor
+from models.soft_sensor import TITRANT, SoftSensor
 from models.symbolic import Compiled, compiled
 from models.transfer import M_O2, Transfer
 from models.vessels import LIQUID_L_PER_H, VESSELS
@@ -81,7 +81,8 @@ class Estimator:
         vessel = VESSELS[settings.vessel]
         self._organism, self._watched = organism, organism.watched
         usable = tuple(n for n in probes if n in self._watched.probes)
-        self.model = SoftSensor(organism, vessel, usable)
+        titrated = self._watched.titrated and settings.base_mmol_per_l > 0.0
+        self.model = SoftSensor(organism, vessel, usable, titrated=titrated)
         self.layout = layout(settings.organism)
         self._transfer = Transfer(organism, vessel, settings.calibration_bar)
         self._filter = step(self.model) if step else _compiled_filter(self.model, settings.method)
@@ -104,7 +105,10 @@ class Estimator:
         noise = s.feed_weight_noise * s.room_l
         self._meter = FeedMeter(self._prior.density, noise, *self._drive)
         probes = self.model.probes
-        self._instruments = Instruments(s, self._organism, self._transfer, tuple(probes))
+        titrated = self.model.titrated
+        self._instruments = Instruments(
+            s, self._organism, self._transfer, tuple(probes), titrated=titrated
+        )
         self._estimate: Estimate | None = None
         self._time = math.nan
         self._fresh = math.nan  # when oxygen was last seen
@@ -113,7 +117,8 @@ class Estimator:
         self._surprise = 0.0  # squared innovations of oxygen in units of their variance
         self._base_ml = self._grown_g = 0.0
         self._refused: dict[str, float] = {}  # by how much the last assay of a quantity was off
-        self._innovations = Innovations((*NAMED.values(), *probes))
+        also = [TITRANT.name] if titrated else []
+        self._innovations = Innovations((*NAMED.values(), *probes, *also))
         self._probe = ProbeWatch()
         prior = [self._cov[i * self._n + i] for i in range(self._n)]
         for k in range(self._v):
@@ -143,6 +148,8 @@ class Estimator:
             excess, self._base_ml, self._grown_g = estimate.meter[-3:]
             self._instruments.excess_kg = excess
         fresh = 0.0 <= now - estimate.time <= RESUME_S
+        known = estimate.neutralised_mmol if fresh else None  # what was dosed since nobody counted
+        self._instruments.neutralised = math.nan if known is None else known
         if fresh:
             self._time, self._fresh = estimate.time, estimate.time - estimate.stale_s
             return True
@@ -348,7 +355,7 @@ class Estimator:
         """Fill measurements, variances and gates of those that are there."""
         x, at = self._x, self._at
         gas = [x[at[name]] for name in ("yO2", "yCO2", "sO2", "sCO2")]
-        measured = self._instruments.measured(seen, gas)
+        measured = self._instruments.measured(seen, gas, x[self._v])
         for i, count in enumerate(self._rejections):
             if count >= REJECTED_MAX:
                 # opens until it agrees again
@@ -417,6 +424,7 @@ class Estimator:
             sd = math.sqrt(max(self._cov[k * self._n + k], 0.0))
             self._probe.look(now, hours, x[k], sd, look)
         sums = (self._instruments.excess_kg, self._base_ml, self._grown_g)
+        neutralised = self._instruments.neutralised
         self._estimate = Estimate(
             time=now,
             mean=tuple(x),
@@ -429,6 +437,7 @@ class Estimator:
             base_ml_per_g=(self._base_ml + 40.0) / (self._grown_g + 20.0),  # 2 until seen
             rejected=rejected,
             meter=(*self._meter.as_tuple(), *sums),
+            neutralised_mmol=neutralised if math.isfinite(neutralised) else None,
             feed_left_kg=self._meter.left_kg,
             organism=self.settings.organism,
             seen=tuple(max(self._told.shown(i) for i in of.places[n]) for n in of.names),
@@ -455,7 +464,8 @@ _filters: dict[str, Compiled] = {}
 def _compiled_filter(model: SoftSensor, method: str) -> Compiled:
     """Return the filter's machine code, made once a process; its buffers hold nothing between."""
     step = {"ukf": sigma_step, "ekf": slope_step}[method]
-    name = "_".join(("fl", model.name, method, *model.probes))
+    also = ("titrated",) if model.titrated else ()
+    name = "_".join(("fl", model.name, method, *model.probes, *also))
     if name not in _filters:
         _filters[name] = compiled([step(model, name=name)])[name]
     return _filters[name]

@@ -23,6 +23,7 @@ class EstimatorSettings:
         biomass_g_per_l: at inoculation, dry.
         substrate_g_per_l: at inoculation.
         feed_substrate_g_per_l: in the feed.
+        base_mmol_per_l: ammonia in the base; 0: nobody says, and base tells nothing of the cells.
         kla_sd: relative spread of kLa from batch to batch.
         calibration_bar: absolute, in the head, at which the DO probe read 100 % in air.
         offgas_delay_s: from the vessel's gas space to the analyser's cell.
@@ -51,6 +52,7 @@ class EstimatorSettings:
     biomass_g_per_l: float = 0.3
     substrate_g_per_l: float = 10.0
     feed_substrate_g_per_l: float = 500.0
+    base_mmol_per_l: float = 0.0
     kla_sd: float = 0.2
     calibration_bar: float = 1.05
     offgas_delay_s: float = 45.0

@@ -21,6 +21,13 @@ CLOSED: Final = 0.01  # normal L/min by litre: oxygen that a closed flow control
 LEAST_AIR: Final = 0.02  # normal L/min by litre of the vessel
 OFFGAS_OFF: Final = 0.02  # share by which what the cells add to the gas is off ...
 OFFGAS_OFF_S: Final = 320.0  # ... for so long
+ACID_CHARGE: Final = 1.6  # of phosphoric acid at pH 7: pK2 6.8 (``models.ph``)
+TITRANT_OFF: Final = 0.08  # share by which base says too much: its pump, its strength, ...
+TITRANT_OTHER: Final = (
+    4.0  # ... and mmol/L of other acids, and of pH that is not where it began, ...
+)
+TITRANT_OFF_S: Final = 7200.0  # ... for so long
+NEAR_PH: Final = 0.2  # of the organism's pH; beyond, base is still on its way
 SLOPE_S: Final = 40.0  # filter of the DO probe's slope
 Seen = Mapping[str, float | None]
 
@@ -41,11 +48,13 @@ class Instruments:
         organism: what grows.
         transfer: the vessel's gas.
         probes: meanings of the probes in the broth.
+        titrated: base and acid tell of the cells.
 
     Attributes:
         do_percent: what the DO probe showed last.
         nominal: oxygen transfer without any factor, mmol/(L.h).
         excess_kg: what the broth weighs more than medium of its volume.
+        neutralised: by base, less by acid, of what is in the vessel, mmol; NaN: not known.
     """
 
     def __init__(
@@ -54,6 +63,8 @@ class Instruments:
         organism: WatchedOrganism,
         transfer: Transfer,
         probes: Sequence[str],
+        *,
+        titrated: bool,
     ) -> None:
         self._settings, self._organism, self._transfer = settings, organism, transfer
         self._probes = probes
@@ -72,6 +83,12 @@ class Instruments:
         self.nominal = 0.0
         self._kla, self._saturated, self._full = 1.0, 1.0, 0.21
         self.excess_kg = 0.0
+        self._equivalents = {
+            "base": settings.base_mmol_per_l,
+            "acid": -ACID_CHARGE * medium["c_acid"],
+        }
+        self._titrated = titrated
+        self.neutralised = 0.0 if titrated else math.nan
 
     def copy(self) -> "Instruments":
         """Return others that remember the same."""
@@ -106,6 +123,9 @@ class Instruments:
         heavier = sum(flows.get(n, 0.0) * d for n, d in self._densities.items())
         left = flows.get("harvest", 0.0) / max(volume, 0.1) * self.excess_kg
         self.excess_kg += (heavier + gained - left) * hours
+        dosed = sum(flows.get(n, 0.0) * c for n, c in self._equivalents.items())
+        left = flows.get("harvest", 0.0) / max(volume, 0.1) * self.neutralised
+        self.neutralised += (dosed - left) * hours
 
     def inputs(
         self, seen: Seen, flows: Mapping[str, float], induced: bool, volume: float, y_o2: float
@@ -173,14 +193,16 @@ class Instruments:
         beside = 10.0 * self._gas * MOL_PER_H * (self._co2 - s_co2) / volume
         return Look(self._kla, our, full - self.do_percent, self.do_percent, beside)
 
-    def measured(self, seen: Seen, gas: Sequence[float]) -> Measured:
+    def measured(self, seen: Seen, gas: Sequence[float], volume: float) -> Measured:
         """Return what was measured.
 
         Args:
             seen: good readings by meaning.
             gas: O2 and CO2 in the gas, and as the analyser should see them, %.
+            volume: of the broth, L.
         """
-        s, count = self._settings, len(SEEN) + len(self._probes)
+        s = self._settings
+        count = len(SEEN) + len(self._probes) + self._titrated
         m = Measured([0.0] * count, [1.0] * count, [0.0] * count)
         y_o2, y_co2, s_o2, s_co2 = gas
         self._co2 = math.nan
@@ -211,7 +233,18 @@ class Instruments:
             if value is not None:
                 r = s.probe_noise**2 + (s.probe_cv * value) ** 2
                 m.z[i], m.r[i], m.gate[i] = value, r, CHI2_99
+        if self._titrated:
+            self._titrant(m, seen.get("ph"), volume)
         return m
+
+    def _titrant(self, m: Measured, acidity: float | None, volume: float) -> None:
+        """Take in what was neutralised; the pump's gain and other acids last for hours."""
+        z = self.neutralised / volume
+        if z != z or acidity is None or abs(acidity - self._organism.acidity) > NEAR_PH:
+            return
+        off = (TITRANT_OFF * z) ** 2 + TITRANT_OTHER**2
+        m.z[-1], m.gate[-1] = z, CHI2_99
+        m.r[-1] = off * max(TITRANT_OFF_S / max(self._span, 1.0), 1.0)
 
     def _old(self, name: str, value: float) -> bool:
         """Return whether an analyser that visits several vessels still shows its last visit."""

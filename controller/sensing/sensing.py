@@ -234,5 +234,6 @@ def _sensor(reactor: ReactorSettings) -> Hindsight | None:
     """Return a soft sensor that has seen nothing, if the plant file has a model."""
     if reactor.model is None:
         return None
-    settings = estimator_settings(reactor.model, reactor.do_calibration_bar)
+    base = 1e3 * reactor.report.ammonia_mol_per_l.get("base", 0.0)
+    settings = estimator_settings(reactor.model, reactor.do_calibration_bar, base_mmol_per_l=base)
     return Hindsight(Estimator(settings, tuple(reactor.measured)))

@@ -84,7 +84,10 @@ def replay(
     reactor = plant.settings.reactor["R1"]
     assert reactor.model is not None
     assert reactor.laboratory is not None
-    settings = estimator_settings(reactor.model, reactor.do_calibration_bar, **changes)
+    base = 1e3 * reactor.report.ammonia_mol_per_l.get("base", 0.0)
+    settings = estimator_settings(
+        reactor.model, reactor.do_calibration_bar, base_mmol_per_l=base, **changes
+    )
     sensor = Hindsight(Estimator(settings, tuple(reactor.measured)))
     every = every or max(round(reactor.model.estimator_period_s / case.every_s), 1)
     analytes, samples = reactor.laboratory.analyte, batch.samples

@@ -13,6 +13,7 @@ from controller.sensing.estimator import NAMES, Estimate, Estimator, EstimatorSe
 from controller.sensing.feed_meter import FeedMeter
 from controller.sensing.hindsight import Hindsight
 from drivers.point import Quality, Sample, Tag, bad
+from models.fn import SCALARS
 from sim.vessel import Vessel
 
 READINGS = (
@@ -281,3 +282,64 @@ def test_a_new_bottle_is_not_taken_for_feed() -> None:
         meter.update(2.5, 0.0, STEP / 3600.0)
     assert meter.factor == factor
     assert meter.fed_l == fed
+
+
+TITRATED = EstimatorSettings(base_mmol_per_l=4000.0)
+
+
+def dosed(ml_per_h: float, ph: float = 7.0, hours: float = 4.0) -> Estimate:
+    """Return what is believed of cells that breathe alike after so much base."""
+    estimator = Estimator(TITRATED)
+    readings = good({**BREATHING, "ph": ph})
+    found = estimator.update(0.0, readings, {}, induced=False)
+    for k in range(1, int(hours * 60.0)):
+        found = estimator.update(60.0 * k, readings, {"base": ml_per_h}, induced=False)
+    return found
+
+
+def test_more_base_than_growth_takes_is_acetate_or_cells() -> None:
+    little, much = dosed(2.0), dosed(14.0)
+    made = [e.value("acetate_g_per_l") + e.value("biomass_g_per_l") for e in (little, much)]
+    assert made[1] > made[0] + 0.1
+    assert much.neutralised_mmol == pytest.approx(14.0 * 4.0 * (4.0 - 1.0 / 60.0), rel=1e-9)
+
+
+def test_base_says_nothing_while_the_ph_is_elsewhere() -> None:
+    one, other = dosed(2.0, ph=6.5), dosed(14.0, ph=6.5)
+    assert one.value("biomass_g_per_l") == pytest.approx(other.value("biomass_g_per_l"), rel=0.01)
+
+
+def test_what_was_dosed_survives_a_restart_and_not_an_outage() -> None:
+    last = dosed(5.0, hours=1.0)
+    stored = json.loads(json.dumps(last.as_state()))
+    for outage, known in ((20.0, True), (600.0, False)):
+        estimator = Estimator(TITRATED)
+        estimator.resume(stored, last.time + outage)
+        found = estimator.update(last.time + outage, good(BREATHING), {"base": 0.0}, induced=False)
+        assert found.neutralised_mmol == (last.neutralised_mmol if known else None)
+
+
+def test_where_nobody_says_how_strong_base_is_nothing_is_known_of_it() -> None:
+    estimator, now = settled()
+    assert estimator.update(now, good(BREATHING), {}, induced=False).neutralised_mmol is None
+
+
+def test_what_base_neutralises_is_the_nitrogen_and_the_acids_of_the_vessel() -> None:
+    """The charge balance of the simulated vessel, which knows nothing of the sensor's."""
+    twin = Twin(0)
+    estimator = Estimator(TITRATED)
+    twin.estimator = estimator
+    estimator.update(0.0, twin.readings(0.0), {}, induced=False)
+    for hours in (6.0, 11.0):
+        twin.run(hours)
+        truth = twin.vessel.truth
+        believed = dict(zip(estimator.layout.states, twin.estimate.mean, strict=True))
+        true = {"X": truth["biomass_g_per_l"] - 0.3, "A": truth["acetate_g_per_l"], "P": 0.0}
+        model = estimator.model
+        x = [true.get(v.name, believed.get(v.name, v.default)) for v in model.states]
+        u = [v.default for v in model.inputs]
+        p = [v.default for v in model.parameters]
+        dosed_mmol = twin.estimate.neutralised_mmol
+        assert dosed_mmol is not None
+        expected = model.output(0.0, x, u, p, SCALARS)[-1]
+        assert dosed_mmol / truth["volume_l"] == pytest.approx(expected, rel=0.08, abs=3.0), hours
