@@ -17,6 +17,7 @@ from drivers.point import Tag
 from fermloop.commands.closed_loop import EPOCH, Outcome, run_batch
 from historian.events import Kind
 from historian.sqlite import SqliteReader, SqliteStore
+from models.soft_sensor import TITRANT
 from tests.loop.rig import DEMO, FED, Rig, plant_file
 
 HOURS = 4.0
@@ -124,7 +125,7 @@ def test_every_scan_is_a_row_and_no_sample_is_lost(
             found = store.read(tag, EPOCH, EPOCH + 1e6)
             assert len(found) == scans, tag.name
         updates = len(store.read(Tag("R1.est.biomass", "g/L", 0, 1e6), EPOCH, EPOCH + 1e6))
-        names = (f"R1.innovation.{name}" for name in NAMED.values())
+        names = (f"R1.innovation.{name}" for name in (*NAMED.values(), TITRANT.name))
         told = [len(store.read(Tag(n, "1", -1e3, 1e3), EPOCH, EPOCH + 1e6)) for n in names]
     model = plant.settings.reactor["R1"].model
     assert model is not None
