@@ -103,6 +103,7 @@ class Hindsight:
         self._behind: Line | None = None  # replays the past
         self._beside: Line | None = None  # goes on without the last results
         self._until = math.inf  # when that is forgotten
+        self._undone = False  # the replay undoes a result, so that what was before is wrong
         self._unseen = math.inf  # when the first sample was taken whose result it has not seen
         self._rows: deque[tuple[float, array[float]]] = deque()
         self._assays: list[Assay] = []
@@ -164,6 +165,7 @@ class Hindsight:
             if assay.result.number == number:
                 self._assays.remove(assay)
                 self._go_back(assay.result.t_sampled)
+                self._undone, self._beside = True, None  # who has seen it is no second opinion
                 return
 
     def news(self) -> list[str]:
@@ -263,7 +265,8 @@ class Hindsight:
         if behind.estimator.time < now:
             return None
         before, self._behind = self._present, None
-        if self._beside is None or before.estimator.overturned(behind.estimator):
+        undone, self._undone = self._undone, False
+        if not undone and (self._beside is None or before.estimator.overturned(behind.estimator)):
             if before.estimator.misfit < behind.estimator.misfit - CLEAR:
                 self._news.append(_instead(before.estimator, behind.estimator))
                 return None

@@ -23,9 +23,7 @@ OFFGAS_OFF: Final = 0.02  # share by which what the cells add to the gas is off 
 OFFGAS_OFF_S: Final = 320.0  # ... for so long
 ACID_CHARGE: Final = 1.6  # of phosphoric acid at pH 7: pK2 6.8 (``models.ph``)
 TITRANT_OFF: Final = 0.08  # share by which base says too much: its pump, its strength, ...
-TITRANT_OTHER: Final = (
-    4.0  # ... and mmol/L of other acids, and of pH that is not where it began, ...
-)
+TITRANT_OTHER: Final = 4.0  # ... and mmol/L by other acids and a pH that has moved, ...
 TITRANT_OFF_S: Final = 7200.0  # ... for so long
 NEAR_PH: Final = 0.2  # of the organism's pH; beyond, base is still on its way
 SLOPE_S: Final = 40.0  # filter of the DO probe's slope

@@ -164,3 +164,18 @@ def test_what_the_laboratory_found_stays_where_the_readings_do_not_mind() -> Non
     assert twin.estimate.value("acetate_g_per_l") == pytest.approx(truth, abs=0.35)
     twin.run(9.4, feed_mu=-1.0)
     assert not any("agrees better" in text for text in hindsight.news())
+
+
+def test_what_was_corrected_does_not_come_back_from_beside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who has seen what is taken out is asked no more, however well he would fit."""
+    monkeypatch.setattr("controller.sensing.hindsight.BESIDE_S", 0.0)
+    twin, hindsight = watched()
+    twin.run(0.8)
+    hindsight.take(DRY, G_PER_L)
+    twin.run(0.9)
+    monkeypatch.setattr("controller.sensing.hindsight.CLEAR", -100.0)  # anybody else is better
+    hindsight.drop(DRY.number)
+    twin.run(1.0)
+    same(twin.estimate, run()[0])
