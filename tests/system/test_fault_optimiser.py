@@ -51,6 +51,9 @@ async def test_a_killed_and_a_frozen_optimiser_shed_and_come_back(tmp_path: Path
         plant.start_controller("on")
         before = back = await plant.until("the optimiser leads", leads)
         assert optimiser(before)["plans"] >= 3
+        # Before the stirrer has caught up, DO dips to where the feed may not rise: another reason.
+        await plant.until("the cells breathe", lambda s: do(s)["pv"] < do(s)["sp"])
+        await plant.until("the DO loop holds them", lambda s: do(s)["pv"] >= do(s)["sp"])
         for sheds, way in enumerate((kill, freeze), 1):
             lost = await way(plant)
             check_shed(lost)
